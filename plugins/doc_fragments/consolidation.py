@@ -1,0 +1,84 @@
+"""Documentation that the modules of the runbook share."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The options of ``consolidation.arguments``."""
+
+    DOCUMENTATION = r"""
+options:
+  database:
+    description: The service database, as the inventory variable C(consolidation_database) describes it.
+    type: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the target schema and of the Alembic lineage.
+        type: str
+        required: true
+      source: &connection
+        description: How the runbook's role reaches the database. The password stands in the passfile.
+        type: dict
+        required: true
+        suboptions:
+          host:
+            description: Host name or address of the server.
+            type: str
+            required: true
+          port:
+            description: Port of the server.
+            type: int
+            default: 5432
+          dbname:
+            description: Name of the database.
+            type: str
+            required: true
+          user:
+            description: Role to connect as.
+            type: str
+            required: true
+          passfile:
+            description: libpq password file on the runner, mode 0600.
+            type: path
+          sslmode:
+            description: libpq's sslmode; use V(verify-full) in production.
+            type: str
+            default: prefer
+            choices: [disable, allow, prefer, require, verify-ca, verify-full]
+          sslrootcert:
+            description: File with the certificate authority's certificates.
+            type: path
+          sslcert:
+            description: Client certificate.
+            type: path
+          sslkey:
+            description: Key of the client certificate.
+            type: path
+          connect_timeout:
+            description: Seconds to wait for a connection.
+            type: int
+            default: 10
+      source_schema:
+        description: Schema of the source that holds the tables.
+        type: str
+        default: public
+      tables:
+        description: Tables to take along; empty means all of the source schema.
+        type: list
+        elements: str
+        default: []
+      application_roles:
+        description: Roles the service writes with on the source.
+        type: list
+        elements: str
+        default: []
+      target: *connection
+      target_roles:
+        description: Roles that read and write the target schema after the cutover.
+        type: list
+        elements: str
+        default: []
+author:
+  - The storage consolidation team (@storage-consolidation)
+"""

@@ -1,0 +1,95 @@
+"""What can go wrong, as one tree.
+
+ConsolidationError
+├── ConfigurationError     the inventory or an option is wrong
+├── ConnectionFailed       a server could not be reached or refused us
+├── StatementFailed        PostgreSQL refused a statement
+├── RunInProgress          another process works on this database
+├── StepRefused            the state of things does not allow this step
+├── FenceError             a fence could not be closed, opened or proved
+├── BackupError            a dump was not made, is damaged or does not restore to the same content
+├── CopyError              rows did not arrive
+└── VerificationFailed     the two sides differ, or could not be compared
+
+Every error says what happened and where (``message``) and what the operator does next (``hint``).
+Neither carries row data or a secret.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg2
+import psycopg2.errors
+
+
+class ConsolidationError(Exception):
+    """What happened and where; ``hint`` says what to do next, ``facts`` carries figures for machines."""
+
+    def __init__(self, message: str, *, hint: str = "", facts: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.facts = facts or {}
+
+    def __str__(self) -> str:
+        return f"{self.message}\nNext: {self.hint}" if self.hint else self.message
+
+
+class ConfigurationError(ConsolidationError):
+    """The inventory or an option is wrong."""
+
+
+class ConnectionFailed(ConsolidationError):
+    """A server could not be reached or refused us."""
+
+
+class StatementFailed(ConsolidationError):
+    """PostgreSQL refused a statement."""
+
+
+class RunInProgress(ConsolidationError):
+    """Another process works on this database."""
+
+
+class StepRefused(ConsolidationError):
+    """The state of things does not allow this step."""
+
+
+class FenceError(ConsolidationError):
+    """A fence could not be closed, opened or proved."""
+
+
+class BackupError(ConsolidationError):
+    """A dump was not made, is damaged or does not restore to the same content."""
+
+
+class CopyError(ConsolidationError):
+    """Rows did not arrive."""
+
+
+class VerificationFailed(ConsolidationError):
+    """The two sides differ, or could not be compared."""
+
+
+def describe(error: psycopg2.Error) -> str:
+    """One line for a PostgreSQL error without row data.
+
+    DETAIL and CONTEXT may quote rows (COPY does), and so may the primary message of a data exception
+    (SQLSTATE class 22: ``invalid input syntax for type integer: "…"``): those are left out.
+    """
+    diag = error.diag
+    state = error.pgcode
+    if state is None:
+        return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    where = ", ".join(
+        f"{word} {name}"
+        for word, name in (
+            ("table", diag.table_name and f"{diag.schema_name}.{diag.table_name}"),
+            ("column", diag.column_name),
+            ("constraint", diag.constraint_name),
+        )
+        if name
+    )
+    text = type(error).__name__ if state.startswith("22") else (diag.message_primary or type(error).__name__)
+    return f"{text} (SQLSTATE {state}{', ' + where if where else ''})"

@@ -1,0 +1,20 @@
+-- Ordinary and partitioned tables of one schema with size and estimate. Partitions themselves are left to their root.
+-- schema: name of the schema; tables: text[] of table names, empty for all.
+SELECT c.relname AS name,
+       c.oid::bigint AS oid,
+       c.relkind::text AS kind,
+       c.relpersistence::text AS persistence,
+       pg_get_userbyid(c.relowner) AS owner,
+       greatest(c.reltuples, 0)::bigint AS estimated_rows,
+       pg_table_size(c.oid) AS table_bytes,
+       coalesce((SELECT array_agg(a.attname::text ORDER BY k.ord)
+                   FROM pg_index i
+                  CROSS JOIN unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (attnum, ord)
+                   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+                  WHERE i.indrelid = c.oid AND i.indisprimary), '{}') AS primary_key
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = %(schema)s
+   AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+   AND (cardinality(%(tables)s::text[]) = 0 OR c.relname = ANY (%(tables)s::text[]))
+ ORDER BY c.relname
