@@ -1,0 +1,1 @@
+"""What the services share: configuration, problem responses, logs, start-up."""

@@ -1,0 +1,1 @@
+"""Reference Image Service."""

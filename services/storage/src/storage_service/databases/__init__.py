@@ -1,0 +1,1 @@
+"""The served databases, one package each, named like its schema."""

@@ -1,0 +1,1 @@
+"""The Campaign Service's database: schema campaign_db."""

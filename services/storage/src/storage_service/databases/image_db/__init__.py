@@ -1,0 +1,1 @@
+"""The Image Service's database: schema image_db."""
