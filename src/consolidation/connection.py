@@ -79,7 +79,7 @@ def connect(settings: Settings, purpose: str, *, autocommit: bool = False) -> Co
     except psycopg2.OperationalError as error:
         raise ConnectionFailed(
             f"cannot connect to {settings}: {_first_line(error)}",
-            hint="check host, port, pg_hba.conf, sslmode and the passfile (mode 0600, a line that matches), then run again",
+            hint="check host, port, pg_hba.conf, sslmode and the passfile (mode 0600, matching line), then run again",
         ) from error
     conn.autocommit = autocommit
     return conn

@@ -1,0 +1,93 @@
+"""Alembic environment of all lineages: one folder below versions/ and one branch label each.
+
+By hand, libpq's own variables say where to go (PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSFILE, PGSERVICE)::
+
+    PGSERVICE=storage alembic upgrade campaign_db@head
+    PGSERVICE=storage alembic -x lineage=campaign_db check
+
+The runbook hands its own connection over in ``config.attributes["connection"]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import psycopg2
+from alembic import context
+from sqlalchemy import Connection, MetaData, create_engine, pool, text
+
+from consolidation.lineages import VERSION_SCHEMA, VERSION_TABLE, lineage_metadata, lineages
+
+wanted = context.get_x_argument(as_dictionary=True).get("lineage")
+metadatas: dict[str, MetaData] = {
+    name: lineage_metadata(name) for name in ([wanted] if wanted else lineages(context.script.dir))
+}
+schemas = {metadata.schema for metadata in metadatas.values()}
+
+
+def include_name(name: str | None, kind: str, _parents: object) -> bool:
+    """Only our own schemas are ours to compare; the storage database has others."""
+    return name in schemas if kind == "schema" else True
+
+
+def compare_default(
+    _context: MigrationContext,
+    _inspected: Column[Any],
+    column: Column[Any],
+    inspected_default: str | None,
+    _metadata_default: object,
+    rendered_default: str | None,
+) -> bool | None:
+    """Compare defaults of json columns as text: Alembic asks the server, where json has no equality."""
+    if not isinstance(column.type, JSON) or isinstance(column.type, JSONB):
+        return None
+    return inspected_default is None or inspected_default.removesuffix("::json") != rendered_default
+
+
+def run(connection: Connection) -> None:
+    """Run the migrations on an open connection."""
+    # Two lineages may be upgraded side by side; both would create the version table.
+    connection.execute(text("SELECT pg_advisory_lock(hashtext('consolidation.alembic'))"))
+    # CREATE SCHEMA IF NOT EXISTS needs CREATE on the database even where the schema is there already.
+    if connection.scalar(text("SELECT to_regnamespace(:name)"), {"name": VERSION_SCHEMA}) is None:
+        connection.execute(text(f"CREATE SCHEMA {VERSION_SCHEMA}"))
+    connection.commit()
+    context.configure(
+        connection=connection,
+        target_metadata=list(metadatas.values()),
+        version_table=VERSION_TABLE,
+        version_table_schema=VERSION_SCHEMA,
+        include_schemas=True,
+        include_name=include_name,
+        compare_server_default=compare_default,
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+    connection.execute(text("SELECT pg_advisory_unlock(hashtext('consolidation.alembic'))"))
+    connection.commit()
+
+
+def offline(targets: Iterable[MetaData]) -> None:
+    """Print the SQL instead of running it (``alembic upgrade --sql``)."""
+    context.configure(
+        dialect_name="postgresql",
+        target_metadata=list(targets),
+        version_table=VERSION_TABLE,
+        version_table_schema=VERSION_SCHEMA,
+        literal_binds=True,
+    )
+    with context.begin_transaction():
+        context.execute(f"CREATE SCHEMA IF NOT EXISTS {VERSION_SCHEMA}")
+        context.run_migrations()
+
+
+if context.is_offline_mode():
+    offline(metadatas.values())
+elif (given := context.config.attributes.get("connection")) is not None:
+    run(given)
+else:
+    # The empty connection string makes libpq read its own environment variables.
+    engine = create_engine("postgresql+psycopg2://", creator=lambda: psycopg2.connect(""), poolclass=pool.NullPool)
+    with engine.connect() as opened:
+        run(opened)

@@ -1,0 +1,138 @@
+"""Tables of the journal (schema ``consolidation`` of the storage database), as its Alembic lineage creates them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+SCHEMA = "consolidation"
+
+DATABASE_STATES = ("migrating", "migrated", "rolling_back", "rolled_back")
+PHASE_STATES = ("running", "done", "failed")
+LOAD_STATES = ("deferring", "loading", "restoring", "done")
+CHUNK_STATES = ("queued", "done")
+
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    },
+)
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=column)
+
+
+def _now(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("operator", Text, nullable=False, comment="user@host that started it"),
+    Column("control", JSONB, nullable=False, comment="the ansible-playbook process at work: host, pid, start time"),
+    Column("version", Text, nullable=False, comment="version of the runbook"),
+    _now("started_at"),
+)
+
+run_database = Table(
+    "run_database",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("database", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    _now("changed_at"),
+    _one_of("state", DATABASE_STATES),
+    ForeignKeyConstraint(["run_id"], ["consolidation.run.id"]),
+    Index(
+        "uq_run_database_open",
+        "database",
+        unique=True,
+        postgresql_where=text("state IN ('migrating', 'rolling_back')"),
+    ),
+)
+
+phase = Table(
+    "phase",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("database", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="1"),
+    _now("started_at"),
+    Column("finished_at", DateTime(timezone=True)),
+    Column("result", JSONB, comment="figures and evidence; no row data"),
+    Column("error", Text),
+    _one_of("state", PHASE_STATES),
+    ForeignKeyConstraint(
+        ["run_id", "database"], ["consolidation.run_database.run_id", "consolidation.run_database.database"]
+    ),
+)
+
+table_load = Table(
+    "table_load",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("database", Text, primary_key=True),
+    Column("table_name", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("deferred", JSONB, nullable=False, comment="definitions dropped for the load, to be restored after it"),
+    Column("source_rows", BigInteger, comment="count(*) of the source in the copy's snapshot"),
+    _now("started_at"),
+    Column("finished_at", DateTime(timezone=True)),
+    _one_of("state", LOAD_STATES),
+    ForeignKeyConstraint(
+        ["run_id", "database"], ["consolidation.run_database.run_id", "consolidation.run_database.database"]
+    ),
+)
+
+chunk = Table(
+    "chunk",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("database", Text, primary_key=True),
+    Column("table_name", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("state", Text, nullable=False, server_default="queued"),
+    Column("low", Text, comment="first ctid of the range; NULL: from the start"),
+    Column("high", Text, comment="first ctid after the range; NULL: to the end"),
+    Column("estimated_bytes", BigInteger, nullable=False),
+    Column("rows", BigInteger),
+    Column("bytes", BigInteger),
+    Column("digest", Numeric(39, 0), comment="sum of the row hashes modulo 2^128"),
+    Column("seconds", Numeric(12, 3)),
+    Column("worker", Text),
+    Column("finished_at", DateTime(timezone=True)),
+    _one_of("state", CHUNK_STATES),
+    ForeignKeyConstraint(
+        ["run_id", "database", "table_name"],
+        [
+            "consolidation.table_load.run_id",
+            "consolidation.table_load.database",
+            "consolidation.table_load.table_name",
+        ],
+        ondelete="CASCADE",
+    ),
+)

@@ -1,0 +1,43 @@
+"""The Alembic lineages: where they lie, their models, their pending revisions."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from sqlalchemy import MetaData
+
+from consolidation.errors import ConfigurationError
+
+VERSION_SCHEMA = "consolidation"
+VERSION_TABLE = "alembic_version"
+JOURNAL = "journal"
+
+
+def script_directory() -> Path:
+    """The folder with env.py: inside the installed package, or beside src/ in a checkout."""
+    installed = Path(__file__).parent / "alembic"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "alembic"
+
+
+def lineages(directory: str | Path | None = None) -> tuple[str, ...]:
+    """Names of the lineages: one folder each below versions/."""
+    versions = Path(directory or script_directory()) / "versions"
+    return tuple(sorted(path.name for path in versions.iterdir() if path.is_dir() and not path.name.startswith("_")))
+
+
+def lineage_metadata(lineage: str) -> MetaData:
+    """The SQLAlchemy metadata that a lineage's revisions lead to.
+
+    The journal's own, else ``storage_service.databases.LINEAGE.models.metadata``. Raises ConfigurationError.
+    """
+    name = "consolidation.journal_tables" if lineage == JOURNAL else f"storage_service.databases.{lineage}.models"
+    try:
+        metadata = importlib.import_module(name).metadata
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"lineage {lineage}: no module {error.name}",
+            hint=f"add the models of the service as {name}, with its MetaData as `metadata`",
+        ) from error
+    assert isinstance(metadata, MetaData)  # noqa: S101 - narrows the type for mypy; a wrong object fails right after
+    return metadata
