@@ -11,10 +11,13 @@ The runbook hands its own connection over in ``config.attributes["connection"]``
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import psycopg2
 from alembic import context
-from sqlalchemy import Connection, MetaData, create_engine, pool, text
+from alembic.migration import MigrationContext
+from sqlalchemy import JSON, Column, Connection, MetaData, create_engine, pool, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from consolidation.lineages import VERSION_SCHEMA, VERSION_TABLE, lineage_metadata, lineages
 
