@@ -1,0 +1,82 @@
+"""Fixtures: real servers with the roles of production. Nothing here stands in for PostgreSQL.
+
+`source`, `image_source` and `target` are fresh for every test: (16, 18) unless the test is marked `every_pair`.
+Tests of one server take `source` alone. Helpers live in tests/cluster.py.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.servers import Server
+from tests.cluster import PAIRS, Cluster, Database, missing_versions
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "every_pair: run on every pair of source and target versions")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("every_pair"):
+        metafunc.parametrize("versions", PAIRS, indirect=True, ids=[f"{source}to{target}" for source, target in PAIRS])
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The session's servers; below the system's temporary directory, which PostgreSQL's account may enter."""
+    with tempfile.TemporaryDirectory(prefix="consolidation-") as name:
+        Path(name).chmod(0o711)
+        cluster = Cluster(Path(name))
+        try:
+            yield cluster
+        finally:
+            cluster.destroy()
+
+
+@pytest.fixture
+def versions(request: pytest.FixtureRequest) -> tuple[int, int]:
+    """(major of the source, major of the target)"""
+    pair: tuple[int, int] = getattr(request, "param", PAIRS[0])
+    if missing := missing_versions(pair):
+        pytest.skip(f"no PostgreSQL {missing} on this machine")
+    return pair
+
+
+@pytest.fixture
+def source_server(cluster: Cluster, versions: tuple[int, int]) -> Server:
+    """The server of the service databases, empty."""
+    return cluster.server("source", versions[0])
+
+
+@pytest.fixture
+def target_server(cluster: Cluster, versions: tuple[int, int]) -> Server:
+    """The server of the Storage database, empty; another one than the source's."""
+    return cluster.server("target", versions[1])
+
+
+@pytest.fixture
+def make_source(cluster: Cluster, source_server: Server) -> Callable[[str], Database]:
+    """make_source(service): a fresh service database with <service>_owner, <service>_app and the runbook's roles."""
+    return lambda service: cluster.source(source_server, service)
+
+
+@pytest.fixture
+def source(make_source: Callable[[str], Database]) -> Database:
+    """Database `campaign`, no tables: create them with `source.execute(ddl, role="campaign_owner")`."""
+    return make_source("campaign")
+
+
+@pytest.fixture
+def image_source(make_source: Callable[[str], Database]) -> Database:
+    """Database `image`, no tables."""
+    return make_source("image")
+
+
+@pytest.fixture
+def target(cluster: Cluster, target_server: Server) -> Database:
+    """Database `storage`, no schemas but public."""
+    return cluster.target(target_server)

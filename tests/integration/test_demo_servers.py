@@ -1,0 +1,92 @@
+"""The servers and fixtures keep what the other tests rely on."""
+
+from __future__ import annotations
+
+import stat
+
+import psycopg2
+import pytest
+
+from demo.servers import Server, ServerError
+from tests.cluster import Cluster, Database, digest_of_everything
+
+
+@pytest.mark.every_pair
+def test_servers_have_the_versions_asked_for(source: Database, target: Database, versions: tuple[int, int]) -> None:
+    found = tuple(int(db.value("SHOW server_version_num")) // 10000 for db in (source, target))
+    assert found == versions
+    assert source.server.port != target.server.port
+
+
+def test_roles_are_those_of_production(source: Database, image_source: Database, target: Database) -> None:
+    for database in (source, image_source, target):
+        assert database.value("SELECT current_user", user="consolidation") == "consolidation"
+        assert database.rows("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = 'consolidation'") == [
+            (False, False)
+        ]
+    source.execute("CREATE TABLE t (id int PRIMARY KEY)", role="campaign_owner")
+    source.execute("INSERT INTO t VALUES (1)", user="campaign_app")
+    assert source.rows("SELECT id FROM t", user="consolidation_reader") == [(1,)]
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        source.execute("INSERT INTO t VALUES (2)", user="consolidation_reader")
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        source.execute("DROP TABLE t", user="campaign_app")
+    with pytest.raises(psycopg2.OperationalError, match="CONNECT privilege"):
+        image_source.rows("SELECT 1", user="campaign_app")
+
+
+def test_runbook_acts_as_owner_and_as_application(source: Database, target: Database) -> None:
+    source.execute("CREATE SCHEMA consolidation", user="consolidation")
+    source.execute("SET ROLE campaign_owner; CREATE TABLE t (id int)", user="consolidation")
+    source.execute("SET ROLE campaign_app; INSERT INTO t VALUES (1)", user="consolidation")
+    target.execute("CREATE SCHEMA campaign_db; CREATE SCHEMA consolidation", user="consolidation")
+    target.execute("SET ROLE storage_service", user="consolidation")
+
+
+def test_wrong_password_is_refused(source: Database, cluster: Cluster) -> None:
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        psycopg2.connect(
+            host="127.0.0.1", port=source.server.port, dbname="campaign", user="campaign_app", password="x"
+        )
+    assert stat.S_IMODE(cluster.passfile.stat().st_mode) == 0o600
+
+
+def test_next_test_finds_an_empty_server(cluster: Cluster, source: Database) -> None:
+    source.execute("CREATE ROLE left_over; CREATE TABLE t (id int); GRANT SELECT ON t TO left_over")
+    server = cluster.server("source", source.server.major)
+    assert source.in_database("postgres").rows("SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'") == [
+        ("postgres",)
+    ]
+    assert set(digest_of_everything(server)) == {"", "postgres", "template1"}
+
+
+@pytest.mark.every_pair
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE t SET a = 2",
+        "ALTER TABLE t ADD b int",
+        "SELECT nextval('s')",
+        "GRANT SELECT ON t TO PUBLIC",
+        "CREATE ROLE r",
+    ],
+)
+def test_digest_sees_every_change_and_nothing_else(source: Database, change: str) -> None:
+    source.execute("CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE SEQUENCE s")
+    before = digest_of_everything(source.server)
+    assert digest_of_everything(source.server) == before
+    source.execute(change)
+    assert digest_of_everything(source.server) != before
+
+
+def test_stopped_server_starts_again_on_the_same_port(source: Database) -> None:
+    source.server.stop("immediate")
+    with pytest.raises(psycopg2.OperationalError):
+        source.rows("SELECT 1")
+    source.server.start()
+    assert source.value("SELECT 1") == 1
+
+
+def test_unknown_version_is_a_clear_error(cluster: Cluster) -> None:
+    with pytest.raises(ServerError, match="no PostgreSQL 9 on this machine"):
+        Server.create("old", 9, cluster.directory / "old")
