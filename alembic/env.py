@@ -44,7 +44,10 @@ def compare_default(
     """Compare defaults of json columns as text: Alembic asks the server, where json has no equality."""
     if not isinstance(column.type, JSON) or isinstance(column.type, JSONB):
         return None
-    return inspected_default is None or inspected_default.removesuffix("::json") != rendered_default
+    found, wanted_text = (
+        text and text.removesuffix("::json").strip("'") for text in (inspected_default, rendered_default)
+    )
+    return found != wanted_text
 
 
 def run(connection: Connection) -> None:

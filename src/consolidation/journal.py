@@ -1,0 +1,259 @@
+"""The journal: what was done, in the storage database itself, so that a run resumes wherever it was cut off.
+
+A *run* is one maintenance window; it may cover several databases, each with a state of its own:
+
+    migrating -> migrated -> rolling_back -> rolled_back
+    migrating -> rolling_back -> rolled_back
+
+A *phase* of one database is ``running``, ``done`` or ``failed``. While a process works on a database it holds a session
+advisory lock, so that a process that died is told from one that works.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from consolidation import __version__
+from consolidation.connection import connect
+from consolidation.errors import ConsolidationError, RunInProgress, StatementFailed, StepRefused, describe
+from consolidation.model import Database
+from consolidation.queries import dicts, execute, query, rows, value
+
+MIGRATING, MIGRATED, ROLLING_BACK, ROLLED_BACK = "migrating", "migrated", "rolling_back", "rolled_back"
+LOCK_SPACE = 0x636F6E73  # "cons": the first key of our advisory locks
+
+
+@dataclass(frozen=True)
+class Run:
+    """One maintenance window as one database sees it."""
+
+    id: str
+    database: str
+    state: str
+    operator: str
+    control: dict[str, Any]
+    """The ansible-playbook process at work: ``host``, ``pid``, ``started``."""
+    started_at: datetime
+
+    def as_result(self) -> dict[str, Any]:
+        """For module results."""
+        return {
+            "id": self.id,
+            "database": self.database,
+            "state": self.state,
+            "operator": self.operator,
+            "control": self.control,
+            "started_at": self.started_at.isoformat(),
+        }
+
+
+@dataclass(frozen=True)
+class PhaseRecord:
+    """What the journal knows of one phase."""
+
+    name: str
+    state: str
+    attempts: int
+    started_at: datetime
+    finished_at: datetime | None
+    result: dict[str, Any]
+    error: str | None
+
+
+@dataclass
+class Work:
+    """A phase under way: put what it found into ``result`` (JSON values, no row data)."""
+
+    run: Run
+    journal: Connection
+    """Autocommitting connection to the target that holds the database's lock."""
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+def exists(target: Connection) -> bool:
+    """Whether the storage database has a journal yet."""
+    return value(target, "SELECT to_regclass('consolidation.run_database') IS NOT NULL") is True
+
+
+def latest_run(target: Connection, database: str) -> Run | None:
+    """The newest run of a database, None where there was none."""
+    if not exists(target):
+        return None
+    found = dicts(target, query("latest_run"), {"database": database})
+    return Run(**found[0]) if found else None
+
+
+def phases(target: Connection, run: Run) -> dict[str, PhaseRecord]:
+    """The phases of a run's database by name, in the order they were started."""
+    statement = (
+        "SELECT name, state, attempts, started_at, finished_at, coalesce(result, '{}') AS result, error"
+        " FROM consolidation.phase WHERE run_id = %s AND database = %s ORDER BY started_at, name"
+    )
+    return {row["name"]: PhaseRecord(**row) for row in dicts(target, statement, [run.id, run.database])}
+
+
+def current_run(target: Connection, database: str, *states: str) -> Run:
+    """The newest run of a database, which must be in one of ``states``. Raises StepRefused."""
+    run = latest_run(target, database)
+    if run is None:
+        raise StepRefused(f"{database}: the journal knows no run", hint="start with ansible-playbook migrate.yml")
+    if run.state not in states:
+        raise StepRefused(
+            f"{database}: run {run.id} is {run.state}, this step needs one that is {' or '.join(states)}",
+            hint="migrate.yml begins or resumes a run, rollback.yml takes one back",
+        )
+    return run
+
+
+def begin(
+    target: Connection, database: str, control: dict[str, Any], other_alive: dict[str, Any] | None, *, rollback: bool
+) -> tuple[Run, bool]:
+    """Begin a run, or resume the unfinished one; and whether the journal was changed by it.
+
+    ``control`` is the calling ansible-playbook process; ``other_alive`` the process that the open run names, if the
+    caller found it alive on this host. Raises RunInProgress, StepRefused.
+    """
+    execute(target, "SELECT pg_advisory_xact_lock(%s, hashtext('begin'))", [LOCK_SPACE])
+    run = latest_run(target, database)
+    wanted = ROLLING_BACK if rollback else MIGRATING
+    if run is not None and run.state in (MIGRATING, ROLLING_BACK):
+        _refuse_if_at_work(run, control, other_alive)
+    if rollback and run is None:
+        raise StepRefused(f"{database}: nothing to roll back, the journal knows no run", hint="nothing to do")
+    if not rollback and run is not None and run.state == ROLLING_BACK:
+        raise StepRefused(
+            f"{database}: run {run.id} is being rolled back", hint="finish it with ansible-playbook rollback.yml first"
+        )
+    finished = ROLLED_BACK if rollback else MIGRATED
+    if run is not None and run.state == finished:
+        return run, False
+    if run is not None and (rollback or run.state == MIGRATING):
+        changed = run.state != wanted
+        _claim(target, run, control, wanted)
+    else:
+        _create(target, database, control)
+        changed = True
+    begun = latest_run(target, database)
+    assert begun is not None  # noqa: S101 - it was written one statement ago
+    return begun, changed
+
+
+def finish(target: Connection, run: Run, state: str) -> bool:
+    """Set a run's database to a final state; False where it was there already."""
+    statement = (
+        "UPDATE consolidation.run_database SET state = %s, changed_at = now()"
+        " WHERE run_id = %s AND database = %s AND state <> %s"
+    )
+    return execute(target, statement, [state, run.id, run.database, state]) > 0
+
+
+@contextmanager
+def phase(database: Database, name: str, *states: str) -> Iterator[Work]:
+    """Do a phase under the database's lock, and keep its outcome.
+
+    ``states``: what the run may be in (default: migrating). An error is written to the journal, without row data,
+    and raised on; psycopg2's errors leave as StatementFailed.
+    """
+    target = connect(database.target, f"{name} journal", autocommit=True)
+    try:
+        run = current_run(target, database.name, *(states or (MIGRATING,)))
+        _lock(target, database.name)
+        execute(target, query("phase_start"), [run.id, run.database, name])
+        work = Work(run, target)
+        try:
+            yield work
+        except psycopg2.Error as error:
+            failure = StatementFailed(
+                f"{database.name}: {name}: {describe(error)}", hint="mend the cause, then run the same command again"
+            )
+            _end(work, name, "failed", str(failure))
+            raise failure from error
+        except BaseException as error:
+            text = str(error) if isinstance(error, ConsolidationError) else type(error).__name__
+            _end(work, name, "failed", text)
+            raise
+        _end(work, name, "done", None)
+    finally:
+        target.close()
+
+
+def _end(work: Work, name: str, state: str, error: str | None) -> None:
+    statement = (
+        "UPDATE consolidation.phase SET state = %s, finished_at = clock_timestamp(), result = %s, error = %s"
+        " WHERE run_id = %s AND database = %s AND name = %s"
+    )
+    try:
+        execute(work.journal, statement, [state, json.dumps(work.result), error, work.run.id, work.run.database, name])
+    except psycopg2.Error:
+        # The target is away: the phase stays 'running', and its lock is gone with the session. The re-run sees that.
+        if state == "done":
+            raise
+
+
+def _lock(target: Connection, database: str) -> None:
+    keys = [LOCK_SPACE, database]
+    if value(target, "SELECT pg_try_advisory_lock(%s, hashtext(%s))", keys):
+        return
+    holders = rows(target, query("lock_holder"), {"space": LOCK_SPACE, "database": database})
+    who = (
+        "; ".join(
+            f"backend {pid} of {user} from {address} since {since:%H:%M:%S}" for pid, user, address, since in holders
+        )
+        or "a process that has just ended"
+    )
+    raise RunInProgress(
+        f"{database}: another process works on it: {who}",
+        hint="wait until it ends; if its ansible-playbook was killed, the module ends by itself or stop it by its pid",
+    )
+
+
+def _refuse_if_at_work(run: Run, control: dict[str, Any], other_alive: dict[str, Any] | None) -> None:
+    theirs = run.control
+    if theirs == control:
+        return
+    if theirs.get("host") != control.get("host"):
+        if control.get("take_over") == run.id:
+            return
+        raise RunInProgress(
+            f"{run.database}: run {run.id} was started by {run.operator} on another control node ({theirs.get('host')})",
+            hint=f"if that process is gone for certain, add -e consolidation_take_over={run.id}",
+        )
+    if other_alive == theirs:
+        raise RunInProgress(
+            f"{run.database}: run {run.id} of {run.operator} is in progress, process {theirs.get('pid')} on this host",
+            hint="wait for it, or stop it with Ctrl-C there; then run again, it resumes",
+        )
+
+
+def _claim(target: Connection, run: Run, control: dict[str, Any], state: str) -> None:
+    kept = {key: control.get(key) for key in ("host", "pid", "started")}
+    execute(target, "UPDATE consolidation.run SET control = %s WHERE id = %s", [json.dumps(kept), run.id])
+    finish(target, run, state)
+
+
+def _create(target: Connection, database: str, control: dict[str, Any]) -> None:
+    kept = {key: control.get(key) for key in ("host", "pid", "started")}
+    # The databases of one window share a run: they come from one ansible-playbook process.
+    run_id = value(target, "SELECT id FROM consolidation.run WHERE control = %s::jsonb", [json.dumps(kept)])
+    if run_id is None:
+        run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        execute(
+            target,
+            "INSERT INTO consolidation.run (id, operator, control, version) VALUES (%s, %s, %s, %s)",
+            [run_id, f"{getpass.getuser()}@{socket.gethostname()}", json.dumps(kept), __version__],
+        )
+    execute(
+        target,
+        "INSERT INTO consolidation.run_database (run_id, database, state) VALUES (%s, %s, %s)",
+        [run_id, database, MIGRATING],
+    )
