@@ -7,7 +7,7 @@
 SELECT format('CREATE ROLE %I %s', name, attributes)
 FROM (VALUES (:'service' || '_owner', 'NOLOGIN'),
              (:'service' || '_app', 'LOGIN'),
-             ('consolidation', 'LOGIN NOSUPERUSER CREATEDB'),     -- CREATEDB: rollback after a lost source restores into a new database
+             ('consolidation', 'LOGIN NOSUPERUSER CREATEDB'),     -- CREATEDB: to restore a lost database
              ('consolidation_reader', 'LOGIN')) AS wanted (name, attributes)
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
 \gexec
@@ -19,7 +19,7 @@ SELECT format('CREATE DATABASE %I OWNER %I', :'service', :'owner')
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'service')
 \gexec
 
--- The runbook acts as the owner (fence triggers, dump, swap by rename) and as the application (to probe the fence as it).
+-- The runbook acts as the owner (fence triggers, dump, swap by rename) and, to probe the fence, as the application.
 GRANT :"owner", :"app" TO consolidation;
 -- Names whoever holds the fence up, and sees how old every transaction is.
 GRANT pg_read_all_stats TO consolidation;

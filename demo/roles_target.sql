@@ -7,7 +7,7 @@
 SELECT format('CREATE ROLE %I %s', name, attributes)
 FROM (VALUES ('storage_owner', 'NOLOGIN'),
              ('storage_service', 'LOGIN'),
-             ('consolidation', 'LOGIN NOSUPERUSER CREATEDB')) AS wanted (name, attributes)     -- CREATEDB: the restore drill
+             ('consolidation', 'LOGIN NOSUPERUSER CREATEDB')) AS wanted (name, attributes)  -- CREATEDB: restore drill
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
 \gexec
 
@@ -19,7 +19,7 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database')
 GRANT storage_service TO consolidation;
 -- Names whoever holds the fence up, and sees how old every transaction is.
 GRANT pg_read_all_stats TO consolidation;
--- Only when tables that already lie in this database's schema public shall be moved: GRANT storage_owner TO consolidation;
+-- Only where tables that lie in this database's schema public shall be moved: GRANT storage_owner TO consolidation;
 
 REVOKE CONNECT, TEMPORARY ON DATABASE :"database" FROM PUBLIC;
 GRANT CONNECT ON DATABASE :"database" TO storage_service;

@@ -1,7 +1,8 @@
 """Fixtures: real servers with the roles of production. Nothing here stands in for PostgreSQL.
 
-`source`, `image_source` and `target` are fresh for every test: (16, 18) unless the test is marked `every_pair`.
-Tests of one server take `source` alone. Helpers live in tests/cluster.py.
+`campaign` and `image` (service databases with a few rows), `source` and `image_source` (the same without tables) and
+`target` are fresh for every test, on versions (16, 18) unless the test is marked `every_pair`. Tests of one server take
+`source` alone. Helpers live in tests/cluster.py.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from demo import data
 from demo.servers import Server
 from tests.cluster import PAIRS, Cluster, Database, missing_versions
+
+FEW_ROWS = data.Volume(campaigns=40, chapters=200, images=60, overlays=120)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -74,6 +78,22 @@ def source(make_source: Callable[[str], Database]) -> Database:
 def image_source(make_source: Callable[[str], Database]) -> Database:
     """Database `image`, no tables."""
     return make_source("image")
+
+
+@pytest.fixture
+def campaign(source: Database) -> Database:
+    """Database `campaign` with the Campaign Service's tables and a few rows, nasty ones among them."""
+    data.create_tables(source.server, "campaign")
+    data.generate(source.server, "campaign", FEW_ROWS)
+    return source
+
+
+@pytest.fixture
+def image(image_source: Database) -> Database:
+    """Database `image` with the Image Service's tables and a few rows, nasty ones among them."""
+    data.create_tables(image_source.server, "image")
+    data.generate(image_source.server, "image", FEW_ROWS)
+    return image_source
 
 
 @pytest.fixture
