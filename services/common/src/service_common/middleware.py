@@ -1,0 +1,94 @@
+"""Around every request: a size limit, a time limit, and one log line."""
+
+import asyncio
+import logging
+import time
+from uuid import uuid4
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service_common.config import ServerConfig
+from service_common.problem import Problem, unavailable
+
+log = logging.getLogger("request")
+
+
+class RequestLimits:
+    """Refuses bodies over the limit (413) and ends requests that take too long (503).
+
+    FastAPI's own body limit answers in plain text; ours is a problem document like every other error.
+    """
+
+    def __init__(self, app: ASGIApp, config: ServerConfig) -> None:
+        self.app = app
+        self.config = config
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        limit = self.config.body_limit_bytes
+        too_large = Problem(413, "body-too-large", f"The body is larger than this service's limit of {limit} bytes.")
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > limit:
+            return await too_large.response()(scope, receive, send)
+        received, started = 0, False
+
+        async def limited_receive() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise too_large
+            return message
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            async with asyncio.timeout(self.config.request_timeout_seconds):
+                await self.app(scope, limited_receive, watched_send)
+        except TimeoutError:
+            if started:
+                raise
+            late = unavailable(
+                "timeout",
+                f"The request took longer than {self.config.request_timeout_seconds:g} s. A write may have happened: "
+                "send it again with the same Idempotency-Key.",
+            )
+            await late.response()(scope, receive, send)
+
+
+class RequestLog:
+    """One line per request: method, path, status, duration, and who asked (`request.state.caller`)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        begun = time.perf_counter()
+        request_id = uuid4().hex
+        status = 500
+
+        async def tagged_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, tagged_send)
+        finally:
+            fields = {
+                "method": scope["method"],
+                "path": scope["path"],
+                "status": status,
+                "milliseconds": round((time.perf_counter() - begun) * 1000, 2),
+                "caller": scope.get("state", {}).get("caller"),
+                "request_id": request_id,
+            }
+            log.info("request", extra={"fields": fields})

@@ -1,0 +1,68 @@
+"""Start-up and shutdown, the same for every service."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import uvicorn
+from fastapi import FastAPI
+
+from service_common import logs, problem
+from service_common.config import ConfigError, Model, ServerConfig, load
+from service_common.middleware import RequestLimits, RequestLog
+
+
+class HasServer(Protocol):
+    """A configuration with a `server` section."""
+
+    @property
+    def server(self) -> ServerConfig: ...
+
+
+def prepare(app: FastAPI, config: ServerConfig) -> FastAPI:
+    """Give `app` the limits, the log line and the error documents that every service has."""
+    problem.install(app)
+    app.add_middleware(RequestLimits, config=config)
+    app.add_middleware(RequestLog)
+    return app
+
+
+def main(model: type[Model], create_app: Callable[[Model], FastAPI], argv: list[str] | None = None) -> int:
+    """`python -m SERVICE --config FILE`: serve until SIGTERM or SIGINT, then finish the requests under way.
+
+    Returns 0 after an orderly end, 2 for an unusable configuration, 3 when the port cannot be taken.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {create_app.__module__.split('.')[0]}")
+    parser.add_argument("--config", type=Path, required=True, help="YAML configuration file")
+    arguments = parser.parse_args(argv)
+    logs.configure()
+    try:
+        settings = load(arguments.config, model)
+        app = create_app(settings)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return _serve(app, settings.server)  # type: ignore[attr-defined]  # every service's settings have it (HasServer)
+
+
+def _serve(app: FastAPI, config: ServerConfig) -> int:
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=config.host,
+            port=config.port,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=config.shutdown_timeout_seconds,
+        )
+    )
+    try:
+        asyncio.run(server.serve())
+    except SystemExit:
+        return 3
+    except KeyboardInterrupt:
+        pass
+    return 0

@@ -1,0 +1,73 @@
+"""The Storage Service's configuration file."""
+
+import re
+from importlib.util import find_spec
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from service_common.config import PostgresConfig, Section, ServerConfig
+
+
+class DatabaseConfig(Section):
+    """One served database. (`schema` is taken on Pydantic's classes; the key keeps its name.)"""
+
+    schema_name: str = Field(alias="schema", min_length=1, max_length=63)
+    """Where its tables lie in the Storage database."""
+    migrations: bool = True
+    """Its Alembic lineage is upgraded by the runbook and expected at its head by /health/ready."""
+    backup: bool = True
+    """The runbook's backup phase includes it."""
+
+
+class StorageConfig(Section):
+    """The plan's `storage` section."""
+
+    databases: dict[str, DatabaseConfig] = Field(min_length=1)
+
+    @field_validator("databases")
+    @classmethod
+    def _known(cls, databases: dict[str, DatabaseConfig]) -> dict[str, DatabaseConfig]:
+        for name in databases:
+            if not re.fullmatch("[a-z][a-z0-9_]*", name) or not _has_schemas(name):
+                raise ValueError(f"no database {name!r}: there is no package storage_service.databases.{name}")
+        return databases
+
+    def with_migrations(self) -> list[str]:
+        """Names of the databases whose lineage is upgraded and expected at its head."""
+        return [name for name, database in self.databases.items() if database.migrations]
+
+    def with_backup(self) -> list[str]:
+        """Names of the databases that the backup phase includes."""
+        return [name for name, database in self.databases.items() if database.backup]
+
+
+class CallerConfig(Section):
+    """A service that may call, and the one database that it may use."""
+
+    database: str
+    token_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    """Hexadecimal SHA-256 of its token: `python -m storage_service.auth` makes a pair."""
+
+
+class Settings(BaseModel):
+    """The whole file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    server: ServerConfig
+    database: PostgresConfig
+    storage: StorageConfig
+    services: dict[str, CallerConfig]
+    idempotency_hours: int = Field(default=24, gt=0)
+    """How long a repeated write is recognised."""
+
+    @model_validator(mode="after")
+    def _served(self) -> "Settings":
+        for name, caller in self.services.items():
+            if caller.database not in self.storage.databases:
+                raise ValueError(f"services.{name}.database: {caller.database!r} is not under storage.databases")
+        return self
+
+
+def _has_schemas(name: str) -> bool:
+    package = f"storage_service.databases.{name}"
+    return find_spec(package) is not None and find_spec(f"{package}.schemas") is not None
