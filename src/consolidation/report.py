@@ -1,0 +1,196 @@
+"""The report of a run: report.json for machines, report.html for people, from the journal's facts and the evidence.
+
+Pure but for the files it writes: the same facts give the same bytes, so a second report changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from consolidation import figures, outcome, run_directory, timeline
+from consolidation.outcome import Facts, Outage
+from consolidation.table_report import tables
+
+HTML, JSON = "report.html", "report.json"
+SEVERITIES = ("blocker", "warning", "info")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The files of one run's report, and which of them are not there yet as they should be."""
+
+    run_id: str
+    directory: Path
+    files: Mapping[str, str]
+    stale: tuple[str, ...]
+    summary: Mapping[str, Any]
+
+    @property
+    def changed(self) -> bool:
+        """Whether any file would be written."""
+        return bool(self.stale)
+
+    def diff(self) -> dict[str, str]:
+        """The files that would be written."""
+        return {"prepared": "".join(f"{self.directory / name}\n" for name in self.stale)}
+
+
+def plan(journals: Iterable[Facts], directory: str | Path, commands: Mapping[str, str]) -> tuple[Plan, ...]:
+    """One plan for each run that the databases' newest journal facts name (those without a run are left out).
+
+    ``commands`` are the operator's full command lines, keys ``migrate`` and ``rollback``.
+    """
+    runs: dict[str, dict[str, Any]] = {}
+    for facts in journals:
+        if facts["run"] is not None:
+            run = runs.setdefault(facts["run"]["id"], {"run": facts["run"], "databases": {}})
+            run["databases"].update({database["name"]: database for database in facts["databases"]})
+    return tuple(_plan_run(run, Path(directory), commands) for run in runs.values())
+
+
+def apply(plans: Sequence[Plan]) -> dict[str, Any]:
+    """Write what is stale. Result: ``reports``, for each run its id, outcome, verdict, way back and path."""
+    for planned in plans:
+        for name in planned.stale:
+            run_directory.write(planned.directory / name, planned.files[name])
+        if planned.stale:
+            run_directory.index(planned.directory)
+    return {"reports": [dict(planned.summary) for planned in plans]}
+
+
+def document(run: Facts, databases: Sequence[Facts], commands: Mapping[str, str], findings: Facts) -> dict[str, Any]:
+    """The content of report.json."""
+    outcomes = [outcome.outcome(database) for database in databases]
+    kind, text = outcome.verdict(outcomes)
+    return {
+        "run": {key: value for key, value in run.items() if key not in ("database", "state")},
+        "outcome": kind,
+        "verdict": text,
+        "next_command": outcome.way_on(outcomes, commands),
+        "way_back": asdict(outcome.way_back(outcomes, commands)),
+        "databases": [
+            {
+                "name": database["name"],
+                "outcome": asdict(found),
+                "outage": _outage(outcome.outage(database)),
+                "tables": [table.as_result() for table in tables(database)],
+                "preflight": findings.get(database["name"]),
+                "journal": database,
+            }
+            for found, database in zip(outcomes, databases, strict=True)
+        ],
+    }
+
+
+def _plan_run(run: Mapping[str, Any], base: Path, commands: Mapping[str, str]) -> Plan:
+    databases = [run["databases"][name] for name in sorted(run["databases"])]
+    directory = base / run["run"]["id"]
+    findings = {database["name"]: _findings(base, directory, database["name"]) for database in databases}
+    content = document(run["run"], databases, commands, findings)
+    files = {
+        JSON: json.dumps(content, indent=2, ensure_ascii=False) + "\n",
+        HTML: render(content, databases),
+    }
+    return Plan(
+        run_id=run["run"]["id"],
+        directory=directory,
+        files=files,
+        stale=tuple(name for name, text in files.items() if run_directory.read(directory / name) != text),
+        summary={
+            "run_id": run["run"]["id"],
+            "outcome": content["outcome"],
+            "verdict": content["verdict"],
+            "next_command": content["next_command"],
+            "way_back": content["way_back"],
+            "path": str(directory / HTML),
+        },
+    )
+
+
+def render(content: Mapping[str, Any], databases: Sequence[Facts]) -> str:
+    """report.html: one file, no script, nothing fetched from anywhere."""
+    environment = Environment(
+        loader=PackageLoader("consolidation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        count=figures.count, size=figures.size, duration=figures.duration, moment=outcome.moment, flat=_flat
+    )
+    return environment.get_template("report.html.j2").render(
+        report=content,
+        pictures=_pictures(databases),
+        tables={database["name"]: tables(database) for database in databases},
+        severities=SEVERITIES,
+    )
+
+
+def _findings(base: Path, directory: Path, database: str) -> Any:
+    """What preflight left as evidence: of this run, else of the last preflight before it; None where there is none."""
+    for path in (directory / database / "preflight.json", base / "preflight" / database / "preflight.json"):
+        text = run_directory.read(path)
+        if text is not None:
+            try:
+                return json.loads(text)
+            except ValueError:
+                return None
+    return None
+
+
+def _outage(found: Outage | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    opened_at = found.opened_at.isoformat() if found.opened_at else None
+    return {
+        "closed_at": found.closed_at.isoformat(),
+        "opened_at": opened_at,
+        "opened": found.opened,
+        "seconds": found.seconds,
+    }
+
+
+def _pictures(databases: Sequence[Facts]) -> list[tuple[str, timeline.Picture]]:
+    """Migration and rollback apart: days may lie between them."""
+    titles = (("Migration", False), ("Rollback", True))
+    drawn = [
+        (title, timeline.draw([_lane(database, rollback) for database in databases])) for title, rollback in titles
+    ]
+    return [(title, picture) for title, picture in drawn if picture is not None]
+
+
+def _lane(database: Facts, rollback: bool) -> timeline.Lane:
+    spans = []
+    for phase in database["phases"]:
+        start = outcome.time_of(phase["started_at"])
+        if start is not None and phase["name"].startswith("rollback") == rollback:
+            span = timeline.Span(phase["name"], phase["state"], start, outcome.time_of(phase["finished_at"]))
+            spans.append(timeline.noted(span))
+    shut = outcome.outage(database)
+    shade = None
+    if shut is not None:
+        note = (
+            f"no writes for {figures.duration(shut.seconds)}"
+            if shut.opened_at
+            else f"no writes since {shut.closed_at.astimezone(UTC):%H:%M:%S}"
+        )
+        shade = timeline.Span("", "", shut.closed_at, shut.opened_at, note)
+    return timeline.Lane(database["name"], tuple(spans), shade)
+
+
+def _flat(result: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """The single values of a phase's result as (name, text); lists are only counted."""
+    if isinstance(result, Mapping):
+        return [pair for key, value in result.items() for pair in _flat(value, f"{prefix}{'.' if prefix else ''}{key}")]
+    if isinstance(result, list):
+        plain = all(isinstance(value, (str, int, float)) for value in result) and len(result) <= 5
+        return [(prefix, ", ".join(map(str, result)) if plain else f"{len(result)} entries")]
+    return [(prefix, figures.NOTHING if result is None else str(result))]

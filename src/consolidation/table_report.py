@@ -1,0 +1,84 @@
+"""One line for each table of a run: what the copy carried, and what the comparison found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from consolidation.figures import rate
+from consolidation.outcome import Facts, phase
+
+EQUAL, NOT_COMPARED = "equal", "not compared"
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """Figures of one table; None where no phase left any."""
+
+    name: str
+    source_rows: int | None
+    target_rows: int | None
+    bytes: int | None
+    """Bytes of COPY data."""
+    seconds: float | None
+    """Of the copy."""
+    digest: str
+    outcome: str
+    """``equal``, ``different``, ``could not compare``, or ``not compared`` where no comparison left a result."""
+
+    @property
+    def bytes_per_second(self) -> float | None:
+        """Speed of the copy."""
+        return rate(self.bytes, self.seconds)
+
+    @property
+    def rows_per_second(self) -> float | None:
+        """Speed of the copy."""
+        return rate(self.source_rows if self.source_rows is not None else self.target_rows, self.seconds)
+
+    def as_result(self) -> dict[str, Any]:
+        """For report.json."""
+        return {**asdict(self), "bytes_per_second": self.bytes_per_second}
+
+
+def tables(database: Facts) -> tuple[TableReport, ...]:
+    """Every table that any phase knows of: those that are not equal first, then the largest."""
+    loads = _by_name(database.get("loads"))
+    copied = _by_name(phase(database, "copy").get("result", {}).get("tables"))
+    verified = _by_name(phase(database, "verify").get("result", {}).get("tables"))
+    backed_up = _by_name(phase(database, "backup").get("result", {}).get("tables"))
+    names = loads.keys() | copied.keys() | verified.keys() | backed_up.keys()
+    found = [
+        _table(name, {**loads.get(name, {}), **copied.get(name, {})}, verified.get(name, {}), backed_up.get(name, {}))
+        for name in names
+    ]
+    return tuple(sorted(found, key=lambda table: (table.outcome == EQUAL, -(table.bytes or 0), table.name)))
+
+
+def _table(name: str, copied: Facts, verified: Facts, backed_up: Facts) -> TableReport:
+    digest = (
+        verified.get("digest") or verified.get("source_digest") or copied.get("digest") or backed_up.get("digest") or ""
+    )
+    return TableReport(
+        name=name,
+        source_rows=_first(
+            verified.get("source_rows"), copied.get("source_rows"), copied.get("rows"), backed_up.get("rows")
+        ),
+        target_rows=_first(verified.get("target_rows"), copied.get("rows")),
+        bytes=copied.get("bytes"),
+        seconds=copied.get("seconds"),
+        digest=":".join(str(part) for part in digest) if isinstance(digest, list) else str(digest),
+        outcome=str(verified.get("outcome", NOT_COMPARED)).replace("_", " "),
+    )
+
+
+def _first(*values: Any) -> int | None:
+    return next((value for value in values if isinstance(value, int)), None)
+
+
+def _by_name(entries: Any) -> dict[str, Facts]:
+    """A phase's ``tables``: a list of entries that name their table."""
+    if not isinstance(entries, list):
+        return {}
+    return {entry["name"]: entry for entry in entries if isinstance(entry, Mapping) and "name" in entry}
