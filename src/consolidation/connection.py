@@ -29,6 +29,7 @@ PINNED_SETTINGS = {
     "idle_in_transaction_session_timeout": "0",
     "default_transaction_read_only": "off",
 }
+CLIENT_CHECK_VERSION = 140000
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,11 @@ def connect(settings: Settings, purpose: str, *, autocommit: bool = False) -> Co
             f"cannot connect to {settings}: {_first_line(error)}",
             hint="check host, port, pg_hba.conf, sslmode and the passfile (mode 0600, matching line), then run again",
         ) from error
+    conn.autocommit = True
+    if conn.server_version >= CLIENT_CHECK_VERSION:
+        # A backend whose client was killed ends within seconds, even in the middle of an index build.
+        with conn.cursor() as cursor:
+            cursor.execute("SET client_connection_check_interval = '2s'")
     conn.autocommit = autocommit
     return conn
 

@@ -72,7 +72,10 @@ class PhaseRecord:
 
 @dataclass
 class Work:
-    """A phase under way: put what it found into ``result`` (JSON values, no row data)."""
+    """A phase under way: put what it found into ``result`` (JSON values, no row data).
+
+    A phase that is done again begins with the result of the time before.
+    """
 
     run: Run
     journal: Connection
@@ -91,6 +94,13 @@ def latest_run(target: Connection, database: str) -> Run | None:
         return None
     found = dicts(target, query("latest_run"), {"database": database})
     return Run(**found[0]) if found else None
+
+
+def was_rolled_back(target: Connection, database: str) -> bool:
+    """Whether the last run that ended was taken back: what it left in the target is on the source too."""
+    if not exists(target):
+        return False
+    return bool(value(target, query("last_ended"), {"database": database}) == ROLLED_BACK)
 
 
 def phases(target: Connection, run: Run) -> dict[str, PhaseRecord]:
@@ -168,8 +178,8 @@ def phase(database: Database, name: str, *states: str) -> Iterator[Work]:
     try:
         run = current_run(target, database.name, *(states or (MIGRATING,)))
         _lock(target, database.name)
-        execute(target, query("phase_start"), [run.id, run.database, name])
-        work = Work(run, target)
+        before = value(target, query("phase_start"), [run.id, run.database, name])
+        work = Work(run, target, before or {})
         try:
             yield work
         except psycopg2.Error as error:
@@ -225,7 +235,7 @@ def _refuse_if_at_work(run: Run, control: dict[str, Any], other_alive: dict[str,
         if control.get("take_over") == run.id:
             return
         raise RunInProgress(
-            f"{run.database}: run {run.id} was started by {run.operator} on another control node ({theirs.get('host')})",
+            f"{run.database}: run {run.id} was started by {run.operator} on control node {theirs.get('host')}",
             hint=f"if that process is gone for certain, add -e consolidation_take_over={run.id}",
         )
     if other_alive == theirs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -23,7 +24,7 @@ SCHEMA = "consolidation"
 
 DATABASE_STATES = ("migrating", "migrated", "rolling_back", "rolled_back")
 PHASE_STATES = ("running", "done", "failed")
-LOAD_STATES = ("deferring", "loading", "restoring", "done")
+LOAD_STATES = ("loading", "restoring", "done")
 CHUNK_STATES = ("queued", "done")
 
 metadata = MetaData(
@@ -99,7 +100,10 @@ table_load = Table(
     Column("table_name", Text, primary_key=True),
     Column("state", Text, nullable=False),
     Column("deferred", JSONB, nullable=False, comment="definitions dropped for the load, to be restored after it"),
-    Column("source_rows", BigInteger, comment="count(*) of the source in the copy's snapshot"),
+    Column("binary", Boolean, nullable=False, comment="COPY in binary; otherwise in text"),
+    Column(
+        "source_state", Text, nullable=False, comment="fence and file of the source's table; another one: load again"
+    ),
     _now("started_at"),
     Column("finished_at", DateTime(timezone=True)),
     _one_of("state", LOAD_STATES),
@@ -121,7 +125,6 @@ chunk = Table(
     Column("estimated_bytes", BigInteger, nullable=False),
     Column("rows", BigInteger),
     Column("bytes", BigInteger),
-    Column("digest", Numeric(39, 0), comment="sum of the row hashes modulo 2^128"),
     Column("seconds", Numeric(12, 3)),
     Column("worker", Text),
     Column("finished_at", DateTime(timezone=True)),

@@ -96,7 +96,7 @@ def upgrade() -> None:
         ),
         sa.Column("started_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("state IN ('deferring', 'loading', 'restoring', 'done')", name=op.f("ck_table_load_state")),
+        sa.CheckConstraint("state IN ('loading', 'restoring', 'done')", name=op.f("ck_table_load_state")),
         sa.ForeignKeyConstraint(
             ["run_id", "database"],
             ["consolidation.run_database.run_id", "consolidation.run_database.database"],
@@ -117,8 +117,6 @@ def upgrade() -> None:
         sa.Column("estimated_bytes", sa.BigInteger(), nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=True),
         sa.Column("bytes", sa.BigInteger(), nullable=True),
-        sa.Column(
-            "digest", sa.Numeric(precision=39, scale=0), nullable=True, comment="sum of the row hashes modulo 2^128"
         ),
         sa.Column("seconds", sa.Numeric(precision=12, scale=3), nullable=True),
         sa.Column("worker", sa.Text(), nullable=True),

@@ -1,0 +1,57 @@
+"""Keys, indexes and triggers that a bulk load goes without: dropped before it, restored after it, never forgotten.
+
+The definitions go into the journal in the very transaction that drops them; they leave it in the one that restores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from psycopg2.extensions import connection as Connection
+
+from consolidation.fence import TRIGGER
+from consolidation.queries import dicts, execute, query
+
+FOREIGN_KEY = "foreign key"
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """One thing that is dropped (a trigger: disabled) for the load."""
+
+    table_name: str
+    kind: str
+    """``foreign key``, ``constraint`` (primary key, unique, exclusion), ``index`` or ``trigger``."""
+    name: str
+    drop_statement: str
+    create_statement: str
+
+    def as_json(self) -> dict[str, str]:
+        """For the journal."""
+        return asdict(self)
+
+
+def read(target: Connection, schema: str, tables: Iterable[str]) -> tuple[Deferred, ...]:
+    """What can be deferred on these tables."""
+    parameters = {"schema": schema, "tables": list(tables), "fence": TRIGGER}
+    return tuple(Deferred(**row) for row in dicts(target, query("deferrable"), parameters))
+
+
+def from_json(values: Sequence[dict[str, Any]]) -> tuple[Deferred, ...]:
+    """Back from the journal."""
+    return tuple(Deferred(**item) for item in values)
+
+
+def drop(target: Connection, deferred: Iterable[Deferred]) -> None:
+    """Drop all, foreign keys before the keys they refer to. Call it in the transaction that journals them."""
+    for item in sorted(deferred, key=lambda item: item.kind != FOREIGN_KEY):
+        execute(target, item.drop_statement)
+
+
+def restore(target: Connection, deferred: Iterable[Deferred], *, foreign_keys: bool) -> None:
+    """Make again either the foreign keys or all the rest, as they were."""
+    for item in deferred:
+        if (item.kind == FOREIGN_KEY) == foreign_keys:
+            execute(target, item.create_statement)

@@ -1,0 +1,312 @@
+"""The write fence: a statement trigger on every table that refuses every writer, and the proof that it does.
+
+Enabling the trigger takes SHARE ROW EXCLUSIVE: it waits for the transactions that have written, then refuses everyone.
+Readers go on. A fence is ``absent``, ``prepared`` (trigger there, disabled) or ``closed``. To open is to disable; the
+trigger is dropped only by finalize, because DROP TRIGGER needs a stronger lock than any reader allows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg2
+import psycopg2.errors
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from consolidation import journal
+from consolidation.catalog import LEFT_BEHIND
+from consolidation.connection import Settings, connect, session
+from consolidation.errors import FenceError, StepRefused
+from consolidation.model import Database
+from consolidation.queries import dicts, execute, query, value
+
+TRIGGER = "aa_consolidation_fence"  # triggers fire in the order of their names: before the table's own
+ABSENT, PREPARED, CLOSED = "absent", "prepared", "closed"
+RETRY_PAUSE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a service database: its tables, and the roles that write them."""
+
+    database: str
+    name: str
+    """``source`` or ``target``."""
+    settings: Settings
+    schema: str
+    tables: tuple[str, ...]
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fenced:
+    """One table and the state of its fence."""
+
+    schema: str
+    name: str
+    oid: int
+    state: str
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """The qualified, quoted name."""
+        return sql.Identifier(self.schema, self.name)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What it takes to bring a side's fence into the wanted state."""
+
+    database: Database
+    side: Side
+    wanted: str
+    before: tuple[Fenced, ...]
+    settled: str
+    """Why there is nothing to do, where the journal says so."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether any trigger has to be made or switched."""
+        return not self.settled and any(needs_change(fenced.state, self.wanted) for fenced in self.before)
+
+    def diff(self) -> dict[str, str]:
+        """The states of all tables before and after."""
+        after = [
+            self.wanted if self.changed and needs_change(fenced.state, self.wanted) else fenced.state
+            for fenced in self.before
+        ]
+        names = [f"{self.side.name} {fenced.schema}.{fenced.name}" for fenced in self.before]
+        return {
+            "before": "".join(f"{name}: {fenced.state}\n" for name, fenced in zip(names, self.before, strict=True)),
+            "after": "".join(f"{name}: {state}\n" for name, state in zip(names, after, strict=True)),
+        }
+
+
+def needs_change(state: str, wanted: str) -> bool:
+    """A closed fence is prepared as well: preparing never opens it, only ``open`` does."""
+    return state != wanted if wanted != PREPARED else state == ABSENT
+
+
+def side_of(database: Database, name: str) -> Side:
+    """The ``source`` or ``target`` side of a database."""
+    if name == "source":
+        roles = (*database.application_roles, database.source.user)
+        return Side(database.name, name, database.source, database.source_schema, database.tables, roles)
+    roles = (*database.target_roles, database.target.user)
+    return Side(database.name, name, database.target, database.name, (), roles)
+
+
+def read(conn: Connection, side: Side) -> tuple[Fenced, ...]:
+    """The tables of a side with their fence's state."""
+    parameters = {
+        "schema": side.schema,
+        "tables": list(side.tables),
+        "left_behind": sorted(LEFT_BEHIND),
+        "trigger": TRIGGER,
+    }
+    return tuple(Fenced(**row) for row in dicts(conn, query("fence_state"), parameters))
+
+
+def is_closed(conn: Connection, side: Side) -> bool:
+    """Whether every table of the side is fenced (a side without tables is not)."""
+    states = {fenced.state for fenced in read(conn, side)}
+    return states == {CLOSED}
+
+
+def pass_through(conn: Connection) -> None:
+    """Let this transaction write behind a closed fence; only for the role that made the fence."""
+    execute(conn, "SET LOCAL consolidation.pass = 'on'")
+
+
+def plan(database: Database, side_name: str, wanted: str) -> Plan:
+    """What closing (``closed``), preparing (``prepared``) or opening (``open``) a side means now."""
+    side = side_of(database, side_name)
+    with session(side.settings, "fence plan") as conn:
+        before = read(conn, side)
+    # A trigger that is not there refuses nobody: open already.
+    target_state = PREPARED if wanted == "open" else wanted
+    if wanted == "open":
+        before = tuple(fenced for fenced in before if fenced.state != ABSENT)
+    settled = ""
+    with session(database.target, "fence plan") as conn:
+        run = journal.latest_run(conn, database.name)
+    if run is not None and run.state == journal.MIGRATED and side_name == "target" and wanted == CLOSED:
+        settled = f"run {run.id} has cut {database.name} over: its target stays open"
+    if run is not None and run.state == journal.MIGRATED and side_name == "source" and wanted == "open":
+        raise StepRefused(
+            f"{database.name}: run {run.id} has cut over to the storage database; an open source would split the data",
+            hint="take the run back with ansible-playbook rollback.yml, which brings the new writes along",
+        )
+    return Plan(database, side, "open" if wanted == "open" else target_state, before, settled)
+
+
+def apply(plan: Plan, phase: str, timeout_seconds: float) -> dict[str, Any]:
+    """Bring the fence into the wanted state and prove it. Raises FenceError."""
+    if plan.settled:
+        return {"msg": plan.settled, "tables": _states(plan.before)}
+    with journal.phase(plan.database, phase, journal.MIGRATING, journal.ROLLING_BACK) as work:
+        work.result["run_id"] = work.run.id
+        with session(plan.side.settings, phase) as conn:
+            if plan.wanted == "open":
+                work.result.update(_open(conn, plan.side, timeout_seconds))
+            else:
+                _prepare(conn, plan.side, timeout_seconds)
+                if plan.wanted == CLOSED:
+                    work.result.update(_close(conn, plan.side, timeout_seconds, work.result))
+            work.result["tables"] = _states(read(conn, plan.side))
+        if plan.wanted == CLOSED:
+            work.result["probes"] = probe(plan.side)
+        return dict(work.result)
+
+
+def probe(side: Side) -> list[dict[str, str]]:
+    """Try to write every table as every role of the side; every try must be refused by the fence.
+
+    Nothing is written: no row is touched, and each try is rolled back. Raises FenceError.
+    """
+    outcomes = []
+    with session(side.settings, "fence probe") as conn:
+        for role in side.roles:
+            for fenced in read(conn, side):
+                outcome = _probe_table(conn, role, fenced)
+                conn.rollback()
+                outcomes.append({"role": role, "table": f"{fenced.schema}.{fenced.name}", "outcome": outcome})
+    leaks = [probed for probed in outcomes if probed["outcome"] not in ("refused by the fence", "role cannot write")]
+    if leaks:
+        first = leaks[0]
+        raise FenceError(
+            f"{side.database}: the fence of the {side.name} does not hold: as {first['role']} on {first['table']}: "
+            f"{first['outcome']} ({len(leaks)} of {len(outcomes)} probes)",
+            hint="nothing was written; look at the triggers of that table, then run again",
+            facts={"probes": outcomes},
+        )
+    return outcomes
+
+
+def _states(tables: tuple[Fenced, ...]) -> list[dict[str, str]]:
+    return [{"name": f"{fenced.schema}.{fenced.name}", "state": fenced.state} for fenced in tables]
+
+
+def _probe_table(conn: Connection, role: str, fenced: Fenced) -> str:
+    """What happened to a write that touches no row: DELETE, or INSERT where the role may not DELETE."""
+    for statement in ("DELETE FROM {} WHERE false", "INSERT INTO {} DEFAULT VALUES"):
+        try:
+            execute(conn, sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+            execute(conn, sql.SQL(statement).format(fenced.identifier))
+        except psycopg2.errors.ReadOnlySqlTransaction as error:
+            ours = "fenced by the storage consolidation" in (error.diag.message_primary or "")
+            return "refused by the fence" if ours else "refused, but not by the fence"
+        except psycopg2.errors.InsufficientPrivilege as error:
+            if "permission denied for table" not in (error.diag.message_primary or ""):
+                return f"could not probe (SQLSTATE {error.pgcode})"
+            conn.rollback()
+        except psycopg2.Error as error:
+            return f"could not probe (SQLSTATE {error.pgcode})"
+        else:
+            return "WRITE WENT THROUGH"
+    return "role cannot write"
+
+
+def _prepare(conn: Connection, side: Side, timeout_seconds: float) -> None:
+    """Create the function and the disabled triggers that are not there yet."""
+    missing = [fenced for fenced in read(conn, side) if fenced.state == ABSENT]
+    if value(conn, "SELECT to_regnamespace('consolidation') IS NULL"):
+        execute(conn, "CREATE SCHEMA consolidation")
+    execute(conn, query("fence_function"))
+    conn.commit()
+    if not missing:
+        return
+    with _locked(conn, side, missing, timeout_seconds):
+        for fenced in missing:
+            create = (
+                "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table}"
+                " FOR EACH STATEMENT EXECUTE FUNCTION consolidation.fence({role})"
+            )
+            names = {"trigger": sql.Identifier(TRIGGER), "table": fenced.identifier}
+            execute(conn, sql.SQL(create).format(role=sql.Literal(side.settings.user), **names))
+            execute(conn, sql.SQL("ALTER TABLE {table} DISABLE TRIGGER {trigger}").format(**names))
+
+
+def _close(conn: Connection, side: Side, timeout_seconds: float, before: dict[str, Any]) -> dict[str, Any]:
+    tables = read(conn, side)
+    if not tables:
+        raise FenceError(
+            f"{side.database}: no tables to fence in schema {side.schema} of {side.settings}",
+            hint="check consolidation_database.source_schema and .tables",
+        )
+    if all(fenced.state == CLOSED for fenced in tables):
+        return {"closed_at": before.get("closed_at") or _now(), "waited_seconds": before.get("waited_seconds", 0.0)}
+    started = time.monotonic()
+    _switch(conn, side, [fenced for fenced in tables if fenced.state != CLOSED], "ENABLE", timeout_seconds)
+    return {"closed_at": _now(), "waited_seconds": round(time.monotonic() - started, 3)}
+
+
+def _open(conn: Connection, side: Side, timeout_seconds: float) -> dict[str, Any]:
+    closed = [fenced for fenced in read(conn, side) if fenced.state == CLOSED]
+    if closed:
+        _switch(conn, side, closed, "DISABLE", timeout_seconds)
+    return {"opened_at": _now()}
+
+
+def _switch(conn: Connection, side: Side, tables: list[Fenced], word: str, timeout_seconds: float) -> None:
+    """Enable or disable the triggers of all tables in one transaction."""
+    with _locked(conn, side, tables, timeout_seconds):
+        # Flushed with its own commit: so is every commit before it.
+        execute(conn, "SET LOCAL synchronous_commit = on")
+        for fenced in tables:
+            names = {"trigger": sql.Identifier(TRIGGER), "table": fenced.identifier}
+            execute(conn, sql.SQL(f"ALTER TABLE {{table}} {word} TRIGGER {{trigger}}").format(**names))
+
+
+@contextmanager
+def _locked(conn: Connection, side: Side, tables: list[Fenced], timeout_seconds: float) -> Iterator[None]:
+    """Hold SHARE ROW EXCLUSIVE on the tables; commit at the end. Raises FenceError that names who was in the way."""
+    deadline = time.monotonic() + timeout_seconds
+    names = sql.SQL(", ").join(sql.SQL("ONLY {}").format(fenced.identifier) for fenced in tables)
+    while True:
+        try:
+            # Longer than deadlock_timeout: only then does the server cancel an autovacuum that is in the way.
+            execute(
+                conn,
+                "SELECT set_config('lock_timeout', (greatest(1500, 500 + setting::int))::text, true)"
+                " FROM pg_settings WHERE name = 'deadlock_timeout'",
+            )
+            execute(conn, sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(names))
+            break
+        except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected) as error:
+            conn.rollback()
+            found = _blockers(side.settings, tables)
+            if time.monotonic() >= deadline:
+                raise FenceError(
+                    f"{side.database}: the {side.name} could not be locked within {timeout_seconds:g} s; "
+                    + ("in the way: " + "; ".join(found) if found else "who was in the way has gone meanwhile"),
+                    hint="nothing was changed; end these transactions or wait for them, then run again",
+                    facts={"blockers": found},
+                ) from error
+            time.sleep(RETRY_PAUSE_SECONDS)  # let the writers that queued behind us go on
+    yield
+    conn.commit()
+
+
+def _blockers(settings: Settings, tables: list[Fenced]) -> list[str]:
+    """Who holds a lock against us, as the operator would look for it; in a session of its own."""
+    conn = connect(settings, "fence blockers", autocommit=True)
+    try:
+        found = dicts(conn, query("fence_blockers"), {"oids": [fenced.oid for fenced in tables]})
+    finally:
+        conn.close()
+    return [
+        f"pid {row['pid']}, user {row['role']}, application {row['application']}, {row['state']}, "
+        f"transaction open for {row['age_seconds'] if row['age_seconds'] is not None else '?'} s"
+        for row in found
+    ]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,17 @@
+"""Which sequence of the source is which of the target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from consolidation.catalog import Sequence
+
+
+def pairs(source: Iterable[Sequence], target: Iterable[Sequence]) -> tuple[tuple[Sequence, Sequence], ...]:
+    """Sequences that belong together: by the table and column that own them, otherwise by name."""
+    by_key = {_key(sequence): sequence for sequence in target}
+    return tuple((sequence, by_key[_key(sequence)]) for sequence in source if _key(sequence) in by_key)
+
+
+def _key(sequence: Sequence) -> tuple[str | None, str | None]:
+    return (sequence.table, sequence.column) if sequence.table else (None, sequence.name)

@@ -1,0 +1,15 @@
+-- Transactions that hold a lock against closing a fence (it needs SHARE ROW EXCLUSIVE), oldest first.
+-- oids: bigint[] of the tables.
+SELECT DISTINCT l.pid,
+       coalesce(a.usename, 'unknown') AS role,
+       coalesce(nullif(a.application_name, ''), 'unnamed') AS application,
+       coalesce(a.state, CASE WHEN l.pid IS NULL THEN 'prepared transaction' ELSE 'unknown' END) AS state,
+       round(extract(epoch FROM clock_timestamp() - a.xact_start))::bigint AS age_seconds
+  FROM pg_locks l
+  LEFT JOIN pg_stat_activity a USING (pid)
+ WHERE l.locktype = 'relation' AND l.granted
+   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+   AND l.relation::bigint = ANY (%(oids)s)
+   AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+   AND l.pid IS DISTINCT FROM pg_backend_pid()
+ ORDER BY age_seconds DESC NULLS FIRST
