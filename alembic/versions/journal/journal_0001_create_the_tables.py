@@ -117,7 +117,6 @@ def upgrade() -> None:
         sa.Column("estimated_bytes", sa.BigInteger(), nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=True),
         sa.Column("bytes", sa.BigInteger(), nullable=True),
-        ),
         sa.Column("seconds", sa.Numeric(precision=12, scale=3), nullable=True),
         sa.Column("worker", sa.Text(), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
