@@ -1,7 +1,7 @@
 """The databases of the Campaign and the Image Service as they are before the consolidation, filled with generated rows.
 
-Rows are made inside PostgreSQL, in batches of one transaction each, from md5 of seed, table and row number: the same seed
-gives the same rows on every version. A few rows of every thousand carry values that break careless code.
+Rows are made inside PostgreSQL, in batches of one transaction each, from md5 of seed, table and row number: the same
+seed gives the same rows on every version. A few rows of every thousand carry values that break careless code.
 """
 
 from __future__ import annotations
@@ -48,6 +48,17 @@ def create_tables(server: Server, service: str) -> None:
         with conn.cursor() as cursor:
             cursor.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(f"{service}_owner")))
             cursor.execute((SQL / f"{service}.sql").read_text())
+    finally:
+        conn.close()
+
+
+def has_tables(server: Server, service: str) -> bool:
+    """True when create_tables() has been here."""
+    conn = server.connect(service)
+    try:
+        with conn.cursor() as cursor:
+            cursor.execute("SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public')")
+            return bool(cursor.fetchall()[0][0])
     finally:
         conn.close()
 

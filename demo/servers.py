@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -75,26 +75,36 @@ class Server:
         if major not in installations():
             have = ", ".join(map(str, installations())) or "none"
             raise ServerError(f"no PostgreSQL {major} on this machine (found: {have}); install requirements.txt")
-        directory.mkdir(mode=0o711 if _account() else 0o700, parents=True)
+        directory.mkdir(parents=True)
+        directory.chmod(0o711 if _account() else 0o700)
         programs = _reachable_programs(installations()[major], directory.parent / f"postgresql-{major}")
-        password = secrets.token_urlsafe(24)
-        _initdb(programs, directory / "data", password)
-        conf = directory / "data" / "postgresql.conf"
-        base = {"listen_addresses": f"'{HOST}'", "unix_socket_directories": "''", "timezone": "'UTC'"}
-        lines = [f"{key} = {value}\n" for key, value in (base | dict(settings or {})).items()]
+        server = cls(name, major, 0, directory, programs)
+        try:
+            password = secrets.token_urlsafe(24)
+            _initdb(programs, directory / "data", password)
+            base = {"listen_addresses": f"'{HOST}'", "unix_socket_directories": "''", "timezone": "'UTC'"}
+            server._configure(base | dict(settings or {}))
+            return server._start_on_a_free_port(password)
+        except BaseException:
+            server.destroy()
+            raise
+
+    def _start_on_a_free_port(self, password: str) -> Server:
         for attempt in range(1, PORT_ATTEMPTS + 1):
-            server = cls(name, major, _free_port(), directory, programs)
-            with conf.open("a") as file:
-                file.writelines([*lines, f"port = {server.port}\n"])
-            write_private(directory / "passfile", f"{HOST}:{server.port}:*:{SUPERUSER}:{password}\n")
+            server = replace(self, port=_free_port())
+            server._configure({"port": str(server.port)})
+            write_private(server.passfile, f"{HOST}:{server.port}:*:{SUPERUSER}:{password}\n")
             try:
                 server.start()
+                break
             except ServerError:  # another process may have taken the port since: only then another try makes sense
                 if attempt == PORT_ATTEMPTS or "Address already in use" not in server.log():
                     raise
-            else:
-                return server
-        raise AssertionError("unreachable")
+        return server
+
+    def _configure(self, settings: Mapping[str, str]) -> None:
+        with (self.directory / "data" / "postgresql.conf").open("a") as file:
+            file.writelines(f"{name} = {value}\n" for name, value in settings.items())
 
     @property
     def passfile(self) -> Path:
@@ -199,9 +209,19 @@ def _reachable_programs(programs: Path, copy: Path) -> Path:
     """The installation, or a copy of it where root's servers may not enter (a virtual environment below /root)."""
     if reachable(programs / "postgres"):
         return programs
+    installation = programs.parent
+    copied = copy / installation.parent.name / installation.name
     if not copy.exists():
-        shutil.copytree(programs.parent, copy, symlinks=True)
-    return copy / "bin"
+        shutil.copytree(installation, copied, symlinks=True)
+        # A wheel keeps shared libraries beside its package, and the programs look for them by a relative path.
+        libraries = installation.parent.with_name(f"{installation.parent.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, copy / libraries.name)
+        for path in (copy, *copy.rglob("*")):
+            if not path.is_symlink():
+                mode = path.stat().st_mode
+                path.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))
+    return copied / "bin"
 
 
 @cache

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import stat
 
 import psycopg2
 import pytest
 
+from demo import servers
 from demo.servers import Server, ServerError
 from tests.cluster import Cluster, Database, digest_of_everything
 
@@ -90,3 +93,44 @@ def test_stopped_server_starts_again_on_the_same_port(source: Database) -> None:
 def test_unknown_version_is_a_clear_error(cluster: Cluster) -> None:
     with pytest.raises(ServerError, match="no PostgreSQL 9 on this machine"):
         Server.create("old", 9, cluster.directory / "old")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's servers run as another account")
+def test_root_runs_a_copy_of_programs_that_the_account_cannot_reach(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path_factory.mktemp("closed")
+    closed.chmod(0o700)
+    programs = servers.installations()[18]
+    package = programs.parent.parent
+    for directory in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(directory, closed / directory.name, symlinks=True)
+    moved = closed / programs.relative_to(package.parent)
+    monkeypatch.setattr(servers, "installations", lambda: {18: moved})
+    server = Server.create("copied", 18, cluster.directory / "copied")
+    try:
+        assert server.bin.is_relative_to(cluster.directory)
+        assert server.running
+    finally:
+        server.destroy()
+
+
+def test_a_port_that_was_taken_meanwhile_leads_to_another_one(
+    cluster: Cluster, source: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free_port = servers._free_port
+    ports = iter([source.server.port])
+    monkeypatch.setattr(servers, "_free_port", lambda: next(ports, None) or free_port())
+    server = Server.create("second", source.server.major, cluster.directory / "second")
+    try:
+        assert server.running
+        assert server.port != source.server.port
+    finally:
+        server.destroy()
+
+
+def test_failed_creation_leaves_nothing(cluster: Cluster) -> None:
+    major = next(iter(servers.installations()))
+    with pytest.raises(ServerError, match="did not start"):
+        Server.create("broken", major, cluster.directory / "broken", {"shared_buffers": "'much'"})
+    assert not (cluster.directory / "broken").exists()

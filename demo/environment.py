@@ -1,0 +1,108 @@
+"""The demo's three servers and where they live: created once, described by .demo/state.json, removed on request."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from demo import roles
+from demo.servers import Server, ServerError, reachable, write_private
+
+PROJECT = Path(__file__).parent.parent
+DIRECTORY = PROJECT / ".demo"
+MAJORS = {"campaign": 16, "image": 16, "storage": 18}
+"""Server -> version: the services are older than the storage, as in life."""
+
+SERVER_SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "2GB"}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The demo's servers (campaign, image, storage) and the passfile of the roles on them."""
+
+    directory: Path
+    servers: Mapping[str, Server]
+
+    @property
+    def passfile(self) -> Path:
+        return self.directory / "passfile"
+
+    @classmethod
+    def load(cls, directory: Path = DIRECTORY) -> Environment | None:
+        """The environment of an earlier start; None when there is none."""
+        state = directory / "state.json"
+        if not state.exists():
+            return None
+        servers = json.loads(state.read_text())["servers"]
+        return cls(directory, {name: _server(described) for name, described in servers.items()})
+
+    @classmethod
+    def create(cls, directory: Path = DIRECTORY) -> Environment:
+        """Create and start the servers with their empty databases and roles. Raises ServerError."""
+        directory.mkdir(exist_ok=True)
+        directory.chmod(0o711)  # PostgreSQL's account passes through; what is private below is 0600 or 0700
+        place = _place_for_servers(directory)
+        servers: dict[str, Server] = {}
+        try:
+            lines = []
+            for name, major in MAJORS.items():
+                servers[name] = server = Server.create(name, major, place / name, SERVER_SETTINGS)
+                logins = roles.create_target(server) if name == "storage" else roles.create_source(server, name)
+                lines += roles.give_passwords(server, logins)
+            environment = cls(directory, servers)
+            write_private(environment.passfile, "".join(lines))
+            environment._write_state()
+        except BaseException:
+            for server in servers.values():
+                server.destroy()
+            raise
+        return environment
+
+    def start(self) -> None:
+        """Start the servers that are down."""
+        for server in self.servers.values():
+            server.start()
+
+    def stop(self) -> None:
+        """Stop the servers; their data stays."""
+        for server in self.servers.values():
+            server.stop()
+
+    def destroy(self) -> None:
+        """Stop the servers and remove everything the demo made."""
+        places = {server.directory.parent for server in self.servers.values()}
+        for server in self.servers.values():
+            server.destroy()
+        for place in (*places, self.directory):
+            shutil.rmtree(place, ignore_errors=True)
+
+    def _write_state(self) -> None:
+        state = {
+            "directory": str(self.directory),
+            "passfile": str(self.passfile),
+            "servers": {name: asdict(server) for name, server in self.servers.items()},
+        }
+        write_private(self.directory / "state.json", json.dumps(state, indent=2, default=str) + "\n")
+
+
+def _server(described: Mapping[str, object]) -> Server:
+    paths = {name: Path(str(described[name])) for name in ("directory", "bin")}
+    try:
+        return Server(**{**described, **paths})  # type: ignore[arg-type]  # the fields as asdict() wrote them
+    except TypeError as error:
+        raise ServerError(f"state.json is of another version ({error}); run `python -m demo clean`") from error
+
+
+def _place_for_servers(directory: Path) -> Path:
+    """Below the demo's directory, or elsewhere if PostgreSQL's account cannot enter that one (a checkout in /root)."""
+    if reachable(directory):
+        place = directory / "servers"
+        place.mkdir(exist_ok=True)
+    else:
+        place = Path(tempfile.mkdtemp(prefix="consolidation-demo-", dir="/var/tmp"))
+    place.chmod(0o711)
+    return place
