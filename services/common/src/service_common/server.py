@@ -1,11 +1,9 @@
 """Start-up and shutdown, the same for every service."""
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import uvicorn
 from fastapi import FastAPI
@@ -13,13 +11,6 @@ from fastapi import FastAPI
 from service_common import logs, problem
 from service_common.config import ConfigError, Model, ServerConfig, load
 from service_common.middleware import RequestLimits, RequestLog
-
-
-class HasServer(Protocol):
-    """A configuration with a `server` section."""
-
-    @property
-    def server(self) -> ServerConfig: ...
 
 
 def prepare(app: FastAPI, config: ServerConfig) -> FastAPI:
@@ -33,7 +24,8 @@ def prepare(app: FastAPI, config: ServerConfig) -> FastAPI:
 def main(model: type[Model], create_app: Callable[[Model], FastAPI], argv: list[str] | None = None) -> int:
     """`python -m SERVICE --config FILE`: serve until SIGTERM or SIGINT, then finish the requests under way.
 
-    Returns 0 after an orderly end, 2 for an unusable configuration, 3 when the port cannot be taken.
+    Returns 2 for an unusable configuration; exits with 3 when the port cannot be taken. After an orderly end the process dies of
+    the signal that it was sent, which service managers count as success.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {create_app.__module__.split('.')[0]}")
     parser.add_argument("--config", type=Path, required=True, help="YAML configuration file")
@@ -45,24 +37,13 @@ def main(model: type[Model], create_app: Callable[[Model], FastAPI], argv: list[
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    return _serve(app, settings.server)  # type: ignore[attr-defined]  # every service's settings have it (HasServer)
-
-
-def _serve(app: FastAPI, config: ServerConfig) -> int:
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=config.host,
-            port=config.port,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=config.shutdown_timeout_seconds,
-        )
+    server: ServerConfig = settings.server  # type: ignore[attr-defined]  # the settings of every service have it
+    uvicorn.run(
+        app,
+        host=server.host,
+        port=server.port,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=server.shutdown_timeout_seconds,
     )
-    try:
-        asyncio.run(server.serve())
-    except SystemExit:
-        return 3
-    except KeyboardInterrupt:
-        pass
     return 0
