@@ -110,14 +110,15 @@ def run(scale: float, seed: int) -> None:
 
 def status(environment: Environment) -> None:
     """Print the servers, how to look into them, and the last report."""
-    table = Table("server", "version", "port", "running", "to look into it")
+    table = Table("server", "version", "port", "running")
     for name, server in environment.servers.items():
-        environ = f"PGPASSFILE={shlex.quote(str(server.passfile))}"
-        command = (
-            f"{environ} {shlex.quote(str(server.bin / 'psql'))} -h {server.host} -p {server.port} -U postgres {name}"
-        )
-        table.add_row(name, str(server.major), str(server.port), "yes" if server.running else "no", command)
+        table.add_row(name, str(server.major), str(server.port), "yes" if server.running else "no")
     console.print(table)
+    console.print("To look into them:")
+    for name, server in environment.servers.items():
+        where = f"-h {server.host} -p {server.port} -U postgres {name}"
+        passfile, psql = shlex.quote(str(server.passfile)), shlex.quote(str(server.bin / "psql"))
+        console.print(f"  PGPASSFILE={passfile} {psql} {where}", soft_wrap=True, markup=False)
     _print_report()
 
 
