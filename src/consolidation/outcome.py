@@ -6,7 +6,7 @@ never taken for a success.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -27,15 +27,17 @@ MIGRATED, ROLLED_BACK, FAILED, INTERRUPTED, RUNNING, UNFINISHED = (
 ORDER = (FAILED, INTERRUPTED, RUNNING, UNFINISHED, ROLLED_BACK, MIGRATED)
 """The worst first: the verdict on several databases is the first one that any of them has."""
 
+STORAGE, SOURCE = "the storage database", "the source"
+
 BEFORE_CUTOVER = (
-    "it opens the source again. Nothing has to be brought back: the storage database has taken no write of a service."
+    "It opens the source again. Nothing has to be brought back: the storage database has taken no write of a service."
 )
 AFTER_CUTOVER = (
-    "it closes the storage database's tables, brings the writes made there since the cutover back to the source,"
+    "It closes the storage database's tables, brings the writes made there since the cutover back to the source,"
     " compares both sides and opens the source."
 )
 UNTIL_SOURCE_IS_TOUCHED = (
-    "as long as the source database stands untouched behind its fence; the runbook itself never removes it."
+    "As long as the source database stands untouched behind its fence; the runbook itself never removes it."
 )
 
 
@@ -62,7 +64,7 @@ class Outage:
     opened_at: datetime | None
     """None: not open again."""
     opened: str
-    """What opened: ``the storage database`` or ``the source``."""
+    """The side that was opened: STORAGE or SOURCE; '' while it lasts."""
 
     @property
     def seconds(self) -> float | None:
@@ -129,22 +131,31 @@ def outcome(database: Facts) -> Outcome:
     )
 
 
-def outage(database: Facts) -> Outage | None:
-    """From the closed fence to the side that was opened; None where the fence was not closed for certain."""
-    fence = phase(database, "fence")
-    closed_at = time_of(fence.get("result", {}).get("closed_at")) or (
-        time_of(fence.get("finished_at")) if fence.get("state") == "done" else None
-    )
+def outages(database: Facts) -> tuple[Outage, ...]:
+    """The write outages: of the migration, then of the rollback after a cutover."""
+    migration = _outage(database, "fence", (("cutover", STORAGE), ("rollback_open", SOURCE)))
+    rollback = _outage(database, "rollback_fence", (("rollback_open", SOURCE),))
+    if migration is not None and migration.opened != STORAGE:
+        rollback = None  # the fence of the migration was still closed
+    return tuple(found for found in (migration, rollback) if found is not None)
+
+
+def _outage(database: Facts, fence: str, openings: Iterable[tuple[str, str]]) -> Outage | None:
+    """From the closed fence to the first side that was opened; None where the fence was not closed for certain."""
+    closed_at = _happened(phase(database, fence), "closed_at")
     if closed_at is None:
         return None
-    for name, opened in (("cutover", "the storage database"), ("rollback_open", "the source")):
-        opening = phase(database, name)
-        opened_at = time_of(opening.get("result", {}).get("opened_at"))
-        if opened_at is None and opening.get("state") == "done":
-            opened_at = time_of(opening.get("finished_at"))
+    for name, opened in openings:
+        opened_at = _happened(phase(database, name), "opened_at")
         if opened_at is not None and opened_at >= closed_at:
             return Outage(closed_at, opened_at, opened)
     return Outage(closed_at, None, "")
+
+
+def _happened(found: Facts, key: str) -> datetime | None:
+    """When a phase closed or opened a fence: as it says itself, else its end if it is done."""
+    said = time_of(found.get("result", {}).get(key))
+    return said or (time_of(found.get("finished_at")) if found.get("state") == "done" else None)
 
 
 def verdict(outcomes: Sequence[Outcome]) -> tuple[str, str]:
@@ -184,7 +195,7 @@ def way_back(outcomes: Sequence[Outcome], commands: Mapping[str, str]) -> WayBac
     if any(found.rolling_back for found in outcomes):
         return WayBack(
             "The way back is under way but not at its end. Run the same command again, it resumes.",
-            "until it has ended; leave both sides as they are until then.",
+            "Until it has ended; leave both sides as they are until then.",
             commands["rollback"],
         )
     if all(found.cut_over for found in outcomes):
@@ -192,13 +203,13 @@ def way_back(outcomes: Sequence[Outcome], commands: Mapping[str, str]) -> WayBac
     if not any(found.cut_over for found in outcomes):
         return WayBack(
             BEFORE_CUTOVER,
-            "at any time until the cutover; after it, the same command brings the new writes back first.",
+            "At any time until the cutover; after it, the same command brings the new writes back first.",
             commands["rollback"],
         )
     cut_over = ", ".join(found.database for found in outcomes if found.cut_over)
     waiting = ", ".join(found.database for found in outcomes if not found.cut_over)
     return WayBack(
-        f"{waiting}, not cut over: {BEFORE_CUTOVER}\n{cut_over}, cut over: {AFTER_CUTOVER}\n"
+        f"{waiting} (not cut over): {BEFORE_CUTOVER}\n{cut_over} (cut over): {AFTER_CUTOVER}\n"
         "Add --limit and a name to take back one database alone.",
         UNTIL_SOURCE_IS_TOUCHED,
         commands["rollback"],

@@ -55,14 +55,19 @@ def plan(journals: Iterable[Facts], directory: str | Path, commands: Mapping[str
     return tuple(_plan_run(run, Path(directory), commands) for run in runs.values())
 
 
+def outline(plans: Sequence[Plan]) -> dict[str, Any]:
+    """``reports``: for each run its id, outcome, verdict, next command, way back and path."""
+    return {"reports": [dict(planned.summary) for planned in plans]}
+
+
 def apply(plans: Sequence[Plan]) -> dict[str, Any]:
-    """Write what is stale. Result: ``reports``, for each run its id, outcome, verdict, way back and path."""
+    """Write what is stale; the result is the outline."""
     for planned in plans:
         for name in planned.stale:
             run_directory.write(planned.directory / name, planned.files[name])
         if planned.stale:
             run_directory.index(planned.directory)
-    return {"reports": [dict(planned.summary) for planned in plans]}
+    return outline(plans)
 
 
 def document(run: Facts, databases: Sequence[Facts], commands: Mapping[str, str], findings: Facts) -> dict[str, Any]:
@@ -79,7 +84,7 @@ def document(run: Facts, databases: Sequence[Facts], commands: Mapping[str, str]
             {
                 "name": database["name"],
                 "outcome": asdict(found),
-                "outage": _outage(outcome.outage(database)),
+                "outages": [_outage(shut) for shut in outcome.outages(database)],
                 "tables": [table.as_result() for table in tables(database)],
                 "preflight": findings.get(database["name"]),
                 "journal": database,
@@ -146,15 +151,12 @@ def _findings(base: Path, directory: Path, database: str) -> Any:
     return None
 
 
-def _outage(found: Outage | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
-    opened_at = found.opened_at.isoformat() if found.opened_at else None
+def _outage(shut: Outage) -> dict[str, Any]:
     return {
-        "closed_at": found.closed_at.isoformat(),
-        "opened_at": opened_at,
-        "opened": found.opened,
-        "seconds": found.seconds,
+        "closed_at": shut.closed_at.isoformat(),
+        "opened_at": shut.opened_at.isoformat() if shut.opened_at else None,
+        "opened": shut.opened,
+        "seconds": shut.seconds,
     }
 
 
@@ -174,16 +176,16 @@ def _lane(database: Facts, rollback: bool) -> timeline.Lane:
         if start is not None and phase["name"].startswith("rollback") == rollback:
             span = timeline.Span(phase["name"], phase["state"], start, outcome.time_of(phase["finished_at"]))
             spans.append(timeline.noted(span))
-    shut = outcome.outage(database)
-    shade = None
-    if shut is not None:
-        note = (
-            f"no writes for {figures.duration(shut.seconds)}"
-            if shut.opened_at
-            else f"no writes since {shut.closed_at.astimezone(UTC):%H:%M:%S}"
-        )
-        shade = timeline.Span("", "", shut.closed_at, shut.opened_at, note)
-    return timeline.Lane(database["name"], tuple(spans), shade)
+    shades = tuple(
+        timeline.Span("", "", shut.closed_at, shut.opened_at, _no_writes(shut)) for shut in outcome.outages(database)
+    )
+    return timeline.Lane(database["name"], tuple(spans), shades)
+
+
+def _no_writes(shut: Outage) -> str:
+    if shut.opened_at:
+        return f"no writes for {figures.duration(shut.seconds)}"
+    return f"no writes since {shut.closed_at.astimezone(UTC):%H:%M:%S}"
 
 
 def _flat(result: Any, prefix: str = "") -> list[tuple[str, str]]:

@@ -12,11 +12,18 @@ from consolidation.errors import ConfigurationError
 INDEX = "SHA256SUMS"
 
 
+def make(directory: Path) -> None:
+    """mkdir -p, where every folder that is made gets mode 0700 (``parents=True`` would ignore the mode)."""
+    if not directory.is_dir():
+        make(directory.parent)
+        directory.mkdir(mode=0o700, exist_ok=True)
+
+
 def write(path: Path, content: str) -> None:
     """Write a file (0600) in one step; makes missing folders (0700). Raises ConfigurationError."""
     temporary = None
     try:
-        _make(path.parent)
+        make(path.parent)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # created with mode 0600
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(content)
@@ -49,10 +56,3 @@ def index(directory: Path) -> None:
             with path.open("rb") as file:
                 lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {relative}\n")
     write(directory / INDEX, "".join(lines))
-
-
-def _make(directory: Path) -> None:
-    """mkdir -p, where every folder that is made gets mode 0700 (``parents=True`` would ignore the mode)."""
-    if not directory.is_dir():
-        _make(directory.parent)
-        directory.mkdir(mode=0o700, exist_ok=True)

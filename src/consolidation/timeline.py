@@ -35,11 +35,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Lane:
-    """One database: its phases, and its write outage behind them."""
+    """One database: its phases, and its write outages behind them."""
 
     name: str
     phases: tuple[Span, ...]
-    outage: Span | None
+    outages: tuple[Span, ...]
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,11 @@ def draw(lanes: Sequence[Lane]) -> Picture | None:
         headings.append(Mark(y + HEADING / 2 + 5, lane.name))
         y += HEADING
         height = ROW * len(lane.phases)
-        if lane.outage and lane.outage.start <= end and (lane.outage.end or end) >= start:
-            x = x_of(lane.outage.start)
-            shades.append(Shade(x, y, max(x_of(lane.outage.end or end) - x, NARROWEST), height, lane.outage.note))
+        for outage in lane.outages:
+            if outage.start <= end and (outage.end or end) >= start:
+                x = x_of(outage.start)
+                width = max(x_of(outage.end or end) - x, NARROWEST)
+                shades.append(Shade(x, y, round(width, 2), height, outage.note))
         for span in lane.phases:
             x = x_of(span.start)
             width = round(max(x_of(span.end or end) - x, NARROWEST), 2)

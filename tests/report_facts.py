@@ -40,7 +40,7 @@ def phases(last: str, state: str = "done", error: str | None = None, tables: Any
         seconds = SECONDS.get(name, 2.0)
         ended = name != last or state != "running"
         result: dict[str, Any] = {}
-        if name == "fence":
+        if name in ("fence", "rollback_fence"):
             result = {"closed_at": at(now + 0.3), "seconds": 0.3}
         if name == "copy":
             result = {
@@ -68,10 +68,12 @@ def phases(last: str, state: str = "done", error: str | None = None, tables: Any
     return found
 
 
-def database(name: str = "campaign_db", state: str = "migrated", last: str = "cutover", **more: Any) -> dict[str, Any]:
+def database(
+    name: str = "campaign_db", state: str = "migrated", last: str = "cutover", phase_state: str = "done", **more: Any
+) -> dict[str, Any]:
     """One database of a run."""
     at_work = more.pop("at_work", False)
-    return {"name": name, "state": state, "at_work": at_work, "phases": phases(last, **more), "loads": []}
+    return {"name": name, "state": state, "at_work": at_work, "phases": phases(last, phase_state, **more), "loads": []}
 
 
 def journal(*databases: dict[str, Any], run_id: str = "20261122T020000Z") -> dict[str, Any]:

@@ -1,0 +1,84 @@
+#!/usr/bin/python
+"""The Ansible module ``run_report``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: run_report
+short_description: Write the report of a run
+version_added: "0.1.0"
+description:
+  - Writes C(report.json), C(report.html) and C(SHA256SUMS) into the run directory.
+  - Writes one report for each run among the journals.
+  - The same journals and evidence give the same files, so that a second report changes nothing.
+options:
+  journals:
+    description: What M(run_journal_info) returned, for one database or several.
+    type: list
+    elements: dict
+    required: true
+  directory:
+    description: Folder of the run directories on the host that runs the module.
+    type: path
+    required: true
+  migrate_command:
+    description: The command line that begins or resumes the migration, as the operator types it.
+    type: str
+    required: true
+  rollback_command:
+    description: The command line that takes the run back, as the operator types it.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns the names of the files that would be written.
+    support: full
+author:
+  - The storage consolidation team (@storage-consolidation)
+"""
+
+EXAMPLES = r"""
+- name: Write the report
+  run_report:
+    journals: "{{ ansible_play_hosts | map('extract', hostvars, 'report_journal') }}"
+    directory: "{{ consolidation_run_directory }}"
+    migrate_command: ansible-playbook migrate.yml -i inventories/production -e consolidation_confirm=yes
+    rollback_command: ansible-playbook rollback.yml -i inventories/production -e consolidation_confirm=yes
+"""
+
+RETURN = r"""
+reports:
+  description: For each run its run_id, outcome, verdict, next_command, way_back (text, until, command) and path.
+  type: list
+  elements: dict
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from consolidation import report
+from consolidation.module import failures
+
+
+def main() -> None:
+    """Plan, and write what is stale."""
+    spec = {
+        "journals": {"type": "list", "elements": "dict", "required": True},
+        "directory": {"type": "path", "required": True},
+        "migrate_command": {"type": "str", "required": True},
+        "rollback_command": {"type": "str", "required": True},
+    }
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    with failures(module):
+        commands = {name: module.params[f"{name}_command"] for name in ("migrate", "rollback")}
+        plans = report.plan(module.params["journals"], module.params["directory"], commands)
+        changed = any(planned.changed for planned in plans)
+        result = report.outline(plans) if module.check_mode else report.apply(plans)
+        module.exit_json(changed=changed, diff=[planned.diff() for planned in plans], **result)
+
+
+if __name__ == "__main__":
+    main()
