@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible import context
 from ansible.errors import AnsibleError
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar, trust_as_template
@@ -20,13 +21,14 @@ short_description: Keeps a redacted log in the run directory and ends with where
 description:
   - Writes C(log.txt) (mode 0600) into the run directory, a line for each result with time, play, task, host, status and
     message. It never holds arguments, loop items, diffs or what C(no_log) hides.
-  - Lines are kept in memory until a module names the run. Where none does, no log is written.
+  - Lines are kept in memory until a module names the run. Where none does, and in check mode, no log is written.
   - The run directory lies in the inventory variable C(consolidation_run_directory).
 requirements:
   - enable it in ansible.cfg (C(callbacks_enabled=runbook))
 """
 
 LOG = "log.txt"
+MOST_FAILURES = 5
 
 
 class CallbackModule(CallbackBase):
@@ -81,7 +83,7 @@ class CallbackModule(CallbackBase):
         """The end: seal the log, say where the report is and what comes next."""
         for directory in self._directories:
             run_directory.index(directory)
-        lines = [f"Failed: {self._failures[0]}"] if self._failures else []
+        lines = [f"Failed: {failure}" for failure in self._failures[:MOST_FAILURES]]
         for report in self._reports:
             lines.append(f"Run {report['run_id']}: {report['verdict']}")
             if report["next_command"]:
@@ -95,7 +97,9 @@ class CallbackModule(CallbackBase):
 
     def _find_run(self, result: Any) -> None:
         run_id = result.result.get("run_id")
-        if not isinstance(run_id, str) or (self._directories and self._directories[-1].name == run_id):
+        if context.CLIARGS["check"] or not isinstance(run_id, str):
+            return
+        if self._directories and self._directories and self._directories[-1].name == run_id:
             return
         base = self._run_directory(result.host)
         if base is not None and base / run_id not in self._directories:
