@@ -37,10 +37,10 @@ class Database:
         """Build from the ``database`` option of our modules. Raises ConfigurationError."""
         database = cls(
             name=options["name"],
-            source=_settings(options["source"]),
+            source=connection_settings(options["source"]),
             source_schema=options["source_schema"],
             tables=tuple(options.get("tables") or ()),
-            target=_settings(options["target"]),
+            target=connection_settings(options["target"]),
             application_roles=tuple(options.get("application_roles") or ()),
             target_roles=tuple(options.get("target_roles") or ()),
         )
@@ -52,6 +52,7 @@ class Database:
         return database
 
 
-def _settings(options: Mapping[str, Any]) -> Settings:
+def connection_settings(options: Mapping[str, Any]) -> Settings:
+    """Build from one connection option of our modules (``arguments.connection``)."""
     known = {field.name for field in fields(Settings)}
     return Settings(**{key: value for key, value in options.items() if key in known and value is not None})

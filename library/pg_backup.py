@@ -1,0 +1,140 @@
+#!/usr/bin/python
+"""Dump a service database and prove the dump by a restore."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: pg_backup
+short_description: Dump a service database and prove the dump
+description:
+  - Dumps the whole source database (pg_dump, directory format) and the roles of its server under one snapshot, and writes
+    a manifest with the rows and content digest of every table and the SHA-256 of every file.
+  - Proves the dump by a restore drill into a scratch database, whose content is compared with the manifest and which is
+    dropped in every case.
+  - A dump appears under its final name, C(DIRECTORY/RUN/DATABASE), only when it is complete and proved.
+  - Where this run has an intact dump already (its hashes are checked again), nothing is done.
+version_added: "0.1.0"
+extends_documentation_fragment: [consolidation]
+options:
+  directory:
+    description: Directory on the runner that holds the dumps of all runs. Created with mode 0700 where it is missing.
+    type: path
+    required: true
+  postgresql_bin:
+    description: Directory of pg_dump, pg_restore and pg_dumpall on the runner, at least of the newest server's version.
+    type: path
+    required: true
+  drill:
+    description:
+      - Connection to the server for the restore drill. The role needs CREATEDB there.
+      - Without it the drill takes place on the target's server.
+    type: dict
+    suboptions:
+      host:
+        description: Host name or address of the server.
+        type: str
+        required: true
+      port:
+        description: Port of the server.
+        type: int
+        default: 5432
+      dbname:
+        description: Database to connect to for creating the scratch database.
+        type: str
+        required: true
+      user:
+        description: Role to connect as.
+        type: str
+        required: true
+      passfile:
+        description: libpq password file on the runner, mode 0600.
+        type: path
+      sslmode:
+        description: libpq's sslmode; use V(verify-full) in production.
+        type: str
+        default: prefer
+        choices: [disable, allow, prefer, require, verify-ca, verify-full]
+      sslrootcert:
+        description: File with the certificate authority's certificates.
+        type: path
+      sslcert:
+        description: Client certificate.
+        type: path
+      sslkey:
+        description: Key of the client certificate.
+        type: path
+      connect_timeout:
+        description: Seconds to wait for a connection.
+        type: int
+        default: 10
+"""
+
+EXAMPLES = r"""
+- name: Dump the database and prove the dump
+  pg_backup:
+    database: "{{ consolidation_database }}"
+    directory: "{{ consolidation_backup_directory }}"
+    postgresql_bin: "{{ consolidation_postgresql_bin }}"
+"""
+
+RETURN = r"""
+msg:
+  description: What was done, in one sentence.
+  returned: when not in check mode
+  type: str
+run_id:
+  description: The run that the dump belongs to.
+  returned: when not in check mode
+  type: str
+directory:
+  description: Where the dump lies.
+  returned: when not in check mode
+  type: str
+manifest_sha256:
+  description: SHA-256 of the manifest, as the journal keeps it.
+  returned: when not in check mode
+  type: str
+snapshot_at:
+  description: Every write acknowledged before this moment is in the dump (ISO 8601, UTC).
+  returned: when not in check mode
+  type: str
+tables:
+  description: Name, rows and content digest of every table of the source schema.
+  returned: when not in check mode
+  type: list
+  elements: dict
+drill:
+  description: Server, database, number of tables and seconds of the restore drill.
+  returned: when not in check mode
+  type: dict
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from consolidation import arguments, backup
+from consolidation.model import Database, connection_settings
+from consolidation.module import failures
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=arguments.database(
+            directory={"type": "path", "required": True},
+            postgresql_bin={"type": "path", "required": True},
+            drill=arguments.connection() | {"required": False},
+        ),
+        supports_check_mode=True,
+    )
+    with failures(module):
+        options = module.params
+        database = Database.from_options(options["database"])
+        drill = connection_settings(options["drill"]) if options["drill"] else None
+        plan = backup.plan(database, Path(options["directory"]), Path(options["postgresql_bin"]), drill)
+        result = {} if module.check_mode else backup.apply(plan)
+        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""PostgreSQL's client programs as child processes: never a password, never an orphan, never a row in a message."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from consolidation.errors import BackupError, ConfigurationError
+
+POLL_SECONDS = 0.2
+GRACE_SECONDS = 10.0
+BIND = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG; it survives exec
+os.getppid() == int(sys.argv[1]) or sys.exit("its parent has gone")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+# What the server says after "ERROR:" may quote a value ("invalid input syntax for type integer: …"), so only what
+# begins like this is passed on: these name objects and states.
+WITHOUT_ROWS = re.compile(
+    r"(permission denied|must (be|have)|canceling|terminating|no space"
+    r"|could not (open|create|extend|write|read|access|connect)"
+    r"|(database|schema|relation|role|type|function|extension|tablespace|collation|language|server) .*"
+    r"(exist|available|permi)|lock|out of|query would be affected by row-level security)"
+)
+
+
+def version(program: Path) -> int:
+    """Major version of one of PostgreSQL's programs. Raises ConfigurationError where there is none to run."""
+    hint = "set consolidation_postgresql_bin to the directory of pg_dump, pg_restore and pg_dumpall on the runner"
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, env=_environment())
+    except OSError as error:
+        raise ConfigurationError(f"cannot run {program}: {error.strerror}", hint=hint) from error
+    found = re.search(r"\(PostgreSQL\) (\d+)", done.stdout)
+    if done.returncode != 0 or found is None:
+        raise ConfigurationError(f"{program} --version does not name a version of PostgreSQL", hint=hint)
+    return int(found[1])
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    output: Path | None = None,
+    watch: Callable[[], object] = lambda: None,
+    tolerated: str | None = None,
+) -> None:
+    """Run a program to its end; it and its workers end with us, however we end.
+
+    output: file for its standard output. watch: called while it runs; what it raises ends the program.
+    tolerated: an error that is none.
+    Raises BackupError with the first error that the program wrote, without what could quote a row.
+    """
+    name = Path(command[0]).name
+    process = _start(command, output)
+    try:
+        while True:
+            try:
+                _, said = process.communicate(timeout=POLL_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                watch()
+    except BaseException:
+        _stop(process)
+        raise
+    errors = [line for line in said.splitlines() if line.startswith(f"{name}: error: ")]
+    if tolerated and errors and all(tolerated in line for line in errors):
+        return
+    # pg_dumpall of some versions ends with 0 after an error.
+    if process.returncode != 0 or errors:
+        reason = _reason(name, said) or f"ended with {process.returncode}"
+        raise BackupError(f"{name}: {reason}", hint=_advice(reason))
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the block with a BackupError, once: what cleans up is not interrupted again."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise BackupError(
+            f"stopped by {signal.Signals(number).name}", hint="run the same command again; it starts over"
+        )
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in before:
+            signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _start(command: Sequence[str | Path], output: Path | None) -> subprocess.Popen[str]:
+    with _opened(output) as target:
+        return subprocess.Popen(
+            [*_bound_to_us(), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=target,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=_environment(),
+            umask=0o077,
+        )
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[int]:
+    if output is None:
+        yield subprocess.DEVNULL
+        return
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _bound_to_us() -> list[str]:
+    """A wrapper that has the kernel send SIGTERM to the program when we die (Linux): pg_dump then ends its workers.
+
+    Not a preexec_fn: that is unsafe beside threads.
+    """
+    return [sys.executable, "-IS", "-c", BIND, str(os.getpid())] if sys.platform.startswith("linux") else []
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.communicate(timeout=GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+
+
+def _environment() -> dict[str, str]:
+    """Ours without libpq's variables, and with messages in English."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_", "LANG"))}
+    return kept | {"LC_ALL": "C"}
+
+
+def _reason(name: str, said: str) -> str:
+    """The first error that a program names, and what the server said about it; nothing that could quote a row."""
+    lines = said.splitlines()
+    first = next((line for line in lines if line.startswith(f"{name}: error: ")), "")
+    ours, found, theirs = first.removeprefix(f"{name}: error: ").partition("ERROR:")
+    if not found:
+        details = (line for line in lines if line.startswith(f"{name}: detail: "))
+        theirs = next((line.partition("ERROR:")[2] for line in details if "ERROR:" in line), "")
+    theirs = theirs.strip()
+    if theirs and not WITHOUT_ROWS.match(theirs):
+        theirs = "the server refused (its log has the text, which may quote a row)"
+    return f"{ours.strip()} {theirs}".strip()
+
+
+def _advice(reason: str) -> str:
+    if "No space left" in reason or "File too large" in reason:
+        return "free space there, or set consolidation_backup_directory to a larger file system; then run again"
+    if "permission denied" in reason or "row-level security" in reason:
+        return "grant the runbook's role what the message names (the README lists the grants), then run again"
+    return "mend the cause (the server's log may say more), then run the same command again"
