@@ -232,26 +232,6 @@ def _set_sequences(source: Connection, target: Connection, database: Database) -
     return found
 
 
-def discard(database: Database, run: journal.Run) -> list[str]:
-    """Take a load back (rollback before the cutover): the target's tables empty again, with all keys and indexes."""
-    with session(database.target, "copy discard") as target:
-        loads = _loads(target, run)
-        fence.pass_through(target)
-        if loads:
-            names = sql.SQL(", ").join(sql.Identifier(database.name, load["table_name"]) for load in loads)
-            execute(target, sql.SQL("TRUNCATE {}").format(names))
-        for state, foreign_keys in (("loading", False), ("restoring", True)):
-            for load in loads:
-                if load["state"] in ("loading", state):
-                    defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=foreign_keys)
-        execute(
-            target,
-            "DELETE FROM consolidation.table_load WHERE run_id = %s AND database = %s",
-            [run.id, run.database],
-        )
-    return [load["table_name"] for load in loads]
-
-
 def _restore(database: Database, run: journal.Run, workers: int) -> None:
     """Make keys and indexes again, tables side by side; then foreign keys, when every key they refer to is there."""
     for state, following in (("loading", "restoring"), ("restoring", "done")):

@@ -154,7 +154,7 @@ def apply(plan: Plan, phase: str, timeout_seconds: float) -> dict[str, Any]:
         work.result["run_id"] = work.run.id
         with session(plan.side.settings, phase) as conn:
             if plan.wanted == "open":
-                work.result.update(_open(conn, plan.side, timeout_seconds))
+                work.result.update(open_side(conn, plan.side, timeout_seconds))
             else:
                 _prepare(conn, plan.side, timeout_seconds)
                 if plan.wanted == CLOSED:
@@ -247,7 +247,8 @@ def _close(conn: Connection, side: Side, timeout_seconds: float, before: dict[st
     return {"closed_at": _now(), "waited_seconds": round(time.monotonic() - started, 3)}
 
 
-def _open(conn: Connection, side: Side, timeout_seconds: float) -> dict[str, Any]:
+def open_side(conn: Connection, side: Side, timeout_seconds: float) -> dict[str, Any]:
+    """Disable the trigger on every table that is closed; when that was done."""
     closed = [fenced for fenced in read(conn, side) if fenced.state == CLOSED]
     if closed:
         _switch(conn, side, closed, "DISABLE", timeout_seconds)

@@ -1,0 +1,43 @@
+# One command per chore; CI runs the same ones.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export ANSIBLE_HOME := $(CURDIR)/.ansible
+PACKAGES := . services/common services/storage services/storage-client services/campaign services/image
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+.PHONY: setup
+setup: $(VENV)/.ready collections/.ready ## Set everything up: venv, locked dependencies, the collection
+
+$(VENV)/.ready: requirements.txt pyproject.toml $(wildcard services/*/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; call make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES))
+	@touch $@
+
+# Galaxy where it can be reached; otherwise the same collection out of the bundle on the package index.
+collections/.ready: requirements.yml tools/collection.sh | $(VENV)/.ready
+	sh tools/collection.sh
+	@touch $@
+
+.PHONY: lock
+lock: ## Resolve requirements.in into the hashed requirements.txt (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --no-emit-find-links --output-file requirements.txt requirements.in
+
+.PHONY: demo
+demo: setup ## Migrate, roll back and migrate again on embedded PostgreSQL, with proof
+	$(BIN)/python -m demo run $(DEMO_OPTIONS)
+
+.PHONY: demo-clean
+demo-clean: ## Stop the demo's servers and remove its data
+	$(BIN)/python -m demo clean
+
+.PHONY: test
+test: setup lint types unit integration ## Lint, types, unit and integration tests

@@ -1,0 +1,70 @@
+#!/usr/bin/python
+"""The Ansible module ``alembic_upgrade``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: alembic_upgrade
+short_description: Upgrade the Alembic lineage of a database to its head
+version_added: "0.1.0"
+description:
+  - Applies the pending revisions of the lineage that has the database's name, as C(alembic upgrade NAME@head) does.
+  - Then proves with C(alembic check) that the schema is what the models say.
+  - In check mode returns the pending revisions and the SQL that they would run.
+extends_documentation_fragment: [consolidation]
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns the SQL of the pending revisions.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Upgrade the lineage
+  alembic_upgrade:
+    database: "{{ consolidation_database }}"
+"""
+
+RETURN = r"""
+run_id:
+  description: Id of the run.
+  type: str
+  returned: when not in check mode
+heads:
+  description: Revisions of the lineage after the upgrade.
+  type: list
+  elements: str
+  returned: when not in check mode
+revisions:
+  description: Revisions that this run has applied.
+  type: list
+  elements: str
+  returned: when not in check mode
+pending:
+  description: Revisions that would be applied.
+  type: list
+  elements: str
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from consolidation import arguments, schema
+from consolidation.model import Database
+from consolidation.module import failures
+
+
+def main() -> None:
+    """Plan, and upgrade."""
+    module = AnsibleModule(argument_spec=arguments.database(), supports_check_mode=True)
+    with failures(module):
+        plan = schema.plan(Database.from_options(module.params["database"]))
+        result = {} if module.check_mode else schema.apply(plan)
+        pending = [revision.id for revision in plan.pending]
+        module.exit_json(changed=plan.changed, diff=plan.diff(), pending=pending, **result)
+
+
+if __name__ == "__main__":
+    main()

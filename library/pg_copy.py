@@ -1,0 +1,90 @@
+#!/usr/bin/python
+"""The Ansible module ``pg_copy``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_copy
+short_description: Copy every row of a database's tables into its target schema
+version_added: "0.1.0"
+description:
+  - Streams the tables with COPY in constant memory, from one snapshot of the fenced source, with several workers.
+  - A chunk and its mark in the journal commit together, so an interrupted copy resumes and nothing is loaded twice.
+  - Keys, indexes and triggers of the target are dropped for the load and restored after it; then ANALYZE runs.
+  - V(absent) empties the target's tables again and restores their keys (rollback before the cutover).
+extends_documentation_fragment: [consolidation]
+options:
+  state:
+    description: Whether the rows are to be in the target.
+    type: str
+    default: present
+    choices: [present, absent]
+  workers:
+    description: Number of worker processes, each with a connection to both sides.
+    type: int
+    default: 2
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns one line for each table with the estimates of its rows and bytes.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Copy the tables
+  pg_copy:
+    database: "{{ consolidation_database }}"
+    workers: 2
+"""
+
+RETURN = r"""
+run_id:
+  description: Id of the run.
+  type: str
+  returned: when not in check mode
+tables:
+  description: Rows, bytes, chunks and seconds of every table.
+  type: list
+  elements: dict
+  returned: when not in check mode
+sequences:
+  description: Sequences that were set.
+  type: list
+  elements: dict
+  returned: when not in check mode
+seconds:
+  description: Duration of the copy.
+  type: float
+  returned: when not in check mode
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from consolidation import arguments, copy, discard
+from consolidation.model import Database
+from consolidation.module import failures
+
+
+def main() -> None:
+    """Plan, and copy."""
+    spec = arguments.database(
+        state={"type": "str", "default": "present", "choices": ["present", "absent"]},
+        workers={"type": "int", "default": 2},
+    )
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    with failures(module):
+        given = module.params
+        database = Database.from_options(given["database"])
+        if given["state"] == "absent":
+            emptying = discard.plan(database)
+            result = {} if module.check_mode else discard.apply(emptying)
+            module.exit_json(changed=emptying.changed, diff=emptying.diff(), **result)
+        plan = copy.plan(database)
+        result = {} if module.check_mode else copy.apply(plan, given["database"], given["workers"])
+        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+
+
+if __name__ == "__main__":
+    main()

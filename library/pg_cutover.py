@@ -1,0 +1,67 @@
+#!/usr/bin/python
+"""The Ansible module ``pg_cutover``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_cutover
+short_description: Open the target of a database that was verified equal
+version_added: "0.1.0"
+description:
+  - Opens the target's tables to their roles. Refuses unless the source is fenced and every table was verified equal.
+  - Measures the write outage, from the closing of the source's fence to the opening of the target's.
+extends_documentation_fragment: [consolidation]
+options:
+  timeout_seconds:
+    description: How long to wait for open transactions on the target.
+    type: float
+    default: 60
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns the tables that would be opened.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Open the target
+  pg_cutover:
+    database: "{{ consolidation_database }}"
+"""
+
+RETURN = r"""
+run_id:
+  description: Id of the run.
+  type: str
+  returned: when not in check mode
+opened_at:
+  description: When the target was opened; the write outage of the databases ends.
+  type: str
+  returned: when not in check mode
+outage_seconds:
+  description: Seconds from the closing of the source's fence to the opening of the target's.
+  type: float
+  returned: when not in check mode
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from consolidation import arguments, cutover
+from consolidation.model import Database
+from consolidation.module import failures
+
+
+def main() -> None:
+    """Plan, and open."""
+    spec = arguments.database(timeout_seconds={"type": "float", "default": 60})
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    with failures(module):
+        plan = cutover.plan(Database.from_options(module.params["database"]))
+        result = {} if module.check_mode else cutover.apply(plan, module.params["timeout_seconds"])
+        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+#!/usr/bin/python
+"""The Ansible module ``pg_fence``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_fence
+short_description: Close or open the write fence of one side of a database
+version_added: "0.1.0"
+description:
+  - A fence is a statement trigger on every table that refuses every writer, the owner and superusers included.
+  - Closing waits for the transactions that have written, up to a limit, and names who is in the way when it gives up.
+  - A closed fence is proved by a write as every role, which must be refused. Readers go on.
+extends_documentation_fragment: [consolidation]
+options:
+  side:
+    description: Which side of the database.
+    type: str
+    required: true
+    choices: [source, target]
+  state:
+    description:
+      - V(prepared) creates the triggers disabled, so that closing only has to enable them.
+      - V(closed) refuses all writers, V(open) lets them write.
+    type: str
+    required: true
+    choices: [prepared, closed, open]
+  timeout_seconds:
+    description: How long to wait for open transactions.
+    type: float
+    default: 60
+  phase:
+    description: Name under which the journal keeps the outcome.
+    type: str
+    default: fence
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns the state of every table before and after.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Fence the source
+  pg_fence:
+    database: "{{ consolidation_database }}"
+    side: source
+    state: closed
+"""
+
+RETURN = r"""
+run_id:
+  description: Id of the run.
+  type: str
+  returned: when not in check mode
+tables:
+  description: Every table with the state of its fence.
+  type: list
+  elements: dict
+  returned: when not in check mode
+closed_at:
+  description: When the fence closed; the write outage begins.
+  type: str
+  returned: when it is closed
+waited_seconds:
+  description: How long open transactions were waited for.
+  type: float
+  returned: when it is closed
+probes:
+  description: What happened to a write of every role on every table.
+  type: list
+  elements: dict
+  returned: when it is closed
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from consolidation import arguments, fence
+from consolidation.model import Database
+from consolidation.module import failures
+
+
+def main() -> None:
+    """Plan, and switch."""
+    spec = arguments.database(
+        side={"type": "str", "required": True, "choices": ["source", "target"]},
+        state={"type": "str", "required": True, "choices": ["prepared", "closed", "open"]},
+        timeout_seconds={"type": "float", "default": 60},
+        phase={"type": "str", "default": "fence"},
+    )
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    with failures(module):
+        given = module.params
+        plan = fence.plan(Database.from_options(given["database"]), given["side"], given["state"])
+        result = {} if module.check_mode else fence.apply(plan, given["phase"], given["timeout_seconds"])
+        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+#!/usr/bin/python
+"""The Ansible module ``pg_grant``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_grant
+short_description: Grant the target's roles what they need, and nothing else
+version_added: "0.1.0"
+description:
+  - Grants each of the database's O(database.target_roles) usage of the target schema, reading and writing of its
+    tables, use of its sequences, and reading of the Alembic heads.
+extends_documentation_fragment: [consolidation]
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns the statements.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Grant the Storage Service what it needs
+  pg_grant:
+    database: "{{ consolidation_database }}"
+"""
+
+RETURN = r"""
+granted:
+  description: The statements that were run.
+  type: list
+  elements: str
+  returned: when not in check mode
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from consolidation import arguments, schema
+from consolidation.model import Database
+from consolidation.module import failures
+
+
+def main() -> None:
+    """Plan, and grant."""
+    module = AnsibleModule(argument_spec=arguments.database(), supports_check_mode=True)
+    with failures(module):
+        plan = schema.plan_grants(Database.from_options(module.params["database"]))
+        result = {} if module.check_mode else schema.apply_grants(plan)
+        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The lookup ``control_process``: which ansible-playbook process is at work, and whether another one still is."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import psutil
+from ansible.plugins.lookup import LookupBase
+
+DOCUMENTATION = r"""
+name: control_process
+author: The storage consolidation team (@storage-consolidation)
+short_description: Identify an ansible-playbook process of this control node
+version_added: "0.1.0"
+description:
+  - Without a term, identifies the ansible-playbook process that runs this lookup.
+  - With a process id, identifies that process; an empty dict where there is none.
+options:
+  _terms:
+    description: At most one process id.
+    type: list
+    elements: int
+"""
+
+EXAMPLES = r"""
+- name: Show who is at work
+  ansible.builtin.debug:
+    msg: "{{ lookup('control_process') }}"
+"""
+
+RETURN = r"""
+_list:
+  description: One dict with C(host), C(pid) and C(started), a number that no later process of the same id shares.
+  type: list
+  elements: dict
+"""
+
+
+class LookupModule(LookupBase):
+    """See DOCUMENTATION."""
+
+    def run(self, terms: list[int], variables: Any = None, **kwargs: Any) -> list[dict[str, Any]]:  # noqa: ARG002 - Ansible's
+        """Find the process."""
+        if terms:
+            return [_identity(psutil.Process(int(terms[0]))) if psutil.pid_exists(int(terms[0])) else {}]
+        return [_identity(_main_process())]
+
+
+def _main_process() -> psutil.Process:
+    """The outermost ansible process above this one: lookups run in forks of it."""
+    this = psutil.Process()
+    chain = [this, *(process for process in this.parents() if any("ansible" in word for word in process.cmdline()[:2]))]
+    return chain[-1]
+
+
+def _identity(process: psutil.Process) -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": process.pid, "started": f"{process.create_time():.2f}"}

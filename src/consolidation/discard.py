@@ -1,0 +1,71 @@
+"""Taking a load back (rollback before the cutover): the target's tables empty again, with all their keys and indexes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg2 import sql
+
+from consolidation import defer, fence, journal
+from consolidation.connection import session
+from consolidation.errors import StepRefused
+from consolidation.model import Database
+from consolidation.queries import dicts, execute, query
+from consolidation.run import CUTOVER
+
+PHASE = "rollback_copy"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The tables to empty."""
+
+    database: Database
+    loads: tuple[dict[str, Any], ...]
+    """Rows of the journal's table_load."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was loaded."""
+        return bool(self.loads)
+
+    def diff(self) -> dict[str, str]:
+        """One line for each table."""
+        return {"prepared": "".join(f"empty {self.database.name}.{load['table_name']}\n" for load in self.loads)}
+
+
+def plan(database: Database) -> Plan:
+    """What would be emptied. Raises StepRefused after a cutover: the target then holds writes that exist nowhere else."""
+    with session(database.target, "discard plan") as target:
+        run = journal.latest_run(target, database.name)
+        if run is None:
+            return Plan(database, ())
+        if CUTOVER in journal.phases(target, run):
+            raise StepRefused(
+                f"{database.name}: run {run.id} has opened the target, its rows are not to be thrown away",
+                hint="run ansible-playbook rollback.yml: it brings the writes made since back to the source",
+            )
+        return Plan(database, tuple(dicts(target, query("loads"), [run.id, run.database])))
+
+
+def apply(plan: Plan) -> dict[str, Any]:
+    """Empty the tables and restore what was dropped for the load, in one transaction."""
+    database = plan.database
+    with journal.phase(database, PHASE, journal.ROLLING_BACK) as work:
+        with session(database.target, PHASE) as target:
+            fence.pass_through(target)
+            if plan.loads:
+                names = sql.SQL(", ").join(sql.Identifier(database.name, load["table_name"]) for load in plan.loads)
+                execute(target, sql.SQL("TRUNCATE {}").format(names))
+            for waiting, foreign_keys in ((("loading",), False), (("loading", "restoring"), True)):
+                for load in plan.loads:
+                    if load["state"] in waiting:
+                        defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=foreign_keys)
+            execute(
+                target,
+                "DELETE FROM consolidation.table_load WHERE run_id = %s AND database = %s",
+                [work.run.id, work.run.database],
+            )
+        work.result.update(run_id=work.run.id, emptied=[load["table_name"] for load in plan.loads])
+        return dict(work.result)
