@@ -19,7 +19,9 @@ import yaml
 from storage_service.auth import token_sha256
 
 from consolidation.schema import upgrade
-from tests.cluster import Database
+from demo.data import create_tables
+from demo.servers import installations
+from tests.cluster import Cluster, Database
 
 TOKENS = {"campaign_db": "token-of-the-campaign-service", "image_db": "token-of-the-image-service"}
 GRANTS = """
@@ -158,14 +160,48 @@ def image(**more: Any) -> dict[str, Any]:
 
 @contextmanager
 def fenced(database: Database, table: str) -> Iterator[None]:
-    """The table is closed for writes as the runbook closes it: SQLSTATE 25006 from a statement trigger."""
+    """schema.table is closed for writes as the runbook closes it: SQLSTATE 25006 from a statement trigger."""
+    function = f"{table.split('.', maxsplit=1)[0]}.refuse_in_test()"
     database.execute(f"""
-        CREATE FUNCTION consolidation.refuse_in_test() RETURNS trigger LANGUAGE plpgsql AS
+        CREATE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql AS
             $$BEGIN RAISE EXCEPTION 'closed' USING ERRCODE = '25006'; END$$;
         CREATE TRIGGER fence BEFORE INSERT OR UPDATE OR DELETE ON {table}
-            FOR EACH STATEMENT EXECUTE FUNCTION consolidation.refuse_in_test();
+            FOR EACH STATEMENT EXECUTE FUNCTION {function};
     """)
     try:
         yield
     finally:
-        database.execute("DROP FUNCTION consolidation.refuse_in_test() CASCADE")
+        database.execute(f"DROP FUNCTION {function} CASCADE")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference service on one of its backends, and the database and schema where its records are."""
+
+    http: httpx.Client
+    backend: str
+    database: Database
+    schema: str
+
+
+@contextmanager
+def reference(service: str, backend: str, cluster: Cluster, directory: Path) -> Iterator[Reference]:
+    """The Campaign (`campaign`) or Image (`image`) Service on `postgresql` or `storage_service`."""
+    schema, module = f"{service}_db", f"{service}_service"
+    if backend == "postgresql":
+        source = cluster.source(cluster.server("source", min(installations())), service)
+        create_tables(source.server, service)
+        section = {"type": "postgresql", **connection(source, f"{service}_app")}
+        with running(module, {"database": section, "others": {"key": "value"}}, directory) as direct:
+            yield Reference(direct.http, backend, source, "public")
+        return
+    storage = prepare_storage(cluster.target(cluster.server("storage", max(installations()))))
+    token_file = directory / "token"
+    token_file.write_text(TOKENS[schema] + "\n")
+    with running("storage_service", storage_configuration(storage), directory) as at:
+        configuration = {
+            "database": {"type": "storage_service", "schema": schema, "client": "storage_client"},
+            "storage": {"url": at.url, "token_file": str(token_file), "retry_seconds": 0.2},
+        }
+        with running(module, configuration, directory) as remote:
+            yield Reference(remote.http, backend, storage, schema)

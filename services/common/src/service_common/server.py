@@ -21,15 +21,15 @@ def prepare(app: FastAPI, config: ServerConfig) -> FastAPI:
     return app
 
 
-def main(model: type[Model], create_app: Callable[[Model], FastAPI], argv: list[str] | None = None) -> int:
+def main(model: type[Model], create_app: Callable[[Model], FastAPI]) -> int:
     """`python -m SERVICE --config FILE`: serve until SIGTERM or SIGINT, then finish the requests under way.
 
-    Returns 2 for an unusable configuration; exits with 3 when the port cannot be taken. After an orderly end the process dies of
-    the signal that it was sent, which service managers count as success.
+    Returns 2 for an unusable configuration; exits with 3 when the port cannot be taken. After an orderly end the
+    process dies of the signal that it was sent, which service managers count as success.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {create_app.__module__.split('.')[0]}")
     parser.add_argument("--config", type=Path, required=True, help="YAML configuration file")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args()
     logs.configure()
     try:
         settings = load(arguments.config, model)
