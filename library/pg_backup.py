@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 module: pg_backup
 short_description: Dump a service database and prove the dump
 description:
-  - Dumps the whole source database (pg_dump, directory format) and the roles of its server under one snapshot, and writes
-    a manifest with the rows and content digest of every table and the SHA-256 of every file.
+  - Dumps the whole source database (pg_dump, directory format) and the roles of its server under one snapshot, and
+    writes a manifest with the rows and content digest of every table and the SHA-256 of every file.
   - Proves the dump by a restore drill into a scratch database, whose content is compared with the manifest and which is
     dropped in every case.
   - A dump appears under its final name, C(DIRECTORY/RUN/DATABASE), only when it is complete and proved.
@@ -68,6 +68,13 @@ options:
         description: Seconds to wait for a connection.
         type: int
         default: 10
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns what is there, and where and how the dump would be made.
+    support: full
 """
 
 EXAMPLES = r"""
@@ -84,8 +91,8 @@ msg:
   returned: when not in check mode
   type: str
 run_id:
-  description: The run that the dump belongs to.
-  returned: when not in check mode
+  description: The run that the dump belongs to; empty in check mode where no run has begun.
+  returned: always
   type: str
 directory:
   description: Where the dump lies.
@@ -113,12 +120,14 @@ drill:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+
 from consolidation import arguments, backup
 from consolidation.model import Database, connection_settings
 from consolidation.module import failures
 
 
 def main() -> None:
+    """Plan, and dump."""
     module = AnsibleModule(
         argument_spec=arguments.database(
             directory={"type": "path", "required": True},
@@ -132,7 +141,7 @@ def main() -> None:
         database = Database.from_options(options["database"])
         drill = connection_settings(options["drill"]) if options["drill"] else None
         plan = backup.plan(database, Path(options["directory"]), Path(options["postgresql_bin"]), drill)
-        result = {} if module.check_mode else backup.apply(plan)
+        result = {"run_id": plan.run_id} if module.check_mode else backup.apply(plan)
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 
 

@@ -52,9 +52,14 @@ class Plan:
         return not self.kept
 
     @property
+    def run_id(self) -> str:
+        """Of the run under way; empty where it has not begun."""
+        return self.run.id if self.run else ""
+
+    @property
     def final(self) -> Path:
         """Where the dump will lie."""
-        return self.directory / (self.run.id if self.run else "RUN") / self.database.name
+        return self.directory / (self.run_id or "RUN") / self.database.name
 
     def diff(self) -> dict[str, str]:
         """What is there, and what would be done."""
@@ -62,7 +67,7 @@ class Plan:
             there = f"dump of {self.database.name}: {self.final}, intact\n"
             return {"before": there, "after": there}
         command = dump.command(self.database.source, self.tools, "SNAPSHOT", self.final)
-        name = drill.database_name(self.run.id if self.run else "RUN", self.database.name)
+        name = drill.database_name(self.run_id or "RUN", self.database.name)
         after = [
             f"dump of {self.database.name}: {self.final}",
             f"content: {len(self.tables)} tables of schema {self.database.source_schema}, in all about"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
@@ -17,6 +18,7 @@ from consolidation.queries import execute
 
 JOBS = 2
 NAME_BYTES = 63
+PRIVILEGES = {name: name for name in ("CONNECT", "CREATE", "TEMPORARY")}
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 
 
@@ -50,12 +52,31 @@ def create_scratch(conn: Connection, name: str, properties: dict[str, Any]) -> N
         create(conn, name, plain)
 
 
+def give_properties(conn: Connection, name: str, properties: dict[str, Any]) -> list[str]:
+    """Give a database the grants, the connection limit and the settings of another.
+
+    Returns the names of the settings that PostgreSQL did not let this role set.
+    """
+    database = sql.Identifier(name)
+    limit = sql.Literal(properties["connection_limit"])
+    execute(conn, sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(database, limit))
+    for grant in properties["grants"]:
+        statement = sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(
+            sql.SQL(PRIVILEGES[grant["privilege"]]),
+            database,
+            sql.SQL("PUBLIC") if grant["role"] is None else sql.Identifier(grant["role"]),
+            sql.SQL(" WITH GRANT OPTION" if grant["grantable"] else ""),
+        )
+        execute(conn, statement)
+    return [setting for setting, given in properties["settings"] if not _give_setting(conn, name, setting, given)]
+
+
 def load(settings: Settings, tools: Path, dump: Path, options: Sequence[str] = ()) -> None:
     """Restore a dump into an empty database. tools: directory of pg_restore. Raises BackupError."""
     with session(settings, "restore plan") as conn:
         knows_transaction_timeout = conn.server_version >= 170000
     conninfo = f"--dbname={settings.conninfo(application_name='consolidation restore')}"
-    command = [tools / "pg_restore", conninfo, f"--jobs={JOBS}", "--no-password", *options, dump]
+    command: list[str | Path] = [tools / "pg_restore", conninfo, f"--jobs={JOBS}", "--no-password", *options, dump]
     if knows_transaction_timeout:
         programs.run([*command, "--exit-on-error"])
     else:
@@ -87,3 +108,19 @@ def _locale(conn: Connection, properties: dict[str, Any]) -> list[tuple[str, str
     if properties.get("icu_rules"):
         options.append(("ICU_RULES", properties["icu_rules"]))
     return options
+
+
+def _give_setting(conn: Connection, name: str, setting: str, given: str) -> bool:
+    statement = sql.SQL("ALTER DATABASE {} SET {} FROM CURRENT").format(
+        sql.Identifier(name), sql.SQL(".").join(map(sql.Identifier, setting.split(".")))
+    )
+    execute(conn, "BEGIN")
+    try:
+        # A value as pg_db_role_setting has it: only so does a list (search_path) stay a list.
+        execute(conn, "SELECT set_config(%s, %s, true)", [setting, given])
+        execute(conn, statement)
+    except psycopg2.Error:
+        execute(conn, "ROLLBACK")
+        return False
+    execute(conn, "COMMIT")
+    return True

@@ -247,6 +247,12 @@ def _close(conn: Connection, side: Side, timeout_seconds: float, before: dict[st
     return {"closed_at": _now(), "waited_seconds": round(time.monotonic() - started, 3)}
 
 
+def close_side(conn: Connection, side: Side, timeout_seconds: float) -> dict[str, Any]:
+    """Make the triggers that are missing and enable all, outside of a phase; when that was done."""
+    _prepare(conn, side, timeout_seconds)
+    return _close(conn, side, timeout_seconds, {})
+
+
 def open_side(conn: Connection, side: Side, timeout_seconds: float) -> dict[str, Any]:
     """Disable the trigger on every table that is closed; when that was done."""
     closed = [fenced for fenced in read(conn, side) if fenced.state == CLOSED]
