@@ -41,3 +41,28 @@ demo-clean: ## Stop the demo's servers and remove its data
 
 .PHONY: test
 test: setup lint types unit integration ## Lint, types, unit and integration tests
+
+.PHONY: lint
+lint: setup ## Lint Python, YAML, playbooks and roles, module documentation, the SQL of the lineages
+	ruff check .
+	ruff format --check .
+	yamllint --strict .
+	ansible-lint
+	python tools/validate_modules.py
+	sh tools/lint_sql.sh
+
+.PHONY: types
+types: setup ## Check types with mypy --strict
+	mypy
+
+.PHONY: unit
+unit: setup ## Unit tests, and the tests of the documentation
+	pytest tests/unit tests/docs
+
+.PHONY: integration
+integration: setup ## Tests on real PostgreSQL servers, the runbook's and the services'
+	pytest tests/integration $(wildcard services/*/tests)
+
+.PHONY: docs
+docs: setup ## Write the tables of variables in the roles' README files
+	python tools/role_docs.py

@@ -26,12 +26,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-run_id:
-  description: Id of the newest run; null without a run.
-  type: str
-  returned: always
 run:
-  description: The newest run, with the versions of the runbook and of the storage database's server; null without a run.
+  description: The newest run, with the versions of runbook and storage server; null without a run.
   type: dict
   returned: always
 databases:

@@ -9,13 +9,11 @@ short_description: Write the report of a run
 version_added: "0.1.0"
 description:
   - Writes C(report.json), C(report.html) and C(SHA256SUMS) into the run directory.
-  - Writes one report for each run among the journals.
-  - The same journals and evidence give the same files, so that a second report changes nothing.
+  - The same journal and evidence give the same files, so that a second report changes nothing.
 options:
-  journals:
-    description: What M(run_journal_info) returned, for one database or several.
-    type: list
-    elements: dict
+  journal:
+    description: What C(run_journal_info) returned. It tells of every database of the run.
+    type: dict
     required: true
   directory:
     description: Folder of the run directories on the host that runs the module.
@@ -43,17 +41,16 @@ author:
 EXAMPLES = r"""
 - name: Write the report
   run_report:
-    journals: "{{ ansible_play_hosts | map('extract', hostvars, 'report_journal') }}"
+    journal: "{{ report_journal }}"
     directory: "{{ consolidation_run_directory }}"
     migrate_command: ansible-playbook migrate.yml -i inventories/production -e consolidation_confirm=yes
     rollback_command: ansible-playbook rollback.yml -i inventories/production -e consolidation_confirm=yes
 """
 
 RETURN = r"""
-reports:
-  description: For each run its run_id, outcome, verdict, next_command, way_back (text, until, command) and path.
-  type: list
-  elements: dict
+report:
+  description: run_id, outcome, verdict, next_command, way_back (text, until, command), path; empty without a run.
+  type: dict
   returned: always
 """
 
@@ -66,7 +63,7 @@ from consolidation.module import failures
 def main() -> None:
     """Plan, and write what is stale."""
     spec = {
-        "journals": {"type": "list", "elements": "dict", "required": True},
+        "journal": {"type": "dict", "required": True},
         "directory": {"type": "path", "required": True},
         "migrate_command": {"type": "str", "required": True},
         "rollback_command": {"type": "str", "required": True},
@@ -74,10 +71,9 @@ def main() -> None:
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         commands = {name: module.params[f"{name}_command"] for name in ("migrate", "rollback")}
-        plans = report.plan(module.params["journals"], module.params["directory"], commands)
-        changed = any(planned.changed for planned in plans)
-        result = report.outline(plans) if module.check_mode else report.apply(plans)
-        module.exit_json(changed=changed, diff=[planned.diff() for planned in plans], **result)
+        plan = report.plan(module.params["journal"], module.params["directory"], commands)
+        summary = dict(plan.summary) if module.check_mode else report.apply(plan)
+        module.exit_json(changed=plan.changed, diff=plan.diff(), report=summary)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,8 @@ class CallbackModule(CallbackBase):
         self._waiting: list[str] = []
         self._directories: list[Path] = []
         """Of the runs seen, the newest last."""
-        self._reports: list[dict[str, Any]] = []
+        self._reports: dict[str, dict[str, Any]] = {}
+        """By run id."""
         self._failures: list[str] = []
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
@@ -57,7 +58,6 @@ class CallbackModule(CallbackBase):
         """A task ended well."""
         self._find_run(result)
         self._keep_result(result, "changed" if result.result.get("changed") else "ok")
-        self._reports = result.result.get("reports") or self._reports
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """A task failed."""
@@ -84,7 +84,7 @@ class CallbackModule(CallbackBase):
         for directory in self._directories:
             run_directory.index(directory)
         lines = [f"Failed: {failure}" for failure in self._failures[:MOST_FAILURES]]
-        for report in self._reports:
+        for report in self._reports.values():
             lines.append(f"Run {report['run_id']}: {report['verdict']}")
             if report["next_command"]:
                 lines.append(f"Next:     {report['next_command']}")
@@ -97,7 +97,11 @@ class CallbackModule(CallbackBase):
 
     def _find_run(self, result: Any) -> None:
         run_id = result.result.get("run_id")
-        if context.CLIARGS["check"] or not isinstance(run_id, str):
+        report = result.result.get("report")
+        if isinstance(report, dict) and "verdict" in report:
+            run_id = report["run_id"]
+            self._reports[run_id] = report
+        if context.CLIARGS["check"] or not run_id or not isinstance(run_id, str):
             return
         if self._directories and self._directories and self._directories[-1].name == run_id:
             return

@@ -17,19 +17,19 @@ from consolidation.queries import dicts, query
 def read(database: Database) -> dict[str, Any]:
     """The newest run of a database, with every database of that run.
 
-    ``run_id``, ``run`` (Run.as_result, ``runbook_version``, ``target_version``), both None where there was no run yet,
-    and ``databases``: name, state, at_work, phases (by start) and loads (by table). Times are ISO 8601 with zone.
-    Reads one snapshot, writes nothing. Raises ConnectionFailed, StatementFailed.
+    ``run`` (Run.as_result, ``runbook_version``, ``target_version``; None where there was no run yet) and ``databases``:
+    name, state, at_work, phases (by start) and loads (by table). Times are ISO 8601 with zone. Reads one snapshot,
+    writes nothing. Raises ConnectionFailed, StatementFailed.
     """
     with session(database.target, "journal facts") as conn:
         conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
         run = journal.latest_run(conn, database.name)
         if run is None:
-            return {"run_id": None, "run": None, "databases": []}
+            return {"run": None, "databases": []}
         found = dicts(conn, query("run_databases"), {"run": run.id, "space": journal.LOCK_SPACE})
         versions = {key: found[0][key] for key in ("runbook_version", "target_version")}
         databases = [_database(conn, replace(run, database=row["database"]), row) for row in found]
-    return {"run_id": run.id, "run": {**run.as_result(), **versions}, "databases": databases}
+    return {"run": {**run.as_result(), **versions}, "databases": databases}
 
 
 def _database(conn: Connection, run: journal.Run, row: dict[str, Any]) -> dict[str, Any]:

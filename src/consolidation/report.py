@@ -6,7 +6,7 @@ Pure but for the files it writes: the same facts give the same bytes, so a secon
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC
 from pathlib import Path
@@ -24,13 +24,13 @@ SEVERITIES = ("blocker", "warning", "info")
 
 @dataclass(frozen=True)
 class Plan:
-    """The files of one run's report, and which of them are not there yet as they should be."""
+    """The files of a run's report, and which of them are not there yet as they should be."""
 
-    run_id: str
     directory: Path
     files: Mapping[str, str]
     stale: tuple[str, ...]
     summary: Mapping[str, Any]
+    """run_id, outcome, verdict, next_command, way_back and path; empty where there was no run."""
 
     @property
     def changed(self) -> bool:
@@ -42,40 +42,48 @@ class Plan:
         return {"prepared": "".join(f"{self.directory / name}\n" for name in self.stale)}
 
 
-def plan(journals: Iterable[Facts], directory: str | Path, commands: Mapping[str, str]) -> tuple[Plan, ...]:
-    """One plan for each run that the databases' newest journal facts name (those without a run are left out).
+def plan(facts: Facts, base: str | Path, commands: Mapping[str, str]) -> Plan:
+    """The report of the run that the journal's facts tell of, below the folder of the run directories.
 
     ``commands`` are the operator's full command lines, keys ``migrate`` and ``rollback``.
     """
-    runs: dict[str, dict[str, Any]] = {}
-    for facts in journals:
-        if facts["run"] is not None:
-            run = runs.setdefault(facts["run"]["id"], {"run": facts["run"], "databases": {}})
-            run["databases"].update({database["name"]: database for database in facts["databases"]})
-    return tuple(_plan_run(run, Path(directory), commands) for run in runs.values())
+    if facts["run"] is None:
+        return Plan(Path(base), {}, (), {})
+    directory = Path(base) / facts["run"]["id"]
+    findings = {database["name"]: _findings(directory, database["name"]) for database in facts["databases"]}
+    content = document(facts, commands, findings)
+    files = {
+        JSON: json.dumps(content, indent=2, ensure_ascii=False) + "\n",
+        HTML: render(content, facts["databases"]),
+    }
+    return Plan(
+        directory=directory,
+        files=files,
+        stale=tuple(name for name, text in files.items() if run_directory.read(directory / name) != text),
+        summary={
+            "run_id": facts["run"]["id"],
+            "path": str(directory / HTML),
+            **{key: content[key] for key in ("outcome", "verdict", "next_command", "way_back")},
+        },
+    )
 
 
-def outline(plans: Sequence[Plan]) -> dict[str, Any]:
-    """``reports``: for each run its id, outcome, verdict, next command, way back and path."""
-    return {"reports": [dict(planned.summary) for planned in plans]}
+def apply(plan: Plan) -> dict[str, Any]:
+    """Write what is stale; the result is the summary."""
+    for name in plan.stale:
+        run_directory.write(plan.directory / name, plan.files[name])
+    if plan.stale:
+        run_directory.index(plan.directory)
+    return dict(plan.summary)
 
 
-def apply(plans: Sequence[Plan]) -> dict[str, Any]:
-    """Write what is stale; the result is the outline."""
-    for planned in plans:
-        for name in planned.stale:
-            run_directory.write(planned.directory / name, planned.files[name])
-        if planned.stale:
-            run_directory.index(planned.directory)
-    return outline(plans)
-
-
-def document(run: Facts, databases: Sequence[Facts], commands: Mapping[str, str], findings: Facts) -> dict[str, Any]:
+def document(facts: Facts, commands: Mapping[str, str], findings: Facts) -> dict[str, Any]:
     """The content of report.json."""
+    databases = facts["databases"]
     outcomes = [outcome.outcome(database) for database in databases]
     kind, text = outcome.verdict(outcomes)
     return {
-        "run": {key: value for key, value in run.items() if key not in ("database", "state")},
+        "run": {key: value for key, value in facts["run"].items() if key not in ("database", "state")},
         "outcome": kind,
         "verdict": text,
         "next_command": outcome.way_on(outcomes, commands),
@@ -92,31 +100,6 @@ def document(run: Facts, databases: Sequence[Facts], commands: Mapping[str, str]
             for found, database in zip(outcomes, databases, strict=True)
         ],
     }
-
-
-def _plan_run(run: Mapping[str, Any], base: Path, commands: Mapping[str, str]) -> Plan:
-    databases = [run["databases"][name] for name in sorted(run["databases"])]
-    directory = base / run["run"]["id"]
-    findings = {database["name"]: _findings(base, directory, database["name"]) for database in databases}
-    content = document(run["run"], databases, commands, findings)
-    files = {
-        JSON: json.dumps(content, indent=2, ensure_ascii=False) + "\n",
-        HTML: render(content, databases),
-    }
-    return Plan(
-        run_id=run["run"]["id"],
-        directory=directory,
-        files=files,
-        stale=tuple(name for name, text in files.items() if run_directory.read(directory / name) != text),
-        summary={
-            "run_id": run["run"]["id"],
-            "outcome": content["outcome"],
-            "verdict": content["verdict"],
-            "next_command": content["next_command"],
-            "way_back": content["way_back"],
-            "path": str(directory / HTML),
-        },
-    )
 
 
 def render(content: Mapping[str, Any], databases: Sequence[Facts]) -> str:
@@ -139,9 +122,9 @@ def render(content: Mapping[str, Any], databases: Sequence[Facts]) -> str:
     )
 
 
-def _findings(base: Path, directory: Path, database: str) -> Any:
+def _findings(directory: Path, database: str) -> Any:
     """What preflight left as evidence: of this run, else of the last preflight before it; None where there is none."""
-    for path in (directory / database / "preflight.json", base / "preflight" / database / "preflight.json"):
+    for path in (directory / database / "preflight.json", directory.parent / "preflight" / database / "preflight.json"):
         text = run_directory.read(path)
         if text is not None:
             try:

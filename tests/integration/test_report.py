@@ -92,7 +92,7 @@ def test_loads_are_summed_over_their_chunks(databases: list[Database], target: S
 
 def test_no_journal_is_no_run(source: ServerDatabase, target: ServerDatabase) -> None:
     database = Database("campaign_db", source.settings, "public", (), target.settings)
-    assert journal_facts.read(database) == {"run_id": None, "run": None, "databases": []}
+    assert journal_facts.read(database) == {"run": None, "databases": []}
 
 
 @pytest.fixture

@@ -62,13 +62,13 @@ class Document(html.parser.HTMLParser):
         self.texts.append(data)
 
 
-def write(directory: Path, *journals: dict[str, Any]) -> list[dict[str, Any]]:
-    return report.apply(report.plan(journals, directory, COMMANDS))["reports"]
+def write(directory: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    return report.apply(report.plan(facts, directory, COMMANDS))
 
 
 @pytest.mark.parametrize("facts", FACTS.values(), ids=FACTS)
 def test_the_page_is_whole_escaped_and_self_contained(tmp_path: Path, facts: dict[str, Any]) -> None:
-    [written] = write(tmp_path, facts)
+    written = write(tmp_path, facts)
     text = Path(written["path"]).read_text(encoding="utf-8")
     page = Document(text)
     assert "script" not in page.tags
@@ -81,31 +81,27 @@ def test_the_page_is_whole_escaped_and_self_contained(tmp_path: Path, facts: dic
 
 
 def test_a_second_report_changes_nothing_and_news_change_it(tmp_path: Path) -> None:
-    first = report.plan([FACTS["migrated"]], tmp_path, COMMANDS)
-    assert first[0].changed
-    assert "report.html" in first[0].diff()["prepared"]
+    first = report.plan(FACTS["migrated"], tmp_path, COMMANDS)
+    assert first.changed
+    assert "report.html" in first.diff()["prepared"]
     assert list(tmp_path.iterdir()) == []
     report.apply(first)
-    assert not report.plan([FACTS["migrated"]], tmp_path, COMMANDS)[0].changed
-    assert report.plan([FACTS["rolled back"]], tmp_path, COMMANDS)[0].changed
+    assert not report.plan(FACTS["migrated"], tmp_path, COMMANDS).changed
+    assert report.plan(FACTS["rolled back"], tmp_path, COMMANDS).changed
 
 
-def test_databases_of_one_run_share_a_report_and_those_without_a_run_have_none(tmp_path: Path) -> None:
-    apart = journal(database("campaign_db")), journal(database("image_db"), run_id="20261123T000000Z")
-    nothing = {"run": None, "databases": []}
-    assert [entry["verdict"] for entry in write(tmp_path, *apart, nothing)] == [
-        "campaign_db migrated.",
-        "image_db migrated.",
-    ]
-    together = journal(database("campaign_db")), journal(database("image_db"))
-    assert [entry["verdict"] for entry in write(tmp_path, *together)] == ["campaign_db, image_db migrated."]
+def test_no_run_no_report(tmp_path: Path) -> None:
+    plan = report.plan({"run": None, "databases": []}, tmp_path, COMMANDS)
+    assert not plan.changed
+    assert report.apply(plan) == {}
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_the_operator_needs_stands_on_the_page(tmp_path: Path) -> None:
     evidence = tmp_path / "preflight" / "image_db" / "preflight.json"
     evidence.parent.mkdir(parents=True)
     evidence.write_text(json.dumps({"findings": [{"id": "source.lock", "severity": "warning", "fix": "COMMIT;"}]}))
-    [written] = write(tmp_path, FACTS["failed"])
+    written = write(tmp_path, FACTS["failed"])
     text = " ".join("".join(Document(Path(written["path"]).read_text(encoding="utf-8")).texts).split())
     for expected in (
         "image_db failed in phase verify; campaign_db migrated.",
@@ -121,7 +117,7 @@ def test_what_the_operator_needs_stands_on_the_page(tmp_path: Path) -> None:
 
 
 def test_a_thousand_tables(tmp_path: Path) -> None:
-    [written] = write(tmp_path, journal(database(tables=[table(f"t{number}") for number in range(1000)])))
+    written = write(tmp_path, journal(database(tables=[table(f"t{number}") for number in range(1000)])))
     text = Path(written["path"]).read_text(encoding="utf-8")
     assert len(re.findall(r"<tr><td>t\d+</td>", text)) == 1000
     assert "1,000 tables, 20,000,000 rows" in " ".join(text.split())
