@@ -3,7 +3,9 @@
 By hand, libpq's own variables say where to go (PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSFILE, PGSERVICE)::
 
     PGSERVICE=storage alembic upgrade campaign_db@head
-    PGSERVICE=storage alembic -x lineage=campaign_db check
+    PGSERVICE=storage alembic check
+
+``-x lineage=NAME`` narrows ``revision --autogenerate`` to the models of one lineage.
 
 The runbook hands its own connection over in ``config.attributes["connection"]``.
 """
@@ -11,43 +13,17 @@ The runbook hands its own connection over in ``config.attributes["connection"]``
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import psycopg2
 from alembic import context
-from alembic.migration import MigrationContext
-from sqlalchemy import JSON, Column, Connection, MetaData, create_engine, pool, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Connection, MetaData, create_engine, pool, text
 
-from consolidation.lineages import VERSION_SCHEMA, VERSION_TABLE, lineage_metadata, lineages
+from consolidation.lineages import VERSION_SCHEMA, VERSION_TABLE, comparison_options, lineage_metadata, lineages
 
 wanted = context.get_x_argument(as_dictionary=True).get("lineage")
 metadatas: dict[str, MetaData] = {
     name: lineage_metadata(name) for name in ([wanted] if wanted else lineages(context.script.dir))
 }
-schemas = {metadata.schema for metadata in metadatas.values()}
-
-
-def include_name(name: str | None, kind: str, _parents: object) -> bool:
-    """Only our own schemas are ours to compare; the storage database has others."""
-    return name in schemas if kind == "schema" else True
-
-
-def compare_default(
-    _context: MigrationContext,
-    _inspected: Column[Any],
-    column: Column[Any],
-    inspected_default: str | None,
-    _metadata_default: object,
-    rendered_default: str | None,
-) -> bool | None:
-    """Compare defaults of json columns as text: Alembic asks the server, where json has no equality."""
-    if not isinstance(column.type, JSON) or isinstance(column.type, JSONB):
-        return None
-    found, wanted_text = (
-        text and text.removesuffix("::json").strip("'") for text in (inspected_default, rendered_default)
-    )
-    return found != wanted_text
 
 
 def run(connection: Connection) -> None:
@@ -61,12 +37,8 @@ def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=list(metadatas.values()),
-        version_table=VERSION_TABLE,
-        version_table_schema=VERSION_SCHEMA,
-        include_schemas=True,
-        include_name=include_name,
-        compare_server_default=compare_default,
         transaction_per_migration=True,
+        **comparison_options(metadatas.values()),
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -36,8 +36,8 @@ class Chunk:
     estimated_bytes: int
 
 
-def cut(source: Connection, table: Table, chunk_bytes: int = CHUNK_BYTES) -> tuple[Chunk, ...]:
-    """Ranges of the table's pages of about ``chunk_bytes`` each (TOAST included); together they are the table.
+def cut(source: Connection, table: Table) -> tuple[Chunk, ...]:
+    """Ranges of the table's pages of about CHUNK_BYTES each (TOAST included); together they are the table.
 
     The last one is open upwards, and one covers all where pages cannot be addressed: partitioned tables, old servers.
     """
@@ -45,7 +45,7 @@ def cut(source: Connection, table: Table, chunk_bytes: int = CHUNK_BYTES) -> tup
         return (Chunk(0, None, None, table.table_bytes),)
     block = int(value(source, "SELECT current_setting('block_size')::int"))
     pages = int(value(source, "SELECT pg_relation_size(%s::oid::regclass)", [table.oid])) // block
-    return page_ranges(pages, table.table_bytes, chunk_bytes)
+    return page_ranges(pages, table.table_bytes, CHUNK_BYTES)
 
 
 def page_ranges(pages: int, table_bytes: int, chunk_bytes: int) -> tuple[Chunk, ...]:

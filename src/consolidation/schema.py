@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 import sqlalchemy.exc
 from alembic import command
+from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
@@ -24,7 +24,14 @@ from sqlalchemy import Connection, create_engine, pool
 from consolidation import journal
 from consolidation.connection import Settings, connect, session
 from consolidation.errors import StatementFailed, StepRefused, describe
-from consolidation.lineages import VERSION_SCHEMA, VERSION_TABLE, lineages, script_directory
+from consolidation.lineages import (
+    VERSION_SCHEMA,
+    VERSION_TABLE,
+    comparison_options,
+    lineage_metadata,
+    lineages,
+    script_directory,
+)
 from consolidation.model import Database
 from consolidation.queries import execute, query, rows, value
 
@@ -104,10 +111,26 @@ def stamp(settings: Settings, lineage: str) -> None:
         command.stamp(config, f"{lineage}@head")
 
 
+def differences(conn: Connection, lineage: str) -> list[str]:
+    """What ``alembic check`` would find for one lineage, one line each; empty where schema and models say the same."""
+    metadata = lineage_metadata(lineage)
+    context = MigrationContext.configure(conn, opts=comparison_options([metadata]))
+    found: list[str] = []
+    for entry in compare_metadata(context, metadata):
+        for change in entry if isinstance(entry, list) else [entry]:
+            found.append(" ".join(str(part) for part in change if isinstance(part, str) or hasattr(part, "name")))
+    return found
+
+
 def check(settings: Settings, lineage: str) -> None:
-    """``alembic check`` of one lineage. Raises StatementFailed with the differences."""
-    with _alembic(settings, lineage) as (config, _):
-        command.check(config)
+    """Raises StatementFailed where the schema is not what the lineage's models say."""
+    with _alembic(settings) as (_, conn):
+        found = differences(conn, lineage)
+    if found:
+        raise StatementFailed(
+            f"{settings}: schema {lineage} is not what its models say: {'; '.join(found)}",
+            hint="somebody changed the schema by hand, or a revision is missing: alembic check shows the same",
+        )
 
 
 @dataclass(frozen=True)
@@ -179,9 +202,9 @@ def _pending(scripts: ScriptDirectory, lineage: str, before: tuple[str, ...]) ->
     return tuple(reversed(pending))
 
 
-def _config(lineage: str | None = None) -> Config:
+def _config() -> Config:
     directory = script_directory()
-    config = Config(stdout=io.StringIO(), cmd_opts=Namespace(x=[f"lineage={lineage}"] if lineage else []))
+    config = Config(stdout=io.StringIO())
     config.set_main_option("script_location", str(directory))
     config.set_main_option("path_separator", "os")
     locations = os.pathsep.join(str(directory / "versions" / name) for name in lineages(directory))
@@ -190,11 +213,11 @@ def _config(lineage: str | None = None) -> Config:
 
 
 @contextmanager
-def _alembic(settings: Settings, lineage: str | None = None) -> Iterator[tuple[Config, Connection]]:
+def _alembic(settings: Settings) -> Iterator[tuple[Config, Connection]]:
     engine = create_engine(
         "postgresql+psycopg2://", creator=lambda: connect(settings, "schema"), poolclass=pool.NullPool
     )
-    config = _config(lineage)
+    config = _config()
     try:
         with engine.connect() as conn:
             config.attributes["connection"] = conn

@@ -91,8 +91,12 @@ def upgrade() -> None:
             nullable=False,
             comment="definitions dropped for the load, to be restored after it",
         ),
+        sa.Column("binary", sa.Boolean(), nullable=False, comment="COPY in binary; otherwise in text"),
         sa.Column(
-            "source_rows", sa.BigInteger(), nullable=True, comment="count(*) of the source in the copy's snapshot"
+            "source_state",
+            sa.Text(),
+            nullable=False,
+            comment="fence and file of the source's table; another one: load again",
         ),
         sa.Column("started_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),

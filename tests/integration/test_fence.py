@@ -1,0 +1,167 @@
+"""The fence refuses everyone, waits for open writers, names who is in the way, and is believed only after a probe."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import psycopg2
+import pytest
+
+from consolidation import fence
+from consolidation.errors import FenceError
+from tests.cluster import Database, digest_of_everything
+from tests.window import Window
+
+TABLES = """
+CREATE TABLE "Plain" (id int PRIMARY KEY, "order" text);
+CREATE TABLE parted (id int, part int) PARTITION BY LIST (part);
+CREATE TABLE parted_one PARTITION OF parted FOR VALUES IN (1);
+CREATE TABLE parent (id int); CREATE TABLE child () INHERITS (parent);
+CREATE TABLE "new
+line" (id int GENERATED ALWAYS AS IDENTITY, doubled int GENERATED ALWAYS AS (1 + 1) STORED);
+INSERT INTO "Plain" VALUES (1, 'a');
+"""
+
+
+@pytest.fixture
+def window(source: Database, target: Database) -> Window:
+    source.execute(TABLES, role="campaign_owner")
+    window = Window(source, target)
+    window.begin()
+    return window
+
+
+def refused(database: Database, statement: str, *, user: str = "campaign_app", role: str | None = None) -> bool:
+    try:
+        database.execute(statement, user=user, role=role)
+    except psycopg2.errors.ReadOnlySqlTransaction:
+        return True
+    return False
+
+
+@pytest.mark.every_pair
+def test_a_closed_fence_refuses_every_writer_and_an_open_one_none(window: Window) -> None:
+    result = window.fence("source", "closed")
+    assert {table["state"] for table in result["tables"]} == {"closed"}
+    assert {probed["outcome"] for probed in result["probes"]} == {"refused by the fence"}
+    assert {probed["role"] for probed in result["probes"]} == {"campaign_app", "consolidation"}
+
+    writes = [
+        """INSERT INTO "Plain" VALUES (2, 'b')""",
+        """UPDATE "Plain" SET "order" = 'x' WHERE false""",
+        """DELETE FROM "Plain" """,
+        """INSERT INTO "Plain" VALUES (1, 'c') ON CONFLICT (id) DO UPDATE SET "order" = 'c'""",
+        """WITH gone AS (DELETE FROM "Plain" RETURNING *) SELECT * FROM gone""",
+        "INSERT INTO parted VALUES (1, 1)",
+        "INSERT INTO parted_one VALUES (1, 1)",
+        "INSERT INTO child VALUES (1)",
+    ]
+    for statement in writes:
+        assert refused(window.source, statement), statement
+        assert refused(window.source, statement, user="postgres"), statement
+    assert refused(window.source, 'TRUNCATE "Plain"', user="postgres", role="campaign_owner")
+    assert window.source.value("""SELECT count(*) FROM "Plain" """, user="campaign_app") == 1
+
+    window.fence("source", "open", "rollback_open")
+    for statement in writes:
+        assert not refused(window.source, statement), statement
+
+
+def test_only_the_runbook_passes_and_only_when_it_asks(window: Window) -> None:
+    window.fence("source", "closed")
+    statement = """INSERT INTO "Plain" VALUES (3, 'c')"""
+    assert refused(window.source, statement, user="consolidation")
+    assert refused(window.source, f"SET LOCAL consolidation.pass = 'on'; {statement}", user="postgres")
+    assert not refused(window.source, f"SET LOCAL consolidation.pass = 'on'; {statement}", user="consolidation")
+
+
+def test_planning_changes_nothing_and_closing_again_neither(window: Window) -> None:
+    before = digest_of_everything(window.source.server)
+    plan = fence.plan(window.database, "source", "closed")
+    assert plan.changed
+    assert "source public.Plain: absent\n" in plan.diff()["before"]
+    assert "source public.Plain: closed\n" in plan.diff()["after"]
+    assert digest_of_everything(window.source.server) == before
+    first = window.fence("source", "closed")
+    assert not fence.plan(window.database, "source", "closed").changed
+    assert not fence.plan(window.database, "source", "prepared").changed
+    assert window.fence("source", "closed")["closed_at"] == first["closed_at"]
+
+
+def test_a_prepared_fence_lets_writers_through(window: Window) -> None:
+    window.fence("source", "prepared", "fence_prepare")
+    assert not refused(window.source, """INSERT INTO "Plain" VALUES (4, 'd')""")
+    assert not fence.plan(window.database, "source", "prepared").changed
+    assert fence.plan(window.database, "source", "closed").changed
+
+
+@pytest.fixture
+def open_writer(window: Window) -> Iterator[psycopg2.extensions.connection]:
+    conn = psycopg2.connect(**window.source.as_role("campaign_app").keywords(), application_name="campaign_service")
+    conn.cursor().execute("""INSERT INTO "Plain" VALUES (5, 'late')""")
+    yield conn
+    conn.close()
+
+
+def test_it_waits_for_an_open_writer_whose_row_is_then_there(
+    window: Window, open_writer: psycopg2.extensions.connection
+) -> None:
+    done = threading.Timer(1.0, open_writer.commit)
+    done.start()
+    started = time.monotonic()
+    window.fence("source", "closed", timeout=20)
+    done.join()
+    assert time.monotonic() - started >= 0.9
+    assert window.source.value("""SELECT count(*) FROM "Plain" WHERE "order" = 'late'""") == 1
+
+
+def test_it_gives_up_with_the_name_of_who_is_in_the_way_and_leaves_all_open(
+    window: Window, open_writer: psycopg2.extensions.connection
+) -> None:
+    pid = open_writer.info.backend_pid
+    with pytest.raises(FenceError, match=f"pid {pid}, user campaign_app, application campaign_service, idle in trans"):
+        window.fence("source", "closed", timeout=1)
+    assert not refused(window.source, "INSERT INTO child VALUES (1)")
+    assert window.phases()["fence"].state == "failed"
+
+
+def test_a_reader_with_an_open_transaction_is_not_in_the_way(window: Window) -> None:
+    with window.source.connection("campaign_app") as reader:
+        cursor = reader.cursor()
+        cursor.execute("""SELECT count(*) FROM "Plain" """)
+        window.fence("source", "closed", timeout=1)
+        cursor.execute("""SELECT count(*) FROM "Plain" """)
+        assert cursor.fetchone() == (1,)
+
+
+def test_a_prepared_transaction_is_named(window: Window) -> None:
+    window.source.execute("""BEGIN; INSERT INTO "Plain" VALUES (6, 'p'); PREPARE TRANSACTION 'left'""")
+    with pytest.raises(FenceError, match="prepared transaction"):
+        window.fence("source", "closed", timeout=1)
+
+
+def test_a_fence_that_does_not_hold_is_not_believed(window: Window) -> None:
+    window.fence("source", "closed")
+    # Somebody replaces the function: the triggers look closed.
+    window.source.execute(
+        "CREATE OR REPLACE FUNCTION consolidation.fence() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+    )
+    with pytest.raises(FenceError, match="WRITE WENT THROUGH"):
+        fence.probe(fence.side_of(window.database, "source"))
+    assert window.source.value("""SELECT count(*) FROM "Plain" """) == 1
+
+
+def test_a_role_that_cannot_be_probed_is_not_reported_as_refused(window: Window) -> None:
+    window.source.execute("CREATE ROLE stranger")
+    window.application_roles = ["campaign_app", "stranger"]
+    with pytest.raises(FenceError, match=r"as stranger .* could not probe \(SQLSTATE 42501\)"):
+        window.fence("source", "closed")
+
+
+def test_a_source_without_tables_is_not_a_closed_one(source: Database, target: Database) -> None:
+    window = Window(source, target)
+    window.begin()
+    with pytest.raises(FenceError, match="no tables to fence"):
+        window.fence("source", "closed")

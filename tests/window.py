@@ -1,0 +1,79 @@
+"""One maintenance window on test servers: the phases of the runbook, called as the modules call them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from consolidation import copy, cutover, fence, journal, model, run, schema
+from consolidation.connection import Settings
+from tests.cluster import Database
+
+
+@dataclass
+class Window:
+    """A service database on its way to the Storage database. Every step plans and applies."""
+
+    source: Database
+    target: Database
+    name: str = "campaign_db"
+    application_roles: list[str] = field(default_factory=lambda: ["campaign_app"])
+    control: dict[str, Any] = field(default_factory=lambda: {"host": "here", "pid": os.getpid(), "started": "1"})
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The `database` option of the modules."""
+        return {
+            "name": self.name,
+            "source": _options(self.source.settings),
+            "source_schema": "public",
+            "tables": [],
+            "application_roles": self.application_roles,
+            "target": _options(self.target.settings),
+            "target_roles": ["storage_service"],
+        }
+
+    @property
+    def database(self) -> model.Database:
+        return model.Database.from_options(self.options)
+
+    def begin(self, state: str = journal.MIGRATING, alive: dict[str, Any] | None = None) -> dict[str, Any]:
+        caller = run.Caller(self.control, alive, "")
+        return run.apply(run.plan(self.database, state, caller), caller)
+
+    def end(self, state: str) -> dict[str, Any]:
+        return self.begin(state)
+
+    def schema(self) -> dict[str, Any]:
+        """Lineage, grants, closed target."""
+        result = schema.apply(schema.plan(self.database))
+        schema.apply_grants(schema.plan_grants(self.database))
+        self.fence("target", "closed", "schema_fence")
+        return result
+
+    def own_schema(self, ddl: str) -> None:
+        """A target schema without a lineage: tables that only a test has."""
+        self.target.execute(f"CREATE SCHEMA {self.name}; SET search_path = {self.name}; {ddl}", user="consolidation")
+        schema.apply_grants(schema.plan_grants(self.database))
+        self.fence("target", "closed", "schema_fence")
+
+    def fence(self, side: str, state: str, phase: str = "fence", timeout: float = 10) -> dict[str, Any]:
+        return fence.apply(fence.plan(self.database, side, state), phase, timeout)
+
+    def copy(self, workers: int = 2) -> dict[str, Any]:
+        return copy.apply(copy.plan(self.database), self.options, workers)
+
+    def cutover(self) -> dict[str, Any]:
+        return cutover.apply(cutover.plan(self.database), 10)
+
+    def phases(self) -> dict[str, journal.PhaseRecord]:
+        with self.target.connection("consolidation") as conn:
+            return journal.phases(conn, journal.current_run(conn, self.name, *ALL_STATES))
+
+
+ALL_STATES = (journal.MIGRATING, journal.MIGRATED, journal.ROLLING_BACK, journal.ROLLED_BACK)
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    return settings.keywords()
