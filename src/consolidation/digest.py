@@ -134,8 +134,13 @@ def formed(columns: Sequence[CompareColumn]) -> sql.Composable:
 
 def row_hash(columns: Sequence[CompareColumn], seed: int) -> sql.Composable:
     """64-bit hash of a row over the names that ``formed`` gave its columns."""
-    fields = sql.SQL(", ").join([column.hashed(_alias(n), seed) for n, column in enumerate(columns)])
-    return hash_text(sql.SQL("ROW({})::text").format(fields), seed)
+    fields = [column.hashed(_alias(number), seed) for number, column in enumerate(columns)]
+    return hash_text(row_text(fields), seed)
+
+
+def row_text(fields: Sequence[sql.Composable]) -> sql.Composable:
+    """Values as the text of a row: unambiguous, NULL and '' differ."""
+    return sql.SQL("ROW({})::text").format(sql.SQL(", ").join(fields))
 
 
 def hash_text(text: sql.Composable, seed: int) -> sql.Composable:

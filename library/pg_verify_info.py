@@ -1,0 +1,112 @@
+#!/usr/bin/python
+"""The Ansible module ``pg_verify_info``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_verify_info
+short_description: Compare both sides of a database by content
+version_added: "0.1.0"
+description:
+  - Compares every row of every table, and the positions of the sequences, in one snapshot for each side.
+  - Tests itself first; a verifier that does not see damage done to a scratch table stops the run.
+  - A table is C(equal), C(different) or C(could_not_compare); the module fails unless everything is equal.
+  - Where tables differ, the result counts missing, extra and different rows and names some of their keys.
+extends_documentation_fragment: [consolidation]
+options:
+  record:
+    description:
+      - Whether this is the verify phase of the run under way, whose result the journal keeps. Needs both fences closed.
+      - The only thing that is written, and nothing at all in check mode, which then says what would be compared.
+    type: bool
+    default: false
+  workers:
+    description: Number of tables under way at the same time, each with a session on either side.
+    type: int
+    default: 2
+  max_keys:
+    description: Number of keys to name for each table and kind of difference.
+    type: int
+    default: 20
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns one line for each table with the estimate of its rows.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Compare both sides, and keep the result in the journal
+  pg_verify_info:
+    database: "{{ consolidation_database }}"
+    record: true
+"""
+
+RETURN = r"""
+run_id:
+  description: Id of the run.
+  type: str
+  returned: with O(record=true)
+outcome:
+  description: V(equal), V(different) or V(could_not_compare); the worst of all tables and sequences.
+  type: str
+  returned: when compared, also on failure
+tables:
+  description: Name, outcome, rows and digests of both sides, differences, reason and seconds of every table.
+  type: list
+  elements: dict
+  returned: when compared, also on failure
+sequences:
+  description: Name, outcome and next value on both sides of every sequence.
+  type: list
+  elements: dict
+  returned: when compared, also on failure
+faults:
+  description: Constraints, indexes and triggers of the target that are not in force.
+  type: list
+  elements: str
+  returned: when compared, also on failure
+summary:
+  description: The same as lines for people.
+  type: list
+  elements: str
+  returned: always
+self_test:
+  description: How many kinds of damage the verifier was tested with, and how many it saw.
+  type: dict
+  returned: when compared, also on failure
+seconds:
+  description: Duration of the comparison.
+  type: float
+  returned: when compared, also on failure
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from consolidation import arguments, verify
+from consolidation.model import Database
+from consolidation.module import failures
+
+
+def main() -> None:
+    """Plan, and compare."""
+    spec = arguments.database(
+        record={"type": "bool", "default": False},
+        workers={"type": "int", "default": 2},
+        max_keys={"type": "int", "default": 20},
+    )
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    with failures(module):
+        given = module.params
+        options = verify.Options(given["workers"], given["max_keys"])
+        plan = verify.plan(Database.from_options(given["database"]))
+        if not given["record"]:
+            module.exit_json(changed=False, **verify.check(plan.database, options))
+        result = {"summary": plan.lines()} if module.check_mode else verify.apply(plan, options)
+        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+
+
+if __name__ == "__main__":
+    main()

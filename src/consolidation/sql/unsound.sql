@@ -1,0 +1,19 @@
+-- What is not in force on the tables of one schema: constraints not validated, invalid indexes, disabled triggers.
+-- schema: name of the schema; tables: text[] of table names; fence: name of the fence's trigger, which is left out.
+WITH wanted AS (
+    SELECT c.oid, c.relname
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = %(schema)s AND c.relname = ANY (%(tables)s::text[])
+)
+SELECT format('constraint %%s of %%s is not validated', con.conname, w.relname)
+  FROM pg_constraint con JOIN wanted w ON w.oid = con.conrelid
+ WHERE NOT con.convalidated
+UNION ALL
+SELECT format('index %%s of %%s is not valid', c.relname, w.relname)
+  FROM pg_index i JOIN wanted w ON w.oid = i.indrelid JOIN pg_class c ON c.oid = i.indexrelid
+ WHERE NOT (i.indisvalid AND i.indisready)
+UNION ALL
+SELECT format('trigger %%s of %%s is disabled', t.tgname, w.relname)
+  FROM pg_trigger t JOIN wanted w ON w.oid = t.tgrelid
+ WHERE t.tgenabled = 'D' AND t.tgname <> %(fence)s
+ ORDER BY 1
