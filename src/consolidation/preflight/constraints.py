@@ -1,0 +1,90 @@
+"""Checks of the source's keys, constraints and indexes against the lineage's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from consolidation.catalog import Table, parents_first, read_foreign_keys
+from consolidation.findings import Finding
+from consolidation.preflight.kinds import found
+from consolidation.preflight.models import Lineage, ModelTable
+from consolidation.preflight.objects import ACCEPT, decision
+from consolidation.preflight.side import Check, Side
+from consolidation.queries import dicts, query
+
+
+def checks(source: Side, lineage: Lineage) -> Iterator[Check]:
+    """Checks of what the source guarantees and the lineage must guarantee too."""
+    pairs = {table.oid: (table, lineage.tables[table.name]) for table in source.tables if table.name in lineage.tables}
+    yield Check("primary keys", lambda: _primary_keys(pairs))
+    yield Check("indexes and unique constraints", lambda: _indexes(source, pairs, lineage.name))
+    yield Check("foreign keys and CHECK constraints", lambda: _constraints(source, pairs, lineage.name))
+    yield Check("the order of the tables", lambda: _order(source))
+
+
+Pairs = dict[int, tuple[Table, ModelTable]]
+
+
+def _primary_keys(pairs: Pairs) -> Iterator[Finding]:
+    for table, model in pairs.values():
+        # A key that only the lineage has is a matter of the data: see data.py.
+        if table.primary_key and set(table.primary_key) != set(model.primary_key):
+            theirs = ", ".join(model.primary_key) or "none"
+            what = f"primary key ({', '.join(table.primary_key)}) on the source, ({theirs}) in the lineage"
+            yield found("schema.primary_key.differs", str(table), what, "make it the same by a revision of the lineage")
+
+
+def _indexes(source: Side, pairs: Pairs, lineage: str) -> Iterator[Finding]:
+    for row in dicts(source.conn, query("preflight_indexes"), {"oids": list(pairs)}):
+        table, model = pairs[row["table_oid"]]
+        subject, columns = f"{table.schema}.{row['name']}", tuple(row["columns"] or ())
+        if row["name"] in model.index_names:
+            continue
+        if row["is_unique"] and frozenset(columns) not in model.uniques | {frozenset(model.primary_key)}:
+            fix = (
+                f"add it to the models and a revision of alembic/versions/{lineage},\n"
+                f"or accept that it is lost: {ACCEPT}: ['schema.unique.extra {subject}']"
+            )
+            what = f"unique on the source, not in the lineage: {row['definition']}"
+            yield found("schema.unique.extra", subject, what, fix)
+        elif not row["is_unique"] and columns not in model.indexes:
+            kind = "source.object.index"
+            what = f"not in the lineage: {row['definition']}"
+            yield found(kind, subject, what, decision(kind, subject, lineage))
+
+
+def _constraints(source: Side, pairs: Pairs, lineage: str) -> Iterator[Finding]:
+    for row in dicts(source.conn, query("preflight_constraints"), {"oids": list(pairs)}):
+        table, model = pairs[row["table_oid"]]
+        subject = f"{table}.{row['name']}"
+        if row["sort"] == "f":
+            yield from _foreign_key(subject, row, model, lineage)
+        elif row["name"] not in model.checks:
+            kind = "source.object.check"
+            what = f"the lineage has no CHECK constraint of that name: {row['definition']}"
+            yield found(kind, subject, what, decision(kind, subject, lineage))
+
+
+def _foreign_key(subject: str, row: dict[str, Any], model: ModelTable, lineage: str) -> Iterator[Finding]:
+    ends = tuple(row["columns"]), row["referenced_table"], tuple(row["referenced_columns"])
+    twins = [key for key in model.foreign_keys if (key.columns, key.table, key.referenced) == ends]
+    if not twins:
+        fix = (
+            f"add it to the models and a revision of alembic/versions/{lineage},\n"
+            f"or accept that it is lost: {ACCEPT}: ['schema.foreign_key.extra {subject}']"
+        )
+        what = f"not in the lineage: {row['definition']}"
+        yield found("schema.foreign_key.extra", subject, what, fix)
+    elif twins[0].actions != (row["on_update"], row["on_delete"], row["deferrable"]):
+        what = f"ON UPDATE, ON DELETE or DEFERRABLE differ from the lineage's: {row['definition']}"
+        fix = f"make it the same by a revision of alembic/versions/{lineage}, unless the service does not rely on it"
+        yield found("schema.foreign_key.action", subject, what, fix)
+
+
+def _order(source: Side) -> Iterator[Finding]:
+    try:
+        parents_first((table.name for table in source.tables), read_foreign_keys(source.conn, source.schema))
+    except ValueError as error:
+        fix = "make one of the foreign keys DEFERRABLE in the lineage and the source, or drop it"
+        yield found("schema.foreign_key.cycle", source.schema, str(error), fix)

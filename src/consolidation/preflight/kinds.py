@@ -1,0 +1,175 @@
+"""The catalogue of preflight's findings: their ids are stable. docs/preflight.md is generated from it."""
+
+from __future__ import annotations
+
+from consolidation.findings import BLOCKER, INFO, WARNING, Finding, Kind
+
+
+def found(kind: str, subject: str, what: str, fix: str) -> Finding:
+    """A finding of a kind of the catalogue."""
+    return Finding(kind, KINDS[kind].severity, subject, what, fix)
+
+
+def markdown() -> str:
+    """The catalogue as the table of docs/preflight.md."""
+    rows = [
+        f"| `{kind.id}` | {kind.severity}{'*' if kind.acceptable else ''} | {kind.meaning} |\n" for kind in CATALOGUE
+    ]
+    return "| Id | Severity | Meaning |\n|---|---|---|\n" + "".join(rows)
+
+
+_BOTH_SIDES = (
+    ("check.failed", BLOCKER, "A check could not be made; what it would have found is unknown."),
+    ("connection.failed", BLOCKER, "The server could not be reached, or refused the login."),
+    ("connection.unencrypted", WARNING, "The connection crosses a network without TLS."),
+    ("connection.unverified", INFO, "TLS is on, but sslmode does not prove which server answers."),
+    ("login.not_tried", INFO, "Preflight ran as a read-only role: the login of the runbook's own role was not tried."),
+    ("version.unsupported", BLOCKER, "The server is older than any version the runbook supports."),
+    ("version.untested", WARNING, "The server is newer than any version the runbook was tested with."),
+    ("standby", BLOCKER, "The server is a standby; nothing can be written there."),
+    ("encoding.unchecked", BLOCKER, "The database is SQL_ASCII: nobody knows the encoding of its text."),
+    ("collation.version", WARNING, "A collation changed below its indexes (an upgrade of libc or ICU)."),
+    ("connections.few", WARNING, "Fewer connections are left than a run opens."),
+    ("role.missing", BLOCKER, "The runbook's role does not exist."),
+    ("role.cannot_connect", BLOCKER, "The runbook's role may not log in to the database."),
+    ("role.cannot_create_schema", BLOCKER, "The runbook's role may not create a schema it needs."),
+    ("role.cannot_use_schema", BLOCKER, "A schema that the runbook needs is there, and its role may not use it."),
+    ("role.cannot_fence", BLOCKER, "The runbook's role does not act as the owner of a table: no fence, no way back."),
+    ("role.cannot_probe", BLOCKER, "The fence cannot be probed as a role of the application."),
+    ("role.cannot_see_sessions", WARNING, "The runbook could not name who holds the fence up."),
+    ("role.timeout", WARNING, "A setting of the role would cut long statements or transactions."),
+    ("application_role.missing", BLOCKER, "A role of the application, as the inventory names it, does not exist."),
+    (
+        "application_role.none",
+        WARNING,
+        "The inventory names no role of the application: the fence is not probed as one.",
+    ),
+    ("activity.hidden", WARNING, "Sessions of other roles are hidden: long transactions could not be looked for."),
+    ("transaction.long", WARNING, "A transaction has been open for long; the fence waits for those that have written."),
+    ("transaction.prepared", BLOCKER, "A prepared transaction holds its locks until somebody ends it."),
+    ("lock.held", WARNING, "A session holds a strong lock on a table."),
+)
+
+_SOURCE = (
+    ("source.role.cannot_create_database", WARNING, "Restoring a lost source from its backup would need CREATEDB."),
+    ("source.role.cannot_read", BLOCKER, "The runbook's role may not read everything: the backup would fail."),
+    ("source.role.cannot_write", BLOCKER, "Rollback could not bring writes back into a table."),
+    ("source.role.row_security", BLOCKER, "Row security would hide rows from the runbook's role."),
+    ("source.table.none", BLOCKER, "The source schema has no tables."),
+    ("source.table.missing", BLOCKER, "A table that the inventory names does not exist."),
+    ("source.table.left_behind", WARNING, "A table of the source schema is not among the tables to take along."),
+    ("source.table.no_primary_key", WARNING, "Rows without a key can be counted, but differences cannot be named."),
+    ("source.table.unlogged", WARNING, "An unlogged table: a crash of the source would empty it."),
+    ("source.extension.missing", BLOCKER, "An extension that the tables use is not installed in the target."),
+    ("source.extension.schema", WARNING, "An extension that the tables use lies in another schema of the target."),
+    ("source.extension.unused", INFO, "An extension that no table uses stays behind."),
+    ("source.fence.closed", BLOCKER, "A fence refuses the application's writes, and no run owns it."),
+    ("source.fence.left", INFO, "Open fence triggers or the fence's schema of a former run; they are used again."),
+    ("source.wal_level", INFO, "wal_level is not logical: the online mode would need it."),
+)
+
+_SOURCE_OBJECTS = (
+    ("view", BLOCKER, "A view has no counterpart in the lineage."),
+    ("materialized_view", BLOCKER, "A materialized view has no counterpart in the lineage."),
+    ("foreign_table", BLOCKER, "A foreign table: its rows lie elsewhere and are not copied."),
+    ("function", BLOCKER, "A function, procedure or aggregate has no counterpart in the lineage."),
+    ("trigger", BLOCKER, "A trigger has no counterpart in the lineage: what it does would stop."),
+    ("rule", BLOCKER, "A rewrite rule has no counterpart in the lineage."),
+    ("policy", BLOCKER, "A row security policy has no counterpart in the lineage: rows would become visible."),
+    ("check", BLOCKER, "A CHECK constraint has no counterpart in the lineage."),
+    ("exclusion", BLOCKER, "An exclusion constraint has no counterpart in the lineage."),
+    ("sequence", BLOCKER, "A sequence that no column owns has no counterpart in the lineage."),
+    ("type", BLOCKER, "An enum, domain, composite or range type has no counterpart in the lineage."),
+    ("partitioned_table", BLOCKER, "A partitioned table: the lineage's table is not partitioned."),
+    ("inheritance", BLOCKER, "Tables inherit from each other: the lineage's do not."),
+    ("large_object", BLOCKER, "Large objects are not copied."),
+    ("publication", BLOCKER, "A publication sends the tables to a subscriber: it would receive nothing more."),
+    ("subscription", BLOCKER, "A subscription writes into the database, past the application."),
+    ("event_trigger", BLOCKER, "An event trigger would run on the runbook's own DDL."),
+    ("other", BLOCKER, "An object of a sort that preflight does not know."),
+    ("other_schema", WARNING, "Tables in other schemas of the database are not taken along."),
+    ("index", INFO, "An index has no counterpart in the lineage; queries may become slower."),
+    ("statistics", INFO, "Extended statistics have no counterpart in the lineage."),
+    ("default_privileges", INFO, "Default privileges stay behind; the inventory's target_roles get theirs."),
+)
+
+_SCHEMA = (
+    ("schema.table.extra", BLOCKER, "The lineage has no table for one of the source."),
+    ("schema.table.missing", WARNING, "The source has no table for one of the lineage; it stays empty."),
+    ("schema.column.extra", BLOCKER, "The lineage has no column for one of the source: its values would be lost."),
+    ("schema.column.missing", BLOCKER, "The source has no column for one of the lineage."),
+    ("schema.column.type", BLOCKER, "Values of the source's type do not fit the lineage's type without loss."),
+    ("schema.column.json_converted", WARNING, "json and jsonb: values stay equal, spelling and key order may change."),
+    ("schema.column.widened", INFO, "The lineage's type holds every value of the source's."),
+    ("schema.column.shorter", INFO, "The lineage's type is shorter; every value fits today."),
+    ("schema.column.stricter", INFO, "The lineage demands NOT NULL; there is no NULL today."),
+    ("schema.column.looser", INFO, "The lineage allows NULL where the source does not."),
+    ("schema.column.generated", BLOCKER, "Generated on one side only: values would be missing, or replaced."),
+    ("schema.column.expression", WARNING, "The expressions of a generated column look different."),
+    ("schema.column.unnumbered", BLOCKER, "The source numbers new rows (serial, identity); the lineage does not."),
+    ("schema.column.numbering", INFO, "New rows are numbered in another way (serial, identity)."),
+    ("schema.column.default", INFO, "The column's defaults differ."),
+    (
+        "schema.column.collation",
+        WARNING,
+        "The column sorts and compares by a collation of its own; the lineage's does not.",
+    ),
+    ("schema.primary_key.differs", BLOCKER, "The primary keys are of different columns."),
+    ("schema.primary_key.added", INFO, "The lineage has a primary key, the source has none; the values are unique."),
+    ("schema.unique.extra", BLOCKER, "A unique constraint or index has no counterpart in the lineage.", True),
+    ("schema.unique.stricter", INFO, "The lineage has a unique constraint that the source lacks; it holds today."),
+    ("schema.foreign_key.extra", BLOCKER, "A foreign key has no counterpart in the lineage.", True),
+    ("schema.foreign_key.action", WARNING, "A foreign key acts differently on UPDATE or DELETE, or is checked later."),
+    ("schema.foreign_key.stricter", INFO, "The lineage has a foreign key that the source lacks; it holds today."),
+    ("schema.foreign_key.cycle", BLOCKER, "Tables refer to each other in a circle: rollback needs parents first."),
+    ("schema.check.stricter", INFO, "The lineage has a CHECK constraint that the source lacks; it holds today."),
+    ("schema.enum.labels", BLOCKER, "An enum of the source has labels that the lineage's lacks."),
+    ("data.null", BLOCKER, "NULLs where the lineage demands NOT NULL."),
+    ("data.too_long", BLOCKER, "Strings longer than the lineage's column."),
+    ("data.not_jsonb", BLOCKER, "json values that jsonb refuses: \\u0000, lone surrogates, out-of-range numbers."),
+    ("data.orphan", BLOCKER, "Rows that refer to a row that does not exist."),
+    ("data.duplicate", BLOCKER, "Rows that share a key which is unique in the lineage."),
+    ("data.check_violated", BLOCKER, "Rows that violate a CHECK constraint of the lineage."),
+)
+
+_TARGET = (
+    ("target.version.older", BLOCKER, "The target's server is older than the source's."),
+    ("target.encoding.differs", BLOCKER, "The databases have different encodings."),
+    ("target.collation.differs", WARNING, "The databases sort text differently."),
+    ("target.role.cannot_create_database", BLOCKER, "The restore drill needs CREATEDB."),
+    ("target.table.not_empty", BLOCKER, "A target table holds rows, and no run put them there."),
+    ("target.table.unknown", BLOCKER, "The target schema has a table that the lineage does not have."),
+    ("target.lineage.not_stamped", BLOCKER, "Tables of the lineage exist, but no revision of it is recorded."),
+    ("target.lineage.unknown_revision", BLOCKER, "The target is at a revision that this release does not know."),
+    ("target.lineage.pending", INFO, "Revisions that the schema phase will apply."),
+    ("target.rows.left", INFO, "Rows of a run that was rolled back; the copy will empty the tables first."),
+    ("target.lz4.missing", INFO, "No lz4 compression: the copy will be slower."),
+    ("target.disk.not_visible", INFO, "SQL cannot see the server's free disk space; the estimate of what is needed."),
+)
+
+_RUN = (
+    ("run.unfinished", INFO, "A run is unfinished; migrate.yml will resume it."),
+    ("run.migrated", INFO, "The database is migrated already."),
+    ("run.rolling_back", BLOCKER, "A rollback is unfinished."),
+    ("run.rolled_back", INFO, "The last run was rolled back; migrate.yml will begin a new one."),
+)
+
+_RUNNER = (
+    ("runner.check.failed", BLOCKER, "A check of the runner could not be made."),
+    ("runner.lineage.missing", BLOCKER, "The runner has no models or no Alembic lineage of that name."),
+    ("runner.tool.missing", BLOCKER, "A PostgreSQL client program is missing or does not run."),
+    ("runner.tool.too_old", BLOCKER, "pg_dump and its kin refuse servers that are newer than they are."),
+    ("runner.passfile.missing", BLOCKER, "The passfile does not exist or cannot be read."),
+    ("runner.passfile.open", BLOCKER, "Others may read the passfile: libpq ignores it."),
+    ("runner.backup.directory", BLOCKER, "The backup directory cannot be written."),
+    ("runner.backup.space", BLOCKER, "The backup directory has less free space than the dump may need."),
+)
+
+CATALOGUE: tuple[Kind, ...] = (
+    *(Kind(f"{side}.{name}", grade, text) for side in ("source", "target") for name, grade, text in _BOTH_SIDES),
+    *(Kind(*entry) for entry in _SOURCE),
+    *(Kind(f"source.object.{name}", grade, text, grade == BLOCKER) for name, grade, text in _SOURCE_OBJECTS),
+    *(Kind(*entry) for entry in (*_SCHEMA, *_TARGET, *_RUN, *_RUNNER)),
+)
+
+KINDS = {kind.id: kind for kind in CATALOGUE}

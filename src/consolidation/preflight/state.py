@@ -1,0 +1,112 @@
+"""Checks of what earlier runs left: the journal, the fence, the target's tables and revisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from consolidation import fence, journal, schema
+from consolidation.connection import Settings
+from consolidation.digest import scan
+from consolidation.errors import StepRefused
+from consolidation.figures import size
+from consolidation.findings import Finding
+from consolidation.model import Database
+from consolidation.preflight.kinds import found
+from consolidation.preflight.models import Lineage
+from consolidation.preflight.side import Check, Side
+from consolidation.queries import query, rows, value
+
+
+def checks_of_target(target: Side, database: Database, lineage: Lineage, used: Settings) -> Iterator[Check]:
+    """Checks of the target in the light of the journal. used: the connection, the reader's where there is one."""
+    yield Check("the journal", lambda: _run(target, database))
+    yield Check("the tables of the target", lambda: _tables(target, database, lineage))
+    yield Check("the Alembic revisions of the target", lambda: _revisions(target, database, lineage, used))
+
+
+def checks_of_source(source: Side, target: Side | None, database: Database) -> Iterator[Check]:
+    """Checks of the source in the light of the journal, where that can be reached."""
+    yield Check("leftovers of the fence", lambda: _fence(source, target, database))
+    yield Check("the size of the source", lambda: _disk(source, database))
+
+
+def _run(target: Side, database: Database) -> Iterator[Finding]:
+    run = journal.latest_run(target.conn, database.name)
+    if run is None:
+        return
+    what = f"run {run.id} of {run.operator}, begun {run.started_at:%Y-%m-%d %H:%M:%S %Z}"
+    match run.state:
+        case journal.MIGRATING:
+            done = [name for name, record in journal.phases(target.conn, run).items() if record.state == "done"]
+            what = f"{what}, is unfinished; phases done: {', '.join(done) or 'none'}"
+            yield found("run.unfinished", run.id, what, "ansible-playbook migrate.yml resumes it, rollback.yml ends it")
+        case journal.MIGRATED:
+            what = f"{what}, has migrated {database.name}"
+            yield found("run.migrated", run.id, what, "nothing to do; ansible-playbook rollback.yml takes it back")
+        case journal.ROLLING_BACK:
+            yield found("run.rolling_back", run.id, f"{what}, is being rolled back", "ansible-playbook rollback.yml")
+        case journal.ROLLED_BACK:
+            yield found("run.rolled_back", run.id, f"{what}, was rolled back", "nothing to do; migrate.yml begins anew")
+
+
+def _tables(target: Side, database: Database, lineage: Lineage) -> Iterator[Finding]:
+    run = journal.latest_run(target.conn, database.name)
+    for table in target.tables:
+        if table.name not in lineage.tables:
+            what = f"lineage {lineage.name} does not have it, schema {target.schema} does"
+            fix = target.paste("DROP TABLE {};   -- or ALTER TABLE … SET SCHEMA", table.identifier)
+            yield found("target.table.unknown", str(table), what, fix)
+        elif run is None or run.state == journal.ROLLED_BACK:
+            if not value(target.conn, target.paste("SELECT EXISTS (SELECT FROM {})", scan(table))):
+                continue
+            if run is None:
+                what = f"holds rows ({size(table.table_bytes)}) that no run put there"
+                yield found("target.table.not_empty", str(table), what, target.paste("TRUNCATE {};", table.identifier))
+            else:
+                what = f"holds rows of run {run.id}, which was rolled back; the copy empties it first"
+                yield found("target.rows.left", str(table), what, "nothing to do")
+
+
+def _revisions(target: Side, database: Database, lineage: Lineage, used: Settings) -> Iterator[Finding]:
+    try:
+        plan = schema.plan(replace(database, target=used))
+    except StepRefused as error:
+        yield found("target.lineage.unknown_revision", lineage.name, error.message, error.hint)
+        return
+    if plan.pending:
+        what = f"pending: {', '.join(f'{revision.id} ({revision.title})' for revision in plan.pending)}"
+        fix = f"nothing to do; by hand: alembic upgrade {lineage.name}@head"
+        yield found("target.lineage.pending", lineage.name, what, fix)
+    present = [table.name for table in target.tables if table.name in lineage.tables]
+    if present and not plan.before:
+        what = f"tables {', '.join(present)} exist, consolidation.alembic_version has no revision of the lineage"
+        fix = f"drop them, or where they equal a revision: alembic stamp {lineage.name}@REVISION"
+        yield found("target.lineage.not_stamped", lineage.name, what, fix)
+
+
+def _fence(source: Side, target: Side | None, database: Database) -> Iterator[Finding]:
+    run = journal.latest_run(target.conn, database.name) if target else None
+    if run is not None and run.state != journal.ROLLED_BACK:
+        return  # the run owns the fence
+    tables = fence.read(source.conn, fence.side_of(database, "source"))
+    closed = [table for table in tables if table.state == fence.CLOSED]
+    for table in closed:
+        what = "its fence refuses every write, and no run in the journal owns it"
+        trigger = source.paste("ALTER TABLE {} DISABLE TRIGGER {};", table.identifier, fence.TRIGGER)
+        yield found("source.fence.closed", f"{table.schema}.{table.name}", what, trigger)
+    prepared = sum(table.state == fence.PREPARED for table in tables)
+    if not closed and value(source.conn, "SELECT count(*) FROM pg_namespace WHERE nspname = 'consolidation'"):
+        what = f"schema consolidation and {prepared} open fence trigger(s) of a former run"
+        yield found("source.fence.left", "consolidation", what, "nothing to do: a run uses them again")
+
+
+def _disk(source: Side, database: Database) -> Iterator[Finding]:
+    oids = [table.oid for table in source.tables]
+    [(tables, indexes, whole)] = rows(source.conn, query("preflight_sizes"), {"oids": oids})
+    what = (
+        f"free space of {database.target.host} cannot be seen; needed there: about {size(tables + indexes)} for the "
+        f"copy, {size(whole)} for the restore drill, {size(tables + indexes)} for WAL until the next checkpoints"
+    )
+    fix = f"on {database.target.host}: df -h (data directory, pg_wal, tablespaces)"
+    yield found("target.disk.not_visible", database.target.host, what, fix)
