@@ -30,7 +30,9 @@ def table(name: str, rows: int = 20_000, **more: Any) -> dict[str, Any]:
     return {"name": name, "source_rows": rows, "target_rows": rows, "outcome": "equal", **more}
 
 
-def phases(last: str, state: str = "done", error: str | None = None, tables: Any = ()) -> list[dict[str, Any]]:
+def phases(
+    last: str, state: str = "done", error: str | None = None, tables: Any = (), sequences: Any = ()
+) -> list[dict[str, Any]]:
     """All phases up to `last`, which is in that state; a rollback begins an hour after the run."""
     found = []
     now = 0.0
@@ -50,7 +52,7 @@ def phases(last: str, state: str = "done", error: str | None = None, tables: Any
                 ]
             }
         if name == "verify":
-            result = {"tables": list(tables)}
+            result = {"tables": list(tables), "sequences": list(sequences), "faults": []}
         if name in ("cutover", "rollback_open"):
             result = {"opened_at": at(now + seconds - 0.1)}
         found.append(

@@ -20,6 +20,7 @@ from consolidation.table_report import tables
 
 HTML, JSON = "report.html", "report.json"
 SEVERITIES = ("blocker", "warning", "info")
+LONGEST_LIST = 10
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ def render(content: Mapping[str, Any], databases: Sequence[Facts]) -> str:
         report=content,
         pictures=_pictures(databases),
         tables={database["name"]: tables(database) for database in databases},
+        verified={database["name"]: outcome.phase(database, "verify").get("result", {}) for database in databases},
         severities=SEVERITIES,
     )
 
@@ -171,11 +173,16 @@ def _no_writes(shut: Outage) -> str:
     return f"no writes since {shut.closed_at.astimezone(UTC):%H:%M:%S}"
 
 
-def _flat(result: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """The single values of a phase's result as (name, text); lists are only counted."""
+def _flat(result: Any, name: str = "") -> list[tuple[str, str]]:
+    """The single values of a phase's result as (name, text); long lists are only counted."""
     if isinstance(result, Mapping):
-        return [pair for key, value in result.items() for pair in _flat(value, f"{prefix}{'.' if prefix else ''}{key}")]
+        return [pair for key, value in result.items() for pair in _flat(value, f"{name}.{key}" if name else str(key))]
     if isinstance(result, list):
-        plain = all(isinstance(value, (str, int, float)) for value in result) and len(result) <= 5
-        return [(prefix, ", ".join(map(str, result)) if plain else f"{len(result)} entries")]
-    return [(prefix, figures.NOTHING if result is None else str(result))]
+        plain = len(result) <= LONGEST_LIST and not any(isinstance(value, (Mapping, list)) for value in result)
+        return [(name, ", ".join(map(str, result)) or figures.NOTHING if plain else f"{len(result)} entries")]
+    if isinstance(result, (int, float)) and not isinstance(result, bool):
+        if name.endswith("bytes"):
+            return [(name, figures.size(result))]
+        if name.endswith("seconds"):
+            return [(name, figures.duration(result))]
+    return [(name, figures.NOTHING if result is None else str(result))]

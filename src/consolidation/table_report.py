@@ -26,16 +26,13 @@ class TableReport:
     digest: str
     outcome: str
     """``equal``, ``different``, ``could not compare``, or ``not compared`` where no comparison left a result."""
+    reason: str
+    """Why it is not equal."""
 
     @property
     def bytes_per_second(self) -> float | None:
         """Speed of the copy."""
         return rate(self.bytes, self.seconds)
-
-    @property
-    def rows_per_second(self) -> float | None:
-        """Speed of the copy."""
-        return rate(self.source_rows if self.source_rows is not None else self.target_rows, self.seconds)
 
     def as_result(self) -> dict[str, Any]:
         """For report.json."""
@@ -48,28 +45,23 @@ def tables(database: Facts) -> tuple[TableReport, ...]:
     copied = _by_name(phase(database, "copy").get("result", {}).get("tables"))
     verified = _by_name(phase(database, "verify").get("result", {}).get("tables"))
     backed_up = _by_name(phase(database, "backup").get("result", {}).get("tables"))
-    names = loads.keys() | copied.keys() | verified.keys() | backed_up.keys()
     found = [
-        _table(name, {**loads.get(name, {}), **copied.get(name, {})}, verified.get(name, {}), backed_up.get(name, {}))
-        for name in names
+        _table(name, {**loads.get(name, {}), **copied.get(name, {})}, verified.get(name, {}))
+        for name in loads.keys() | copied.keys() | verified.keys() | backed_up.keys()
     ]
     return tuple(sorted(found, key=lambda table: (table.outcome == EQUAL, -(table.bytes or 0), table.name)))
 
 
-def _table(name: str, copied: Facts, verified: Facts, backed_up: Facts) -> TableReport:
-    digest = (
-        verified.get("digest") or verified.get("source_digest") or copied.get("digest") or backed_up.get("digest") or ""
-    )
+def _table(name: str, copied: Facts, verified: Facts) -> TableReport:
     return TableReport(
         name=name,
-        source_rows=_first(
-            verified.get("source_rows"), copied.get("source_rows"), copied.get("rows"), backed_up.get("rows")
-        ),
+        source_rows=_first(verified.get("source_rows"), copied.get("source_rows")),
         target_rows=_first(verified.get("target_rows"), copied.get("rows")),
         bytes=copied.get("bytes"),
         seconds=copied.get("seconds"),
-        digest=":".join(str(part) for part in digest) if isinstance(digest, list) else str(digest),
+        digest=str(verified.get("source_digest") or copied.get("digest") or ""),
         outcome=str(verified.get("outcome", NOT_COMPARED)).replace("_", " "),
+        reason=str(verified.get("reason") or ""),
     )
 
 

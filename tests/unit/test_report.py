@@ -13,6 +13,7 @@ from tests.report_facts import database, journal, table
 
 COMMANDS = {"migrate": "ansible-playbook migrate.yml -i prod", "rollback": "ansible-playbook rollback.yml -i prod"}
 NASTY = "o\"dd'\n<script>alert(1)</script>&amp;{{ 7*7 }}"
+SEQUENCE = {"name": "images_id_seq", "outcome": "different", "source_next": 9, "target_next": 1, "reason": "is behind"}
 
 FACTS = {
     "migrated": journal(database(tables=[table("campaigns")]), database("image_db", tables=[table("images")])),
@@ -24,7 +25,8 @@ FACTS = {
             "verify",
             phase_state="failed",
             error=f"no {NASTY}",
-            tables=[table(NASTY, outcome="different")],
+            tables=[table(NASTY, outcome="different", reason="2 rows missing")],
+            sequences=[SEQUENCE],
         ),
     ),
     "rolled back": journal(database(state="rolled_back", last="rollback_open", tables=[table("campaigns")])),
@@ -100,9 +102,11 @@ def test_no_run_no_report(tmp_path: Path) -> None:
 def test_what_the_operator_needs_stands_on_the_page(tmp_path: Path) -> None:
     evidence = tmp_path / "preflight" / "image_db" / "preflight.json"
     evidence.parent.mkdir(parents=True)
-    evidence.write_text(json.dumps({"findings": [{"id": "source.lock", "severity": "warning", "fix": "COMMIT;"}]}))
+    evidence.write_text(
+        json.dumps({"findings": [{"id": "source.lock", "severity": "warning", "subject": "pid 5", "fix": "COMMIT;"}]})
+    )
     written = write(tmp_path, FACTS["failed"])
-    text = " ".join("".join(Document(Path(written["path"]).read_text(encoding="utf-8")).texts).split())
+    text = " ".join(" ".join(Document(Path(written["path"]).read_text(encoding="utf-8")).texts).split())
     for expected in (
         "image_db failed in phase verify; campaign_db migrated.",
         COMMANDS["migrate"],
@@ -110,7 +114,9 @@ def test_what_the_operator_needs_stands_on_the_page(tmp_path: Path) -> None:
         "20.9 s from 2026-11-22 02:00:43 UTC until the storage database was opened",
         "still closed since 2026-11-22 02:00:43 UTC",
         "1 not shown to be equal",
-        "source.lock",
+        "2 rows missing",
+        "images_id_seq 9 1 different is behind",
+        "source.lock pid 5",
         "COMMIT;",
     ):
         assert expected in text
