@@ -21,6 +21,25 @@ MANAGED = frozenset({"created_at", "updated_at", "is_deleted", "deleted_at"})
 _NO_NUL = r"^[^\x00]*$"
 
 
+def _only_text(value: Any) -> Any:
+    # Pydantic takes numbers as seconds since 1970.
+    if isinstance(value, str | datetime):
+        return value
+    raise ValueError("give a timestamp as RFC 3339 text, with its offset")
+
+
+def _only_number(value: Any) -> Any:
+    # To JSON Schema 1.0 is an integer; "1" and true are none.
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    raise ValueError("give a number")
+
+
+def _integer(text: str) -> int | str:
+    # Python refuses to parse integers of more than 4300 digits; no integer column takes half as many.
+    return int(text) if len(text) < 40 else text
+
+
 class Values(BaseModel):
     """Column values as they came: JSON columns as text, all others decoded and checked."""
 
@@ -75,7 +94,7 @@ class Query(BaseModel):
     filters: Filters = Field(default_factory=Filters)
     order_by: list[str] = []
     """Column names, descending with a leading minus."""
-    limit: Annotated[int, Field(strict=True, ge=1, le=MAX_LIMIT)] = 100
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_only_number)] = 100
     cursor: str | None = None
     """The next_cursor of the page before, sent with the same filters and order_by."""
 
@@ -158,21 +177,9 @@ def _type_of(column: Column[Any]) -> Any:
         case String(length=length):
             return Annotated[str, Field(max_length=length, pattern=_NO_NUL)]
         case Integer():
-            return Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
+            return Annotated[int, Field(ge=-(2**31), le=2**31 - 1), BeforeValidator(_only_number)]
         case Boolean():
             return Annotated[bool, Field(strict=True)]
         case DateTime():
             return Annotated[AwareDatetime, BeforeValidator(_only_text)]
     raise TypeError(f"column {column} has a type that the Storage Service does not serve: {column.type!r}")
-
-
-def _only_text(value: Any) -> Any:
-    # Pydantic takes numbers as seconds since 1970.
-    if isinstance(value, str | datetime):
-        return value
-    raise ValueError("give a timestamp as RFC 3339 text, with its offset")
-
-
-def _integer(text: str) -> int | str:
-    # Python refuses to parse integers of more than 4300 digits; no integer column takes half as many.
-    return int(text) if len(text) < 40 else text

@@ -1,0 +1,131 @@
+"""Health, metrics, and a Storage Service whose database is away."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from alembic.script import ScriptDirectory
+from storage_service.health import HEADS
+
+from consolidation.lineages import script_directory
+from services.tests.harness import Caller, Running, campaign, connection, free_port, running, storage_configuration
+from tests.cluster import Database
+
+
+def configuration(storage: Database, **changes: Any) -> dict[str, Any]:
+    content = storage_configuration(storage)
+    content["database"] |= {"pool_size": 1, "pool_timeout_seconds": 0.2, "statement_timeout_seconds": 0.5} | changes
+    return content
+
+
+def test_heads_are_those_of_the_lineages() -> None:
+    folders = [str(path) for path in (script_directory() / "versions").iterdir()]
+    scripts = ScriptDirectory(script_directory(), version_locations=folders)
+    heads = {next(iter(scripts.get_revision(head).branch_labels)): head for head in scripts.get_heads()}
+    assert {name: heads[name] for name in HEADS} == HEADS
+
+
+def test_ready_with_its_database_at_the_heads(service: Running) -> None:
+    current = {"ok": True, "database": "up", "lineages": dict.fromkeys(HEADS, "current")}
+    assert service.http.get("/health/ready").json() == current
+    assert service.http.get("/health").json() == current
+    assert service.http.get("/health/live").json() == {"status": "alive"}
+
+
+def test_not_ready_behind_the_head_of_a_migrated_database_only(storage: Database, directory: Path) -> None:
+    content = storage_configuration(storage)
+    update = "UPDATE consolidation.alembic_version SET version_num = %s WHERE version_num LIKE 'image%%'"
+    storage.execute(update, ["image_db_0001"])
+    try:
+        with running("storage_service", content, directory) as service:
+            ready = service.http.get("/health/ready")
+            assert (ready.status_code, ready.json()["lineages"]["image_db"]) == (503, "behind")
+            assert service.http.get("/health").json()["ok"] is False
+        content["storage"]["databases"]["image_db"]["migrations"] = False
+        with running("storage_service", content, directory) as service:
+            ready = service.http.get("/health/ready")
+            assert (ready.status_code, "image_db" in ready.json()["lineages"]) == (200, False)
+    finally:
+        storage.execute(update, [HEADS["image_db"]])
+
+
+def test_metrics_count_by_route_not_by_path(campaigns: Caller, service: Running) -> None:
+    row = campaigns.create("campaigns", **campaign())
+    campaigns.send("DELETE", f"campaigns/{row['id']}")
+    metrics = service.http.get("/metrics").text
+    labels = 'method="DELETE",route="/databases/campaign_db/campaigns/{id}",status="200"'
+    assert f"storage_requests_total{{{labels}}}" in metrics
+    assert row["id"] not in metrics
+
+
+def test_database_away_is_503_and_its_return_needs_no_restart(storage: Database, directory: Path) -> None:
+    with running("storage_service", configuration(storage), directory) as service:
+        caller = Caller(service.http, "campaign_db", storage)
+        values = campaign()
+        storage.server.stop()
+        try:
+            refused = caller.send("POST", "campaigns", values, Idempotency_Key="k")
+            assert (refused.status_code, refused.json()["type"]) == (503, "urn:problem:database-unavailable"), (
+                refused.text
+            )
+            assert int(refused.headers["Retry-After"]) >= 1
+            assert caller.send("POST", "campaigns/query", {}).status_code == 503
+            assert service.http.get("/health/ready").status_code == 503
+            assert service.http.get("/health").json() == {"ok": False, "database": "down", "lineages": {}}
+            assert service.http.get("/health/live").status_code == 200
+        finally:
+            storage.server.start()
+        assert caller.send("POST", "campaigns", values, Idempotency_Key="k").status_code == 201
+        # Its connections of before are dead; one request may notice, none may fail otherwise.
+        storage.server.stop()
+        storage.server.start()
+        assert {caller.send("POST", "campaigns/query", {}).status_code for _ in range(3)} <= {200, 503}
+        assert caller.send("POST", "campaigns", values, Idempotency_Key="k").status_code == 201
+        assert storage.value("SELECT count(*) FROM campaign_db.campaigns WHERE id = %s", [values["id"]]) == 1
+
+
+def test_starts_without_its_database(storage: Database, directory: Path) -> None:
+    content = storage_configuration(storage)
+    content["database"] = connection(storage, "storage_service") | {"port": free_port()}
+    with running("storage_service", content, directory) as service:
+        assert service.http.get("/health/ready").status_code == 503
+
+
+def test_locked_rows_and_an_exhausted_pool_are_503(storage: Database, directory: Path) -> None:
+    with running("storage_service", configuration(storage), directory) as service:
+        caller = Caller(service.http, "campaign_db", storage)
+        row = caller.create("campaigns", **campaign(name="before"))
+        with storage.connection() as blocker:
+            blocker.cursor().execute("LOCK TABLE campaign_db.campaigns")
+            answers: list[Any] = []
+            waiting = threading.Thread(
+                target=lambda: answers.append(caller.send("PATCH", f"campaigns/{row['id']}", {"name": "after"}))
+            )
+            waiting.start()
+            time.sleep(0.1)
+            second = caller.send("POST", "campaigns/query", {})
+            waiting.join()
+        assert (answers[0].status_code, answers[0].json()["type"]) == (503, "urn:problem:timeout")
+        assert (second.status_code, second.json()["type"]) == (503, "urn:problem:overloaded")
+        assert caller.query("campaigns", filters={"id": row["id"]})["rows"] == [row]
+
+
+def test_request_under_way_is_finished_after_sigterm(storage: Database, directory: Path) -> None:
+    with running("storage_service", storage_configuration(storage), directory) as service:
+        caller = Caller(service.http, "campaign_db", storage)
+        values = campaign()
+        with storage.connection() as blocker:
+            blocker.cursor().execute("LOCK TABLE campaign_db.campaigns")
+            answers: list[Any] = []
+            waiting = threading.Thread(target=lambda: answers.append(caller.send("POST", "campaigns", values)))
+            waiting.start()
+            time.sleep(0.3)
+            service.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+        waiting.join()
+    assert answers[0].status_code == 201
+    assert storage.value("SELECT count(*) FROM campaign_db.campaigns WHERE id = %s", [values["id"]]) == 1
