@@ -1,4 +1,4 @@
-"""The demo's three servers and where they live: created once, described by .demo/state.json, removed on request."""
+"""The demo's servers and services: created once, described by .demo/state.json, removed on request."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from demo import roles
+from demo import roles, services
 from demo.servers import Server, ServerError, reachable, write_private
+from demo.services import Service
 
 PROJECT = Path(__file__).parent.parent
 DIRECTORY = PROJECT / ".demo"
@@ -22,10 +23,11 @@ SERVER_SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "2GB"}
 
 @dataclass(frozen=True)
 class Environment:
-    """The demo's servers (campaign, image, storage) and the passfile of the roles on them."""
+    """The demo's servers (campaign, image, storage) and services (likewise), and the passfile of the roles."""
 
     directory: Path
     servers: Mapping[str, Server]
+    services: Mapping[str, Service] = field(default_factory=dict)
 
     @property
     def passfile(self) -> Path:
@@ -37,12 +39,14 @@ class Environment:
         state = directory / "state.json"
         if not state.exists():
             return None
-        servers = json.loads(state.read_text())["servers"]
-        return cls(directory, {name: _server(described) for name, described in servers.items()})
+        described = json.loads(state.read_text())
+        servers = {name: _server(each) for name, each in described["servers"].items()}
+        found = {name: _service(each) for name, each in described.get("services", {}).items()}
+        return cls(directory, servers, found)
 
     @classmethod
     def create(cls, directory: Path = DIRECTORY) -> Environment:
-        """Create and start the servers with their empty databases and roles. Raises ServerError."""
+        """Create and start the servers with empty databases and roles, and lay the services out. Raises ServerError."""
         directory.mkdir(exist_ok=True)
         directory.chmod(0o711)  # PostgreSQL's account passes through; what is private below is 0600 or 0700
         place = _place_for_servers(directory)
@@ -53,12 +57,14 @@ class Environment:
                 servers[name] = server = Server.create(name, major, place / name, SERVER_SETTINGS)
                 logins = roles.create_target(server) if name == "storage" else roles.create_source(server, name)
                 lines += roles.give_passwords(server, logins)
-            environment = cls(directory, servers)
+            laid_out = services.create(directory / "services", servers, lines)
+            environment = cls(directory, servers, laid_out)
             write_private(environment.passfile, "".join(lines))
             environment._write_state()
         except BaseException:
             for server in servers.values():
                 server.destroy()
+            shutil.rmtree(directory / "services", ignore_errors=True)
             raise
         return environment
 
@@ -67,13 +73,22 @@ class Environment:
         for server in self.servers.values():
             server.start()
 
+    def start_services(self) -> None:
+        """Start the services that are down; they answer a moment later."""
+        for service in self.services.values():
+            service.start()
+
     def stop(self) -> None:
-        """Stop the servers; their data stays."""
+        """Stop the services and the servers; their data stays."""
+        for service in self.services.values():
+            service.stop()
         for server in self.servers.values():
             server.stop()
 
     def destroy(self) -> None:
-        """Stop the servers and remove everything the demo made."""
+        """Stop everything and remove all that the demo made."""
+        for service in self.services.values():
+            service.stop()
         places = {server.directory.parent for server in self.servers.values()}
         for server in self.servers.values():
             server.destroy()
@@ -85,6 +100,7 @@ class Environment:
             "directory": str(self.directory),
             "passfile": str(self.passfile),
             "servers": {name: asdict(server) for name, server in self.servers.items()},
+            "services": {name: asdict(service) | {"url": service.url} for name, service in self.services.items()},
         }
         write_private(self.directory / "state.json", json.dumps(state, indent=2, default=str) + "\n")
 
@@ -95,6 +111,10 @@ def _server(described: Mapping[str, object]) -> Server:
         return Server(**{**described, **paths})  # type: ignore[arg-type]  # the fields as asdict() wrote them
     except TypeError as error:
         raise ServerError(f"state.json is of another version ({error}); run `python -m demo clean`") from error
+
+
+def _service(described: Mapping[str, str]) -> Service:
+    return Service(described["name"], Path(described["directory"]), int(described["port"]))
 
 
 def _place_for_servers(directory: Path) -> Path:
