@@ -33,13 +33,13 @@ def read(database: Database) -> dict[str, Any]:
 
 
 def _database(conn: Connection, run: journal.Run, row: dict[str, Any]) -> dict[str, Any]:
-    loads = dicts(conn, query("run_loads"), {"run": run.id, "database": run.database})
+    loads = dicts(conn, query("load_figures"), [run.id, run.database])
     return {
         "name": run.database,
         "state": row["state"],
         "at_work": row["at_work"],
         "phases": [_json(asdict(phase)) for phase in journal.phases(conn, run).values()],
-        "loads": [_json(load) for load in loads],
+        "loads": loads,
     }
 
 

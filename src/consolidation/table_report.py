@@ -55,18 +55,14 @@ def tables(database: Facts) -> tuple[TableReport, ...]:
 def _table(name: str, copied: Facts, verified: Facts) -> TableReport:
     return TableReport(
         name=name,
-        source_rows=_first(verified.get("source_rows"), copied.get("source_rows")),
-        target_rows=_first(verified.get("target_rows"), copied.get("rows")),
+        source_rows=verified.get("source_rows"),
+        target_rows=verified.get("target_rows", copied.get("rows")),
         bytes=copied.get("bytes"),
         seconds=copied.get("seconds"),
         digest=str(verified.get("source_digest") or copied.get("digest") or ""),
         outcome=str(verified.get("outcome", NOT_COMPARED)).replace("_", " "),
         reason=str(verified.get("reason") or ""),
     )
-
-
-def _first(*values: Any) -> int | None:
-    return next((value for value in values if isinstance(value, int)), None)
 
 
 def _by_name(entries: Any) -> dict[str, Facts]:

@@ -77,17 +77,18 @@ def test_a_database_at_work_is_told_from_one_that_died(databases: list[Database]
 def test_loads_are_summed_over_their_chunks(databases: list[Database], target: ServerDatabase) -> None:
     run_id = journal_facts.read(databases[0])["run"]["id"]
     target.execute(
-        "INSERT INTO consolidation.table_load (run_id, database, table_name, state, deferred)"
-        " VALUES (%(run)s, 'image_db', 'images', 'loading', '[]'), (%(run)s, 'image_db', 'overlays', 'loading', '[]');"
+        'INSERT INTO consolidation.table_load (run_id, database, table_name, state, deferred, "binary", source_state)'
+        " VALUES (%(run)s, 'image_db', 'images', 'loading', '[]', true, ''),"
+        " (%(run)s, 'image_db', 'overlays', 'loading', '[]', true, '');"
         "INSERT INTO consolidation.chunk (run_id, database, table_name, number, state, estimated_bytes, rows, bytes)"
         " VALUES (%(run)s, 'image_db', 'images', 0, 'done', 9, 2, 20),"
         " (%(run)s, 'image_db', 'images', 1, 'done', 9, 3, 30),"
-        "(%(run)s, 'image_db', 'images', 2, 'queued', 9, NULL, NULL)",
+        " (%(run)s, 'image_db', 'images', 2, 'queued', 9, NULL, NULL)",
         {"run": run_id},
     )
     [images, overlays] = journal_facts.read(databases[0])["databases"][1]["loads"]
-    assert (images["rows"], images["bytes"], images["chunks_done"], images["chunks"]) == (5, 50, 2, 3)
-    assert (overlays["rows"], overlays["chunks"]) == (None, 0)
+    assert (images["rows"], images["bytes"], images["chunks"]) == (5, 50, 3)
+    assert (overlays["rows"], overlays["chunks"]) == (0, 0)
 
 
 def test_no_journal_is_no_run(source: ServerDatabase, target: ServerDatabase) -> None:
