@@ -125,6 +125,14 @@ def test_answer_of_someone_else_is_an_error(answer: str) -> None:
         run(lambda _: httpx.Response(200, text=answer), lambda client: client.read("campaign_db", "campaigns"))
 
 
+def test_value_that_json_has_not_is_refused_before_anything_is_sent() -> None:
+    seen: list[httpx.Request] = []
+    for value in (float("nan"), object(), {1: 2}):
+        with pytest.raises(InvalidRequest):
+            run(answering(httpx.Response(201), seen=seen), lambda client, it=value: client.write("d", "t", {"a": it}))
+    assert seen == []
+
+
 def test_health_does_not_raise() -> None:
     assert run(answering(httpx.ConnectError, seen=[]), lambda client: client.health())["ok"] is False
     assert run(answering(httpx.Response(503), seen=[]), lambda client: client.health())["ok"] is False

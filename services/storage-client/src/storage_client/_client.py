@@ -153,7 +153,10 @@ class StorageClient:
         return await attempts(self._once, method, path, body, headers or {})
 
     async def _once(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Any:
-        content = None if body is None else _json.dumps(body)
+        try:
+            content = None if body is None else _json.dumps(body)
+        except (TypeError, ValueError) as error:
+            raise errors.InvalidRequest(f"{method} {path}: a value cannot be sent as JSON: {error}") from error
         json_headers = {"Content-Type": "application/json", **headers} if content else headers
         try:
             response = await self._http.request(method, path, content=content, headers=json_headers)
