@@ -97,8 +97,8 @@ def apply(plan: Plan, options: dict[str, Any], workers: int, phase: str = "copy"
             _require_fences(source, target, database)
             tables = _matched(source, target, database)
             _enqueue(source, target, work, tables, {load.table.name for load in plan.loads if load.leftover_rows})
-            _run_workers(options, work.run.id, snapshot, workers)
-            _require_loaded(target, work.run)
+            errors = _run_workers(options, work.run.id, snapshot, workers)
+            _require_loaded(target, work.run, errors)
             sequences = _set_sequences(source, target, database)
         _restore(database, work.run, workers)
         with session(database.target, "copy") as target:
@@ -155,37 +155,44 @@ def _enqueue(
 ) -> None:
     """Journal the chunks of every table that has none yet, and drop what the load goes without: one transaction."""
     known = {row["table_name"]: row for row in _loads(target, work.run)}
-    for table, counterpart in tables:
-        state = _source_state(source, target, work.run, table)
-        load = known.get(table.name)
-        if load is not None and load["source_state"] == state:
-            continue
-        fence.pass_through(target)
-        deferred = defer.from_json(load["deferred"]) if load and load["state"] != "done" else None
-        if load is not None:
-            # The source was open or rewritten since: page ranges of then mean nothing now. The table is done again.
-            execute(
-                target,
-                "DELETE FROM consolidation.table_load WHERE run_id = %s AND database = %s AND table_name = %s",
-                [work.run.id, work.run.database, table.name],
-            )
-        if deferred is None:
-            deferred = defer.read(target, counterpart.schema, [table.name])
-            defer.drop(target, deferred)
-        if load is not None or table.name in leftovers:
-            execute(target, sql.SQL("TRUNCATE ONLY {}").format(counterpart.identifier))
-        elif _has_rows(target, counterpart):
+    states = {table.name: _source_state(source, target, work.run, table) for table, _ in tables}
+    waiting = [
+        (table, counterpart)
+        for table, counterpart in tables
+        if table.name not in known or known[table.name]["source_state"] != states[table.name]
+    ]
+    fence.pass_through(target)
+    deferred = {table.name: _defer(target, counterpart, known.get(table.name)) for table, counterpart in waiting}
+    # Rows of a load whose source was open or rewritten since: its page ranges mean nothing now, it is done again.
+    emptied = [there for table, there in waiting if table.name in leftovers or table.name in known]
+    if emptied:
+        names = sql.SQL(", ").join(table.identifier for table in emptied)
+        execute(target, sql.SQL("TRUNCATE {}").format(names))
+    for table, counterpart in waiting:
+        if _has_rows(target, counterpart):
             raise StepRefused(f"{counterpart} is not empty any more", hint="find out who writes to it; run again")
         keys = [work.run.id, work.run.database, table.name]
-        definitions = json.dumps([item.as_json() for item in deferred])
-        execute(target, query("load_insert"), [*keys, definitions, chunks.binary(table, counterpart), state])
+        execute(target, query("load_delete"), keys)
+        definitions = json.dumps([item.as_json() for item in deferred[table.name]])
+        is_binary = chunks.binary(table, counterpart)
+        execute(target, query("load_insert"), [*keys, definitions, is_binary, states[table.name]])
         for chunk in chunks.cut(source, table):
             execute(target, query("chunk_insert"), [*keys, *asdict(chunk).values()])
     target.commit()
 
 
-def _run_workers(options: dict[str, Any], run_id: str, snapshot: str, count: int) -> None:
-    """Run the workers to their end. Raises CopyError with the first one's error."""
+def _defer(target: Connection, table: Table, load: dict[str, Any] | None) -> tuple[defer.Deferred, ...]:
+    """Drop what the load goes without, after what an earlier load of this run has dropped and not restored yet."""
+    missing = defer.from_json(load["deferred"]) if load and load["state"] != "done" else ()
+    if load and load["state"] == "restoring":
+        missing = tuple(item for item in missing if item.kind == defer.FOREIGN_KEY)
+    present = defer.read(target, table.schema, [table.name])
+    defer.drop(target, present)
+    return (*present, *missing)
+
+
+def _run_workers(options: dict[str, Any], run_id: str, snapshot: str, count: int) -> list[str]:
+    """Run the workers to their end; the errors of those that failed. The others go on with the queue."""
     task = json.dumps({"database": options, "run_id": run_id, "snapshot": snapshot, "parent": getpid()})
     running = []
     for _ in range(count):
@@ -197,27 +204,33 @@ def _run_workers(options: dict[str, Any], run_id: str, snapshot: str, count: int
             text=True,
         )
         running.append(process)
+    pool = ThreadPoolExecutor(count)
     try:
-        with ThreadPoolExecutor(count) as pool:
-            outputs = list(pool.map(lambda process: process.communicate(task)[0], running))
+        outputs = list(pool.map(lambda process: process.communicate(task)[0], running))
     finally:
         for process in running:
             process.kill()
-    for process, output in zip(running, outputs, strict=True):
-        if process.returncode != 0:
-            last = json.loads(output.splitlines()[-1]) if output.strip() else {}
-            text = last.get("error", f"a copy worker ended with status {process.returncode}")
-            raise CopyError(text, hint="run the same command again: it resumes with the chunks that are not done")
+        pool.shutdown()
+    return [_error(process, output) for process, output in zip(running, outputs, strict=True) if process.returncode]
 
 
-def _require_loaded(target: Connection, run: journal.Run) -> None:
-    open_chunks = value(
+def _error(process: subprocess.Popen[str], output: str) -> str:
+    last = json.loads(output.splitlines()[-1]) if output.strip() else {}
+    return str(last.get("error", f"a worker ended with status {process.returncode}"))
+
+
+def _require_loaded(target: Connection, run: journal.Run, errors: list[str]) -> None:
+    """A worker that failed does no harm where the others have done its chunks."""
+    waiting = value(
         target,
         "SELECT count(*) FROM consolidation.chunk WHERE run_id = %s AND database = %s AND state <> 'done'",
         [run.id, run.database],
     )
-    if open_chunks:
-        raise CopyError(f"{run.database}: {open_chunks} chunks are not loaded", hint="run the same command again")
+    if waiting:
+        raise CopyError(
+            f"{run.database}: {waiting} chunks are not loaded: {'; '.join(sorted(set(errors))) or 'nobody took them'}",
+            hint="mend the cause and run the same command again: it resumes with the chunks that are not done",
+        )
 
 
 def _set_sequences(source: Connection, target: Connection, database: Database) -> list[dict[str, Any]]:

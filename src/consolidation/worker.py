@@ -52,8 +52,8 @@ def die_with_parent(parent: int) -> None:
 def work(task: Task) -> None:
     """Copy chunks until the queue is empty."""
     database = Database.from_options(task.database)
-    source = connect(database.source, "copy")
-    target = connect(database.target, "copy")
+    source = connect(database.source, "copy worker")
+    target = connect(database.target, "copy worker")
     try:
         execute(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         execute(source, "SET TRANSACTION SNAPSHOT %s", [task.snapshot])

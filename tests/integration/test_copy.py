@@ -1,0 +1,350 @@
+"""Every row arrives exactly once, whatever it holds and whatever dies on the way; keys and triggers come back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from consolidation import copy, discard, journal
+from consolidation.errors import CopyError, StatementFailed, StepRefused
+from tests.cluster import Database, digest_of_everything
+from tests.window import Window
+
+DATA = Path(__file__).parents[1] / "data"
+NASTY_ROWS = (DATA / "nasty_rows.sql").read_text()
+TRIGGERS = """
+CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''a trigger fired''; END';
+CREATE TRIGGER spoil BEFORE INSERT ON parent FOR EACH ROW EXECUTE FUNCTION spoil();
+CREATE TRIGGER always AFTER INSERT OR UPDATE ON a_child FOR EACH STATEMENT EXECUTE FUNCTION spoil();
+ALTER TABLE a_child ENABLE ALWAYS TRIGGER always;
+CREATE TRIGGER off AFTER INSERT ON a_child FOR EACH ROW EXECUTE FUNCTION spoil();
+ALTER TABLE a_child DISABLE TRIGGER off;
+"""
+TABLES = ['"Ta""b.le\nx"', "empty", "nothing", "no_key", "parent", "a_child", "parted"]
+
+
+def nasty_tables(json_type: str = "json") -> str:
+    return (DATA / "nasty_tables.sql").read_text().replace("{json}", json_type)
+
+
+def ready(source: Database, target: Database, script: str, target_script: str) -> Window:
+    """A window up to the fence."""
+    source.execute(script, role="campaign_owner")
+    window = Window(source, target)
+    window.begin()
+    window.own_schema(target_script)
+    window.fence("source", "closed")
+    return window
+
+
+def content(database: Database, schema: str, cast: str = "") -> dict[str, list[tuple[object, ...]]]:
+    """Every table as sorted text of its rows; `cast` names a column to compare as jsonb."""
+    found = {}
+    for name in TABLES:
+        columns = [
+            column
+            for (column,) in database.rows(
+                "SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY 1",
+                [f"{schema}.{name}"],
+            )
+        ]
+        shown = [f"{column}::jsonb::text" if column == cast else f"{column}::text" for column in columns]
+        query = f"SELECT {', '.join(shown)} FROM {schema}.{name}"
+        found[name] = sorted(database.rows(query), key=repr)
+    return found
+
+
+def definitions(database: Database, schema: str) -> list[tuple[object, ...]]:
+    """Constraints, indexes and triggers with names, definitions, validity and comments."""
+    return database.rows(
+        """
+        SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated::text,
+               obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE connamespace = %(schema)s::regnamespace
+        UNION ALL
+        SELECT 'index', indrelid::regclass::text, indexrelid::regclass::text, pg_get_indexdef(indexrelid),
+               indisvalid::text, obj_description(indexrelid, 'pg_class')
+          FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE c.relnamespace = %(schema)s::regnamespace
+        UNION ALL
+        SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(t.oid), tgenabled::text, NULL
+          FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+         WHERE c.relnamespace = %(schema)s::regnamespace AND NOT tgisinternal
+        ORDER BY 1, 2, 3""",
+        {"schema": schema},
+    )
+
+
+@pytest.mark.every_pair
+def test_every_kind_of_row_arrives_and_everything_deferred_is_back(source: Database, target: Database) -> None:
+    window = ready(source, target, nasty_tables() + NASTY_ROWS, nasty_tables() + TRIGGERS)
+    before = definitions(target, "campaign_db")
+
+    plan = copy.plan(window.database)
+    assert plan.changed
+    untouched = digest_of_everything(target.server)
+    assert copy.plan(window.database).diff()["prepared"].count("campaign_db.") == len(TABLES)
+    assert digest_of_everything(target.server) == untouched
+
+    result = window.copy()
+    assert content(source, "public") == content(target, "campaign_db")
+    assert definitions(target, "campaign_db") == before
+    assert target.value("SELECT nextval('campaign_db.parent_id_seq')") == 42
+    assert (
+        target.value("""SELECT count(*) FROM pg_stats WHERE schemaname = 'campaign_db' AND tablename = 'parent'""") > 0
+    )
+    assert {table["name"]: table["rows"] for table in result["tables"]}["parted"] == 3
+    assert not any(table["binary"] for table in result["tables"] if table["name"].startswith("Ta"))
+
+    assert not copy.plan(window.database).changed
+    window.copy()
+    assert content(source, "public") == content(target, "campaign_db")
+
+
+@pytest.mark.parametrize(("here", "there"), [("json", "jsonb"), ("jsonb", "json")])
+def test_json_and_jsonb_are_converted(source: Database, target: Database, here: str, there: str) -> None:
+    window = ready(source, target, nasty_tables(here) + NASTY_ROWS, nasty_tables(there))
+    window.copy()
+    assert content(source, "public", cast="j") == content(target, "campaign_db", cast="j")
+
+
+def test_it_refuses_while_the_source_is_open(source: Database, target: Database) -> None:
+    window = ready(source, target, "CREATE TABLE t (id int)", "CREATE TABLE t (id int)")
+    window.fence("source", "open", "rollback_open")
+    with pytest.raises(StepRefused, match="the source is not fenced"):
+        window.copy()
+
+
+def test_it_refuses_rows_it_did_not_bring(source: Database, target: Database) -> None:
+    ddl = "CREATE TABLE t (id int);"
+    window = ready(source, target, ddl, ddl + "INSERT INTO t VALUES (1)")
+    with pytest.raises(StepRefused, match="holds rows that this runbook did not bring"):
+        window.copy()
+    assert target.value("SELECT count(*) FROM campaign_db.t") == 1
+
+
+def test_it_refuses_a_column_the_target_lacks(source: Database, target: Database) -> None:
+    window = ready(source, target, "CREATE TABLE t (id int, extra int)", "CREATE TABLE t (id int)")
+    with pytest.raises(StepRefused, match="no columns extra"):
+        window.copy()
+
+
+def test_rows_that_do_not_load_stop_it_without_showing_them(source: Database, target: Database) -> None:
+    window = ready(
+        source,
+        target,
+        "CREATE TABLE t (id int, v text); INSERT INTO t VALUES (1, 'a secret value')",
+        "CREATE TABLE t (id int, v varchar(3))",
+    )
+    with pytest.raises(CopyError, match="StringDataRightTruncation") as caught:
+        window.copy()
+    record = window.phases()["copy"]
+    assert "secret" not in str(caught.value) + (record.error or "") + json.dumps(record.result)
+    assert record.state == "failed"
+
+
+def test_an_orphan_stops_the_restore_and_the_rerun_goes_on(source: Database, target: Database) -> None:
+    window = ready(
+        source,
+        target,
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p int); INSERT INTO c VALUES (7)",
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p int REFERENCES p)",
+    )
+    with pytest.raises(StatementFailed, match="c_p_fkey"):
+        window.copy()
+    source.execute("SET consolidation.pass = 'on'; INSERT INTO p VALUES (7)", user="consolidation")
+    target.execute("SET consolidation.pass = 'on'; INSERT INTO campaign_db.p VALUES (7)", user="consolidation")
+    window.copy()
+    assert target.value("SELECT convalidated FROM pg_constraint WHERE conname = 'c_p_fkey'") is True
+
+
+BIG = """
+CREATE TABLE big (id int PRIMARY KEY, pad text); CREATE INDEX big_pad ON big (pad);
+CREATE TABLE other (id int PRIMARY KEY REFERENCES big);
+"""
+ROWS = 300_000
+BIG_ROWS = f"""
+INSERT INTO big SELECT i, md5(i::text) || E'\\n' FROM generate_series(1, {ROWS}) i;
+INSERT INTO other SELECT id FROM big WHERE id % 10 = 0;
+"""
+# Chunks small enough that there is always a next one to be interrupted in.
+DRIVER = """
+import json, sys
+from consolidation import chunks, copy
+from consolidation.model import Database
+chunks.CHUNK_BYTES = 400_000
+options = json.load(sys.stdin)
+copy.apply(copy.plan(Database.from_options(options)), options, 2)
+"""
+
+
+@pytest.fixture
+def big(source: Database, target: Database) -> Window:
+    return ready(source, target, BIG + BIG_ROWS, BIG)
+
+
+@contextmanager
+def copying(window: Window) -> Iterator[subprocess.Popen[str]]:
+    """A copy in a process of its own, that has loaded a few chunks and has many to go."""
+    process = subprocess.Popen([sys.executable, "-c", DRIVER], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(window.options))
+    process.stdin.close()
+    process.stdin = None
+    deadline = time.monotonic() + 30
+    while done_chunks(window) < 3:
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        assert time.monotonic() < deadline, "the copy does not get on"
+        time.sleep(0.01)
+    yield process
+    process.communicate(timeout=60)
+
+
+def done_chunks(window: Window) -> int:
+    return int(window.target.value("SELECT count(*) FROM consolidation.chunk WHERE state = 'done'"))
+
+
+def wait_until_alone(*databases: Database) -> None:
+    """No backend of the runbook is left."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'consolidation%'"
+    deadline = time.monotonic() + 20
+    while any(database.value(query) for database in databases):
+        assert time.monotonic() < deadline, "backends of the runbook are left"
+        time.sleep(0.1)
+
+
+def assert_undisturbed(window: Window) -> None:
+    """The target is what an undisturbed run makes of it."""
+    sums = "SELECT count(*), count(DISTINCT id), sum(hashtext(pad)) FROM {}.big"
+    assert window.target.rows(sums.format("campaign_db")) == window.source.rows(sums.format("public"))
+    assert window.target.value("SELECT count(*) FROM campaign_db.other") == ROWS // 10
+    names = [name for _, _, name, *_ in definitions(window.target, "campaign_db")]
+    assert {"big_pkey", "other_pkey", "other_id_fkey", "campaign_db.big_pad"} <= set(names)
+
+
+def kill(process: subprocess.Popen[str], window: Window) -> None:
+    process.send_signal(signal.SIGKILL)
+
+
+def terminate(process: subprocess.Popen[str], window: Window) -> None:
+    process.send_signal(signal.SIGTERM)
+
+
+def interrupt(process: subprocess.Popen[str], window: Window) -> None:
+    process.send_signal(signal.SIGINT)
+
+
+def kill_a_worker(process: subprocess.Popen[str], window: Window) -> None:
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout
+    os.kill(int(children.split()[0]), signal.SIGKILL)
+
+
+def terminate_backend_of_the_target(process: subprocess.Popen[str], window: Window) -> None:
+    window.target.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'consolidation copy worker' LIMIT 1"
+    )
+
+
+def terminate_backends_of_the_source(process: subprocess.Popen[str], window: Window) -> None:
+    window.source.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'consolidation copy%'"
+    )
+
+
+def stop_the_target(process: subprocess.Popen[str], window: Window) -> None:
+    window.target.server.stop("immediate")
+
+
+def stop_the_source(process: subprocess.Popen[str], window: Window) -> None:
+    window.source.server.stop("immediate")
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        kill,
+        terminate,
+        interrupt,
+        terminate_backends_of_the_source,
+        stop_the_target,
+        stop_the_source,
+    ],
+)
+def test_interrupted_anywhere_and_run_again_it_ends_as_undisturbed(big: Window, disturb) -> None:
+    with copying(big) as process:
+        disturb(process, big)
+    assert process.returncode != 0
+    big.source.server.start()
+    big.target.server.start()
+    wait_until_alone(big.source, big.target)
+    done = done_chunks(big)
+    assert 0 < done < big.target.value("SELECT count(*) FROM consolidation.chunk")
+    finished = big.target.value("SELECT max(finished_at) FROM consolidation.chunk")
+    big.copy()
+    assert_undisturbed(big)
+    resumed = "SELECT count(*) FROM consolidation.chunk WHERE finished_at <= %s"
+    assert big.target.value(resumed, [finished]) == done, "chunks that were done are not done again"
+
+
+@pytest.mark.parametrize("disturb", [kill_a_worker, terminate_backend_of_the_target])
+def test_a_worker_that_dies_leaves_its_chunk_to_the_others(big: Window, disturb) -> None:  # noqa: ANN001 - as above
+    with copying(big) as process:
+        disturb(process, big)
+    assert process.returncode == 0
+    wait_until_alone(big.source, big.target)
+    assert_undisturbed(big)
+
+
+def test_a_second_copy_refuses_while_one_works_and_says_whose(big: Window) -> None:
+    with copying(big) as process:
+        with pytest.raises(journal.RunInProgress, match=r"another process works on it: backend \d+ of consolidation"):
+            big.copy()
+        assert process.poll() is None
+        process.kill()
+    wait_until_alone(big.source, big.target)
+
+
+def test_a_source_that_was_open_in_between_is_copied_anew(big: Window) -> None:
+    with copying(big) as process:
+        process.kill()
+    wait_until_alone(big.source, big.target)
+    big.fence("source", "open", "rollback_open")
+    big.source.execute("UPDATE big SET pad = 'changed' WHERE id <= 1000", user="campaign_app")
+    big.fence("source", "closed")
+    big.copy()
+    assert_undisturbed(big)
+    assert big.target.value("SELECT count(*) FROM campaign_db.big WHERE pad = 'changed'") == 1000
+
+
+def test_a_rollback_empties_the_target_and_brings_its_keys_back(big: Window) -> None:
+    before = definitions(big.target, "campaign_db")
+    with copying(big) as process:
+        process.kill()
+    wait_until_alone(big.source, big.target)
+    assert definitions(big.target, "campaign_db") != before
+    big.begin(journal.ROLLING_BACK)
+    plan = discard.plan(big.database)
+    assert plan.changed
+    discard.apply(plan)
+    assert definitions(big.target, "campaign_db") == before
+    assert big.target.value("SELECT count(*) FROM campaign_db.big") == 0
+    assert not discard.plan(big.database).changed
+
+
+def test_a_run_after_a_rollback_copies_into_what_that_one_left(big: Window) -> None:
+    big.copy()
+    big.begin(journal.ROLLING_BACK)
+    big.end(journal.ROLLED_BACK)
+    big.control = {**big.control, "started": "2"}
+    big.begin()
+    big.fence("source", "closed")
+    assert "emptied first" in copy.plan(big.database).diff()["prepared"]
+    big.copy()
+    assert_undisturbed(big)
