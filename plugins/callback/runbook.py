@@ -47,7 +47,8 @@ class CallbackModule(CallbackBase):
         """Of the runs seen, the newest last."""
         self._reports: dict[str, dict[str, Any]] = {}
         """By run id."""
-        self._failures: list[str] = []
+        self._failures: dict[str, None] = {}
+        """In their order; a rescue repeats what it was for."""
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """A play begins."""
@@ -56,6 +57,8 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A task ended well."""
+        if result.task.action == "ansible.builtin.validate_argument_spec":
+            return
         self._find_run(result)
         self._keep_result(result, "changed" if result.result.get("changed") else "ok")
 
@@ -64,12 +67,12 @@ class CallbackModule(CallbackBase):
         self._find_run(result)
         self._keep_result(result, "failed, ignored" if ignore_errors else "failed")
         if not ignore_errors:
-            self._failures.append(f"{result.host.get_name()}: {_message(result.result)}")
+            self._failures[f"{result.host.get_name()}: {_message(result.result)}"] = None
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """A host did not answer."""
         self._keep_result(result, "unreachable")
-        self._failures.append(f"{result.host.get_name()}: {_message(result.result)}")
+        self._failures[f"{result.host.get_name()}: {_message(result.result)}"] = None
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         """A task was skipped."""
@@ -83,7 +86,7 @@ class CallbackModule(CallbackBase):
         """The end: seal the log, say where the report is and what comes next."""
         for directory in self._directories:
             run_directory.index(directory)
-        lines = [f"Failed: {failure}" for failure in self._failures[:MOST_FAILURES]]
+        lines = [f"Failed: {failure}" for failure in list(self._failures)[:MOST_FAILURES]]
         for report in self._reports.values():
             lines.append(f"Run {report['run_id']}: {report['verdict']}")
             if report["next_command"]:

@@ -159,8 +159,8 @@ def _lane(database: Facts, rollback: bool) -> timeline.Lane:
     for phase in database["phases"]:
         start = outcome.time_of(phase["started_at"])
         if start is not None and phase["name"].startswith("rollback") == rollback:
-            span = timeline.Span(phase["name"], phase["state"], start, outcome.time_of(phase["finished_at"]))
-            spans.append(timeline.noted(span))
+            end = outcome.time_of(phase["finished_at"])
+            spans.append(timeline.phase(phase["name"], phase["state"], start, end, phase["attempts"]))
     shades = tuple(
         timeline.Span("", "", shut.closed_at, shut.opened_at, _no_writes(shut)) for shut in outcome.outages(database)
     )

@@ -6,14 +6,14 @@ Lengths are SVG user units. One row for each phase; the template only prints wha
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from consolidation import figures
 
 WIDTH = 960.0
 LABELS = 190.0
-NOTES = 130.0
+NOTES = 170.0
 ROW = 22.0
 HEADING = 28.0
 AXIS = 26.0
@@ -124,10 +124,14 @@ def draw(lanes: Sequence[Lane]) -> Picture | None:
     return Picture(y + 8, tuple(headings), tuple(bars), tuple(shades), ticks, _day(start, end))
 
 
-def noted(span: Span) -> Span:
-    """With the note that stands beside a bar: its length, and its state where it is not simply done."""
-    length = figures.duration((span.end - span.start).total_seconds()) if span.end else ""
-    return replace(span, note=" ".join(part for part in (length, "" if span.state == "done" else span.state) if part))
+def phase(name: str, state: str, start: datetime, end: datetime | None, attempts: int) -> Span:
+    """The span of a phase; its note says how long it took, over how many attempts, and how it stands if not done."""
+    parts = [figures.duration((end - start).total_seconds())] if end else []
+    if attempts > 1:
+        parts.append(f"in {attempts} tries")
+    if state != "done":
+        parts.append(state)
+    return Span(name, state, start, end, ", ".join(parts))
 
 
 def _ticks(start: datetime, end: datetime) -> Iterable[tuple[datetime, str]]:

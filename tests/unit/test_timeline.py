@@ -12,9 +12,9 @@ START = datetime(2026, 11, 22, 2, tzinfo=UTC)
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))
 
 
-def span(label: str, start: float, end: float | None, state: str = "done") -> Span:
+def span(label: str, start: float, end: float | None, state: str = "done", attempts: int = 1) -> Span:
     stop = None if end is None else START + timedelta(seconds=end)
-    return timeline.noted(Span(label, state, START + timedelta(seconds=start), stop))
+    return timeline.phase(label, state, START + timedelta(seconds=start), stop, attempts)
 
 
 def test_bars_lie_where_their_time_is() -> None:
@@ -35,7 +35,8 @@ def test_what_has_not_ended_reaches_to_the_end_and_says_so() -> None:
     assert picture is not None
     assert picture.bars[1].x + picture.bars[1].width == picture.right
     assert picture.bars[1].note == "running"
-    assert span("verify", 0, 6.1, "failed").note == "6.1 s failed"
+    assert span("verify", 0, 6.1, "failed").note == "6.1 s, failed"
+    assert span("verify", 0, 6.1, attempts=2).note == "6.1 s, in 2 tries"
 
 
 def test_nothing_to_draw() -> None:
