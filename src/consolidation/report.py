@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from consolidation import figures, outcome, run_directory, timeline
 from consolidation.outcome import Facts, Outage
-from consolidation.table_report import tables
+from consolidation.table_report import comparison, tables
 
 HTML, JSON = "report.html", "report.json"
 SEVERITIES = ("blocker", "warning", "info")
@@ -119,7 +119,7 @@ def render(content: Mapping[str, Any], databases: Sequence[Facts]) -> str:
         report=content,
         pictures=_pictures(databases),
         tables={database["name"]: tables(database) for database in databases},
-        verified={database["name"]: outcome.phase(database, "verify").get("result", {}) for database in databases},
+        verified={database["name"]: comparison(database) for database in databases},
         severities=SEVERITIES,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from consolidation.figures import rate
-from consolidation.outcome import Facts, phase
+from consolidation.outcome import Facts, phase, time_of
 
 EQUAL, NOT_COMPARED = "equal", "not compared"
 
@@ -43,13 +43,26 @@ def tables(database: Facts) -> tuple[TableReport, ...]:
     """Every table that any phase knows of: those that are not equal first, then the largest."""
     loads = _by_name(database.get("loads"))
     copied = _by_name(phase(database, "copy").get("result", {}).get("tables"))
-    verified = _by_name(phase(database, "verify").get("result", {}).get("tables"))
+    verified = _by_name(comparison(database).get("tables"))
     backed_up = _by_name(phase(database, "backup").get("result", {}).get("tables"))
     found = [
         _table(name, {**loads.get(name, {}), **copied.get(name, {})}, verified.get(name, {}))
         for name in loads.keys() | copied.keys() | verified.keys() | backed_up.keys()
     ]
     return tuple(sorted(found, key=lambda table: (table.outcome == EQUAL, -(table.bytes or 0), table.name)))
+
+
+def comparison(database: Facts) -> Facts:
+    """The result of the verification; empty where it does not hold for what the copy brought last.
+
+    A comparison that was begun again and cut off still shows the result of the one before it.
+    """
+    verify, copy = phase(database, "verify"), phase(database, "copy")
+    compared_at, copied_at = time_of(verify.get("finished_at")), time_of(copy.get("finished_at"))
+    if compared_at is None or (copied_at is not None and compared_at < copied_at):
+        return {}
+    result: Facts = verify["result"]
+    return result
 
 
 def _table(name: str, copied: Facts, verified: Facts) -> TableReport:

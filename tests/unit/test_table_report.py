@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from consolidation.table_report import tables
-from tests.report_facts import database, table
+from consolidation.table_report import comparison, tables
+from tests.report_facts import at, database, table
 
 
 def test_a_table_that_no_comparison_names_is_not_compared() -> None:
@@ -36,3 +36,16 @@ def test_results_of_another_shape_are_left_alone() -> None:
     for phase in facts["phases"]:
         phase["result"] = {"tables": {"campaigns": 1}}
     assert tables(facts) == ()
+
+
+def test_a_comparison_older_than_the_copy_or_cut_off_says_nothing() -> None:
+    facts = database(tables=[table("campaigns")])
+    [copy] = [phase for phase in facts["phases"] if phase["name"] == "copy"]
+    [verify] = [phase for phase in facts["phases"] if phase["name"] == "verify"]
+    assert comparison(facts) == verify["result"]
+    finished_at = verify["finished_at"]
+    verify.update(state="running", finished_at=None)
+    assert [found.outcome for found in tables(facts)] == ["not compared"]
+    verify.update(state="done", finished_at=finished_at)
+    copy["finished_at"] = at(7200)
+    assert [found.outcome for found in tables(facts)] == ["not compared"]
