@@ -32,6 +32,9 @@ BUCKETS = 1024
 BUCKET_SEED = 2
 FETCH_ROWS = 10_000
 
+Digests = dict[int, Digest]
+"""Bucket -> digest."""
+
 Row = tuple[list[str], int, int]
 """Key (empty without one) and both hashes."""
 
@@ -101,7 +104,7 @@ def pair(source: Table, target: Table) -> Pair:
     return Pair(source, target, columns, tuple(places[name] for name in shared))
 
 
-def bucket_digests(conn: Connection, pair: Pair, table: Table) -> dict[int, Digest]:
+def bucket_digests(conn: Connection, pair: Pair, table: Table) -> Digests:
     """Bucket -> digest, without the empty ones; table: one of the two."""
     statement = sql.SQL(query("buckets")).format(**pair.placeholders(table))
     return {
@@ -110,13 +113,13 @@ def bucket_digests(conn: Connection, pair: Pair, table: Table) -> dict[int, Dige
     }
 
 
-def differing(source: dict[int, Digest], target: dict[int, Digest]) -> tuple[int, ...]:
+def differing(source: Digests, target: Digests) -> tuple[int, ...]:
     """The buckets whose digests are not the same."""
     buckets = sorted(source.keys() | target.keys())
     return tuple(bucket for bucket in buckets if source.get(bucket) != target.get(bucket))
 
 
-def within(source: dict[int, Digest], target: dict[int, Digest], max_rows: int) -> tuple[int, ...]:
+def within(source: Digests, target: Digests, max_rows: int) -> tuple[int, ...]:
     """As many differing buckets as hold ``max_rows`` rows together on the fuller side, at least one."""
     chosen: list[int] = []
     seen = 0

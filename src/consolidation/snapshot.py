@@ -60,7 +60,7 @@ def frozen(settings: Settings, purpose: str, workers: int) -> Iterator[Snapshot]
     with ExitStack() as stack:
         connections = [stack.enter_context(session(settings, purpose)) for _ in range(workers + 1)]
         for conn in connections:
-            _end_when_we_are_gone(conn)
+            end_when_we_are_gone(conn)
             conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
         coordinator, *readers = connections
         exported = value(coordinator, "SELECT pg_export_snapshot()")
@@ -78,8 +78,11 @@ def frozen(settings: Settings, purpose: str, workers: int) -> Iterator[Snapshot]
             snapshot.close()
 
 
-def _end_when_we_are_gone(conn: Connection) -> None:
-    """Have the server look every two seconds whether we still live (14 and later); a long digest would run on."""
+def end_when_we_are_gone(conn: Connection) -> None:
+    """Have the server look every two seconds whether we still live (14 and later): a long statement would run on.
+
+    Commits; call it first.
+    """
     found = "SELECT set_config(name, '2s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'"
     execute(conn, found)
     conn.commit()

@@ -1,0 +1,94 @@
+#!/usr/bin/python
+"""The Ansible module ``pg_reconcile``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_reconcile
+short_description: Make one side of a database equal to the other by content
+version_added: "0.1.0"
+description:
+  - Compares both sides and changes, on the side O(to), only the rows that differ; sequences that are behind are set.
+  - All in one transaction, which ends with the proof that both sides are equal and with all foreign keys validated.
+  - Both sides must be fenced. The side in charge is never overwritten.
+extends_documentation_fragment: [consolidation]
+options:
+  to:
+    description:
+      - The side that is changed.
+      - V(source) brings the writes made since the cutover back; it belongs to a rollback.
+      - V(target) repairs a copy before the cutover.
+    type: str
+    required: true
+    choices: [source, target]
+  workers:
+    description: Number of tables compared at the same time, each with a session on either side.
+    type: int
+    default: 2
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns one line for each table with the numbers of rows to insert, update and delete.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Bring the writes made since the cutover back to the source
+  pg_reconcile:
+    database: "{{ consolidation_database }}"
+    to: source
+"""
+
+RETURN = r"""
+run_id:
+  description: Id of the run.
+  type: str
+  returned: when not in check mode
+to:
+  description: The side that was changed.
+  type: str
+  returned: when not in check mode
+compared:
+  description: Number of tables that were compared.
+  type: int
+  returned: when not in check mode
+tables:
+  description: Name and number of inserted, updated and deleted rows of every table that was changed.
+  type: list
+  elements: dict
+  returned: when not in check mode
+sequences:
+  description: Names of the sequences that were set.
+  type: list
+  elements: str
+  returned: when not in check mode
+seconds:
+  description: Duration, without the comparison.
+  type: float
+  returned: when not in check mode
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from consolidation import arguments, reconcile
+from consolidation.model import Database
+from consolidation.module import failures
+
+
+def main() -> None:
+    """Plan, and reconcile."""
+    spec = arguments.database(
+        to={"type": "str", "required": True, "choices": list(reconcile.SIDES)}, workers={"type": "int", "default": 2}
+    )
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    with failures(module):
+        given = module.params
+        plan = reconcile.plan(Database.from_options(given["database"]), given["to"], given["workers"])
+        result = {} if module.check_mode else reconcile.apply(plan)
+        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+
+
+if __name__ == "__main__":
+    main()
