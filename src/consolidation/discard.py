@@ -1,4 +1,4 @@
-"""Taking a load back (rollback before the cutover): the target's tables empty again, with all their keys and indexes."""
+"""Taking a load back (rollback before the cutover): the target's tables empty again, with all their keys."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Plan:
 
 
 def plan(database: Database) -> Plan:
-    """What would be emptied. Raises StepRefused after a cutover: the target then holds writes that exist nowhere else."""
+    """What would be emptied. Raises StepRefused after a cutover: the target then holds writes of its own."""
     with session(database.target, "discard plan") as target:
         run = journal.latest_run(target, database.name)
         if run is None:

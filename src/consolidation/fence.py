@@ -136,9 +136,9 @@ def plan(database: Database, side_name: str, wanted: str) -> Plan:
     settled = ""
     with session(database.target, "fence plan") as conn:
         run = journal.latest_run(conn, database.name)
-    if run is not None and run.state == journal.MIGRATED and side_name == "target" and wanted == CLOSED:
-        settled = f"run {run.id} has cut {database.name} over: its target stays open"
-    if run is not None and run.state == journal.MIGRATED and side_name == "source" and wanted == "open":
+    if run is not None and run.state == journal.MIGRATED and wanted != "open":
+        settled = f"run {run.id} has cut {database.name} over: the source stays closed, the target open"
+    elif run is not None and run.state == journal.MIGRATED and side_name == "source":
         raise StepRefused(
             f"{database.name}: run {run.id} has cut over to the storage database; an open source would split the data",
             hint="take the run back with ansible-playbook rollback.yml, which brings the new writes along",

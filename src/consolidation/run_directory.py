@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from consolidation.errors import ConfigurationError
 
 INDEX = "SHA256SUMS"
+ANSIBLE_KEYS = frozenset({"changed", "diff", "failed", "invocation", "warnings", "deprecations"})
 
 
 def make(directory: Path) -> None:
@@ -45,6 +48,17 @@ def read(path: Path) -> str | None:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
+
+
+def evidence_path(directory: str, run_id: str, database: str, phase: str) -> Path:
+    """Where a phase's result is kept."""
+    return Path(directory) / run_id / database / f"{phase}.json"
+
+
+def evidence(result: dict[str, Any]) -> str:
+    """A registered result as the text of its file, without Ansible's own keys."""
+    kept = {key: value for key, value in result.items() if key not in ANSIBLE_KEYS}
+    return json.dumps(kept, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def index(directory: Path) -> None:
