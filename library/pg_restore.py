@@ -13,7 +13,7 @@ description:
     content with the manifest, closes the fence there, and then renames both databases in one transaction.
   - What was there before stays as C(DBNAME_lost_RUN); nothing is dropped.
   - Sessions of the runbook on the old database are ended. Where others are left, it stops and names them.
-  - Rows that are newer than the dump are brought back afterwards from the storage database (M(pg_reconcile)).
+  - Rows that are newer than the dump are brought back afterwards from the storage database (C(pg_reconcile)).
 extends_documentation_fragment: [consolidation]
 options:
   directory:

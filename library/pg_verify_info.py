@@ -95,7 +95,7 @@ def main() -> None:
     spec = arguments.database(
         record={"type": "bool", "default": False},
         workers={"type": "int", "default": 2},
-        max_keys={"type": "int", "default": 20},
+        max_keys={"type": "int", "no_log": False, "default": 20},
     )
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
