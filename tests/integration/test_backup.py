@@ -11,10 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from consolidation import backup, drill, journal, manifest
@@ -200,13 +202,30 @@ def test_a_migrated_run_does_not_dump_again(database: Database, dumps: Path) -> 
         plan(database, dumps)
 
 
-def test_writes_during_the_dump_do_not_disturb_it(database: Database, dumps: Path, source: OnServer) -> None:
-    with dumping(database, dumps, source) as process:
+@pytest.fixture
+def slow_tools(tmp_path: Path) -> Path:
+    """Client programs whose pg_dump begins when the file `go` is there."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("pg_restore", "pg_dumpall"):
+        (tools / name).symlink_to(backups.tools() / name)
+    wait = f"case $1 in --version) ;; *) touch {tools}/waits; until [ -e {tools}/go ]; do sleep 0.05; done;; esac"
+    (tools / "pg_dump").write_text(f'#!/bin/sh\n{wait}\nexec {backups.tools()}/pg_dump "$@"\n')
+    (tools / "pg_dump").chmod(0o755)
+    return tools
+
+
+def test_dump_and_digests_see_one_moment(database: Database, dumps: Path, source: OnServer, slow_tools: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        making = pool.submit(backup.apply, backup.plan(database, dumps, slow_tools))
+        wait_until((slow_tools / "waits").exists, "pg_dump waits")
         source.execute("DELETE FROM chapters; INSERT INTO campaigns (name) VALUES ('late')", user="campaign_app")
-    assert process.returncode == 0
-    kept = plan(database, dumps)
-    assert not kept.changed
-    assert {table["name"]: table["rows"] for table in kept.kept["tables"]}["chapters"] == 1500
+        with pytest.raises(psycopg2.errors.LockNotAvailable):
+            source.execute("SET lock_timeout = '300ms'; TRUNCATE chapters", role="campaign_owner")
+        (slow_tools / "go").touch()
+        made = making.result()
+    counted = {table["name"]: table["rows"] for table in made["tables"]}
+    assert (counted["chapters"], counted["campaigns"]) == (1500, 300)
 
 
 def test_what_cannot_be_read_is_named(database: Database, dumps: Path, source: OnServer) -> None:
