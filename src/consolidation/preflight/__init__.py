@@ -133,7 +133,7 @@ class _Examination:
             self._run("the source's constraints", constraints.checks(source, lineage))
             self._run("the source's rows", data.checks(source, lineage))
         if target is not None and lineage is not None:
-            self._run("the target's state", state.checks_of_target(target, database, lineage, self._used("target")))
+            self._run("the target's state", state.checks_of_target(target, database, lineage))
 
     def _lineage(self) -> Lineage | None:
         name = self.database.name
@@ -148,7 +148,8 @@ class _Examination:
             self.findings.append(found("runner.lineage.missing", name, error.message, error.hint))
             return None
         with self._reported("the lineage"):
-            return read_lineage(name, metadata, self.sides[0].conn) if self.sides else None
+            reachable = [side.conn for side in self.sides if not side.conn.closed]
+            return read_lineage(name, metadata, reachable[0]) if reachable else None
         return None
 
     def _run(self, family: str, checks: Iterable[Check]) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
-from consolidation import fence, journal, schema
-from consolidation.connection import Settings
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from consolidation import fence, journal
 from consolidation.digest import scan
-from consolidation.errors import StepRefused
 from consolidation.figures import size
 from consolidation.findings import Finding
+from consolidation.lineages import lineages, script_directory
 from consolidation.model import Database
 from consolidation.preflight.kinds import found
 from consolidation.preflight.models import Lineage
@@ -18,11 +19,11 @@ from consolidation.preflight.side import Check, Side
 from consolidation.queries import query, rows, value
 
 
-def checks_of_target(target: Side, database: Database, lineage: Lineage, used: Settings) -> Iterator[Check]:
-    """Checks of the target in the light of the journal. used: the connection, the reader's where there is one."""
+def checks_of_target(target: Side, database: Database, lineage: Lineage) -> Iterator[Check]:
+    """Checks of the target in the light of the journal."""
     yield Check("the journal", lambda: _run(target, database))
     yield Check("the tables of the target", lambda: _tables(target, database, lineage))
-    yield Check("the Alembic revisions of the target", lambda: _revisions(target, database, lineage, used))
+    yield Check("the Alembic revisions of the target", lambda: _revisions(target, lineage))
 
 
 def checks_of_source(source: Side, target: Side | None, database: Database) -> Iterator[Check]:
@@ -68,18 +69,25 @@ def _tables(target: Side, database: Database, lineage: Lineage) -> Iterator[Find
                 yield found("target.rows.left", str(table), what, "nothing to do")
 
 
-def _revisions(target: Side, database: Database, lineage: Lineage, used: Settings) -> Iterator[Finding]:
+def _revisions(target: Side, lineage: Lineage) -> Iterator[Finding]:
+    versions = script_directory() / "versions"
+    scripts = ScriptDirectory(str(versions.parent), version_locations=[str(versions / name) for name in lineages()])
+    applied: list[str] = []
+    if value(target.conn, "SELECT to_regclass('consolidation.alembic_version') IS NOT NULL"):
+        applied = [version for (version,) in rows(target.conn, "SELECT version_num FROM consolidation.alembic_version")]
     try:
-        plan = schema.plan(replace(database, target=used))
-    except StepRefused as error:
-        yield found("target.lineage.unknown_revision", lineage.name, error.message, error.hint)
+        ours = [version for version in applied if lineage.name in scripts.get_revision(version).branch_labels]
+    except CommandError as error:
+        fix = "run the release of the runbook that made it, or a newer one"
+        yield found("target.lineage.unknown_revision", lineage.name, str(error), fix)
         return
-    if plan.pending:
-        what = f"pending: {', '.join(f'{revision.id} ({revision.title})' for revision in plan.pending)}"
+    pending = list(scripts.iterate_revisions(f"{lineage.name}@head", tuple(ours) or "base"))[::-1]
+    names = ", ".join(f"{script.revision} ({script.doc})" for script in pending if script.revision not in ours)
+    if names:
         fix = f"nothing to do; by hand: alembic upgrade {lineage.name}@head"
-        yield found("target.lineage.pending", lineage.name, what, fix)
+        yield found("target.lineage.pending", lineage.name, f"pending: {names}", fix)
     present = [table.name for table in target.tables if table.name in lineage.tables]
-    if present and not plan.before:
+    if present and not ours:
         what = f"tables {', '.join(present)} exist, consolidation.alembic_version has no revision of the lineage"
         fix = f"drop them, or where they equal a revision: alembic stamp {lineage.name}@REVISION"
         yield found("target.lineage.not_stamped", lineage.name, what, fix)
