@@ -14,7 +14,7 @@ ORDER = (
     "verify",
     "cutover",
     "rollback_fence",
-    "rollback_reconcile",
+    "reconcile",
     "rollback_open",
 )
 SECONDS = {"backup": 41.0, "schema": 1.2, "fence": 0.4, "copy": 12.6, "verify": 6.1, "cutover": 0.7}

@@ -117,7 +117,7 @@ def render(content: Mapping[str, Any], databases: Sequence[Facts]) -> str:
     )
     return environment.get_template("report.html.j2").render(
         report=content,
-        pictures=_pictures(databases),
+        pictures=pictures(databases),
         tables={database["name"]: tables(database) for database in databases},
         verified={database["name"]: comparison(database) for database in databases},
         severities=SEVERITIES,
@@ -145,8 +145,8 @@ def _outage(shut: Outage) -> dict[str, Any]:
     }
 
 
-def _pictures(databases: Sequence[Facts]) -> list[tuple[str, timeline.Picture]]:
-    """Migration and rollback apart: days may lie between them."""
+def pictures(databases: Sequence[Facts]) -> list[tuple[str, timeline.Picture]]:
+    """The timelines by title, migration and rollback apart: days may lie between them."""
     titles = (("Migration", False), ("Rollback", True))
     drawn = [
         (title, timeline.draw([_lane(database, rollback) for database in databases])) for title, rollback in titles
@@ -155,11 +155,12 @@ def _pictures(databases: Sequence[Facts]) -> list[tuple[str, timeline.Picture]]:
 
 
 def _lane(database: Facts, rollback: bool) -> timeline.Lane:
+    phases = database["phases"]
+    back = next((place for place, phase in enumerate(phases) if phase["name"].startswith("rollback")), len(phases))
     spans = []
-    for phase in database["phases"]:
-        start = outcome.time_of(phase["started_at"])
-        if start is not None and phase["name"].startswith("rollback") == rollback:
-            end = outcome.time_of(phase["finished_at"])
+    for phase in phases[back:] if rollback else phases[:back]:
+        start, end = outcome.time_of(phase["started_at"]), outcome.time_of(phase["finished_at"])
+        if start is not None:
             spans.append(timeline.phase(phase["name"], phase["state"], start, end, phase["attempts"]))
     shades = tuple(
         timeline.Span("", "", shut.closed_at, shut.opened_at, _no_writes(shut)) for shut in outcome.outages(database)

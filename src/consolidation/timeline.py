@@ -56,13 +56,12 @@ class Bar:
 
 @dataclass(frozen=True)
 class Shade:
-    """The write outage of a lane."""
+    """A write outage of a lane."""
 
     x: float
     y: float
     width: float
     height: float
-    note: str
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,8 @@ class Picture:
 
     height: float
     headings: tuple[Mark, ...]
+    notes: tuple[Mark, ...]
+    """On the write outages of each lane, beside its heading."""
     bars: tuple[Bar, ...]
     shades: tuple[Shade, ...]
     ticks: tuple[Mark, ...]
@@ -103,25 +104,26 @@ def draw(lanes: Sequence[Lane]) -> Picture | None:
         return round(LABELS + (inside - start).total_seconds() * scale, 2)
 
     y = AXIS
-    headings, bars, shades = [], [], []
+    headings, notes, bars, shades = [], [], [], []
     for lane in lanes:
         if not lane.phases:
             continue
         headings.append(Mark(y + HEADING / 2 + 5, lane.name))
         y += HEADING
         height = ROW * len(lane.phases)
-        for outage in lane.outages:
-            if outage.start <= end and (outage.end or end) >= start:
-                x = x_of(outage.start)
-                width = max(x_of(outage.end or end) - x, NARROWEST)
-                shades.append(Shade(x, y, round(width, 2), height, outage.note))
+        inside = [outage for outage in lane.outages if outage.start <= end and (outage.end or end) >= start]
+        notes.append(Mark(headings[-1].at, "; ".join(outage.note for outage in inside)))
+        for outage in inside:
+            x = x_of(outage.start)
+            width = max(x_of(outage.end or end) - x, NARROWEST)
+            shades.append(Shade(x, y, round(width, 2), height))
         for span in lane.phases:
             x = x_of(span.start)
             width = round(max(x_of(span.end or end) - x, NARROWEST), 2)
             bars.append(Bar(span.label, span.note, span.state, x, y, width))
             y += ROW
     ticks = tuple(Mark(x_of(moment), text) for moment, text in _ticks(start, end))
-    return Picture(y + 8, tuple(headings), tuple(bars), tuple(shades), ticks, _day(start, end))
+    return Picture(y + 8, tuple(headings), tuple(notes), tuple(bars), tuple(shades), ticks, _day(start, end))
 
 
 def phase(name: str, state: str, start: datetime, end: datetime | None, attempts: int) -> Span:

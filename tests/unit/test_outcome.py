@@ -72,7 +72,7 @@ def test_nothing_to_type_after_a_rollback_and_the_rollback_while_it_is_cut_off()
     done = outcome.outcome(database(state="rolled_back", last="rollback_open"))
     assert outcome.way_back([done], COMMANDS).command == ""
     assert outcome.way_on([done], COMMANDS) == ""
-    cut_off = outcome.outcome(database(state="rolling_back", last="rollback_reconcile", phase_state="running"))
+    cut_off = outcome.outcome(database(state="rolling_back", last="reconcile", phase_state="running"))
     assert outcome.way_back([cut_off], COMMANDS).command == "ROLLBACK"
     assert outcome.way_on([cut_off], COMMANDS) == "ROLLBACK"
 

@@ -127,3 +127,15 @@ def test_a_thousand_tables(tmp_path: Path) -> None:
     text = Path(written["path"]).read_text(encoding="utf-8")
     assert len(re.findall(r"<tr><td>t\d+</td>", text)) == 1000
     assert "1,000 tables, 20,000,000 rows" in " ".join(text.split())
+
+
+def test_the_rollback_has_a_picture_of_its_own() -> None:
+    pictures = report.pictures(FACTS["rolled back"]["databases"])
+    assert [(title, [bar.label for bar in picture.bars]) for title, picture in pictures] == [
+        ("Migration", ["backup", "schema", "fence", "copy", "verify", "cutover"]),
+        ("Rollback", ["rollback_fence", "reconcile", "rollback_open"]),
+    ]
+    assert [[note.text for note in picture.notes] for _, picture in pictures] == [
+        ["no writes for 20.9 s"],
+        ["no writes for 6.6 s"],
+    ]
