@@ -129,3 +129,45 @@ def test_request_under_way_is_finished_after_sigterm(storage: Database, director
         waiting.join()
     assert answers[0].status_code == 201
     assert storage.value("SELECT count(*) FROM campaign_db.campaigns WHERE id = %s", [values["id"]]) == 1
+
+
+def test_request_that_takes_too_long_is_503_and_says_what_that_means(storage: Database, directory: Path) -> None:
+    content = storage_configuration(storage) | {"server": {"request_timeout_seconds": 0.3}}
+    with running("storage_service", content, directory) as service:
+        caller = Caller(service.http, "campaign_db", storage)
+        with storage.connection() as blocker:
+            blocker.cursor().execute("LOCK TABLE campaign_db.campaigns")
+            late = caller.send("POST", "campaigns", campaign(), Idempotency_Key="late")
+        assert (late.status_code, late.json()["type"]) == (503, "urn:problem:timeout")
+        assert "A write may have happened" in late.json()["detail"]
+        assert "Retry-After" in late.headers
+        # The connection is given back in a usable state.
+        assert caller.send("POST", "campaigns/query", {}).status_code == 200
+
+
+def test_tables_are_where_the_configuration_says(storage: Database, directory: Path) -> None:
+    content = storage_configuration(storage)
+    content["storage"]["databases"]["campaign_db"]["schema"] = "Campaign elsewhere"
+    storage.execute('ALTER SCHEMA campaign_db RENAME TO "Campaign elsewhere"')
+    try:
+        with running("storage_service", content, directory) as service:
+            caller = Caller(service.http, "campaign_db", storage)
+            row = caller.create("campaigns", **campaign())
+            assert caller.query("campaigns", filters={"id": row["id"]})["rows"] == [row]
+    finally:
+        storage.execute('ALTER SCHEMA "Campaign elsewhere" RENAME TO campaign_db')
+
+
+def test_old_idempotency_keys_are_removed_at_the_start(storage: Database, directory: Path) -> None:
+    storage.execute("""
+        TRUNCATE storage_service.idempotency_keys;
+        INSERT INTO storage_service.idempotency_keys (service, key, request_sha256, result, created_at)
+        SELECT 's', hours::text, '', '', now() - make_interval(hours => hours)
+        FROM unnest(ARRAY[1, 23, 25, 100]) AS hours;
+    """)
+    with running("storage_service", storage_configuration(storage), directory):
+        deadline = time.monotonic() + 10
+        keys = "SELECT array_agg(key ORDER BY created_at DESC) FROM storage_service.idempotency_keys"
+        while storage.value(keys) != ["1", "23"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert storage.value(keys) == ["1", "23"]

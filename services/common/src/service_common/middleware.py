@@ -25,12 +25,10 @@ class RequestLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return
         limit = self.config.body_limit_bytes
         too_large = Problem(413, "body-too-large", f"The body is larger than this service's limit of {limit} bytes.")
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > limit:
-            return await too_large.response()(scope, receive, send)
         received, started = 0, False
 
         async def limited_receive() -> Message:
