@@ -8,8 +8,6 @@ trigger is dropped only by finalize, because DROP TRIGGER needs a stronger lock 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,14 +19,14 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation import journal
 from consolidation.catalog import LEFT_BEHIND
-from consolidation.connection import Settings, connect, session
+from consolidation.connection import Settings, session
 from consolidation.errors import FenceError, StepRefused
+from consolidation.locks import locked
 from consolidation.model import Database
 from consolidation.queries import dicts, execute, query, value
 
 TRIGGER = "aa_consolidation_fence"  # triggers fire in the order of their names: before the table's own
 ABSENT, PREPARED, CLOSED = "absent", "prepared", "closed"
-RETRY_PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def plan(database: Database, side_name: str, wanted: str) -> Plan:
     target_state = PREPARED if wanted == "open" else wanted
     if wanted == "open":
         before = tuple(fenced for fenced in before if fenced.state != ABSENT)
-    settled = ""
+    settled = "the tables bring their fence along when they are moved" if database.moves and not before else ""
     with session(database.target, "fence plan") as conn:
         run = journal.latest_run(conn, database.name)
     if run is not None and run.state == journal.MIGRATED and wanted != "open":
@@ -222,7 +220,7 @@ def _prepare(conn: Connection, side: Side, timeout_seconds: float) -> None:
     conn.commit()
     if not missing:
         return
-    with _locked(conn, side, missing, timeout_seconds):
+    with locked(conn, side.settings, missing, timeout_seconds):
         for fenced in missing:
             create = (
                 "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table}"
@@ -263,56 +261,12 @@ def open_side(conn: Connection, side: Side, timeout_seconds: float) -> dict[str,
 
 def _switch(conn: Connection, side: Side, tables: list[Fenced], word: str, timeout_seconds: float) -> None:
     """Enable or disable the triggers of all tables in one transaction."""
-    with _locked(conn, side, tables, timeout_seconds):
+    with locked(conn, side.settings, tables, timeout_seconds):
         # Flushed with its own commit: so is every commit before it.
         execute(conn, "SET LOCAL synchronous_commit = on")
         for fenced in tables:
             names = {"trigger": sql.Identifier(TRIGGER), "table": fenced.identifier}
             execute(conn, sql.SQL(f"ALTER TABLE {{table}} {word} TRIGGER {{trigger}}").format(**names))
-
-
-@contextmanager
-def _locked(conn: Connection, side: Side, tables: list[Fenced], timeout_seconds: float) -> Iterator[None]:
-    """Hold SHARE ROW EXCLUSIVE on the tables; commit at the end. Raises FenceError that names who was in the way."""
-    deadline = time.monotonic() + timeout_seconds
-    names = sql.SQL(", ").join(sql.SQL("ONLY {}").format(fenced.identifier) for fenced in tables)
-    while True:
-        try:
-            # Longer than deadlock_timeout: only then does the server cancel an autovacuum that is in the way.
-            execute(
-                conn,
-                "SELECT set_config('lock_timeout', (greatest(1500, 500 + setting::int))::text, true)"
-                " FROM pg_settings WHERE name = 'deadlock_timeout'",
-            )
-            execute(conn, sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(names))
-            break
-        except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected) as error:
-            conn.rollback()
-            found = _blockers(side.settings, tables)
-            if time.monotonic() >= deadline:
-                raise FenceError(
-                    f"{side.database}: the {side.name} could not be locked within {timeout_seconds:g} s; "
-                    + ("in the way: " + "; ".join(found) if found else "who was in the way has gone meanwhile"),
-                    hint="nothing was changed; end these transactions or wait for them, then run again",
-                    facts={"blockers": found},
-                ) from error
-            time.sleep(RETRY_PAUSE_SECONDS)  # let the writers that queued behind us go on
-    yield
-    conn.commit()
-
-
-def _blockers(settings: Settings, tables: list[Fenced]) -> list[str]:
-    """Who holds a lock against us, as the operator would look for it; in a session of its own."""
-    conn = connect(settings, "fence blockers", autocommit=True)
-    try:
-        found = dicts(conn, query("fence_blockers"), {"oids": [fenced.oid for fenced in tables]})
-    finally:
-        conn.close()
-    return [
-        f"pid {row['pid']}, user {row['role']}, application {row['application']}, {row['state']}, "
-        f"transaction open for {row['age_seconds'] if row['age_seconds'] is not None else '?'} s"
-        for row in found
-    ]
 
 
 def _now() -> str:

@@ -76,7 +76,9 @@ def plan(database: Database) -> Plan:
         )
     applied = _applied(database.target, scripts)
     before = tuple(sorted(revision.revision for revision in applied if database.name in revision.branch_labels))
-    return Plan(database, before, _pending(scripts, database.name, before))
+    # Tables that are moved are not created: their lineage is stamped when they have arrived.
+    pending = () if database.moves else _pending(scripts, database.name, before)
+    return Plan(database, before, pending)
 
 
 def apply(plan: Plan) -> dict[str, Any]:
@@ -86,12 +88,14 @@ def apply(plan: Plan) -> dict[str, Any]:
         run = journal.current_run(target, database.name, journal.MIGRATING, journal.MIGRATED)
         done = journal.phases(target, run).get("schema")
     if not plan.pending and done is not None and done.state == "done":
-        check(database.target, database.name)
+        if not database.moves:
+            check(database.target, database.name)
         return done.result
     with journal.phase(database, "schema", journal.MIGRATING, journal.MIGRATED) as work:
         if plan.pending:
             upgrade(database.target, database.name)
-        check(database.target, database.name)
+        if not database.moves:
+            check(database.target, database.name)
         scripts = ScriptDirectory.from_config(_config())
         heads = [revision.revision for revision in scripts.get_revisions(f"{database.name}@head")]
         applied = work.result.get("revisions", []) + [revision.id for revision in plan.pending]
@@ -101,20 +105,22 @@ def apply(plan: Plan) -> dict[str, Any]:
 
 def upgrade(settings: Settings, lineage: str, revision: str = "head") -> None:
     """``alembic upgrade LINEAGE@REVISION``. Raises StatementFailed."""
-    with _alembic(settings) as (config, _):
+    with alembic_session(settings) as (config, _):
         command.upgrade(config, f"{lineage}@{revision}")
 
 
 def downgrade(settings: Settings, lineage: str, revision: str = "base") -> None:
     """``alembic downgrade LINEAGE@REVISION``: drops the lineage's tables and what is in them."""
-    with _alembic(settings) as (config, _):
+    with alembic_session(settings) as (config, _):
         command.downgrade(config, f"{lineage}@{revision}")
 
 
-def stamp(settings: Settings, lineage: str) -> None:
-    """``alembic stamp LINEAGE@head``: for tables that were found equal to the lineage."""
-    with _alembic(settings) as (config, _):
-        command.stamp(config, f"{lineage}@head")
+def stamp(conn: Connection, lineage: str, revision: str) -> None:
+    """Note in the connection's transaction that a lineage is at ``head``, or at ``base``: gone."""
+    options = {"version_table": VERSION_TABLE, "version_table_schema": VERSION_SCHEMA}
+    MigrationContext.configure(conn, opts=options).stamp(
+        ScriptDirectory.from_config(_config()), f"{lineage}@{revision}"
+    )
 
 
 def differences(conn: Connection, lineage: str) -> list[str]:
@@ -130,7 +136,7 @@ def differences(conn: Connection, lineage: str) -> list[str]:
 
 def check(settings: Settings, lineage: str) -> None:
     """Raises StatementFailed where the schema is not what the lineage's models say."""
-    with _alembic(settings) as (_, conn):
+    with alembic_session(settings) as (_, conn):
         found = differences(conn, lineage)
     if found:
         raise StatementFailed(
@@ -219,7 +225,8 @@ def _config() -> Config:
 
 
 @contextmanager
-def _alembic(settings: Settings) -> Iterator[tuple[Config, Connection]]:
+def alembic_session(settings: Settings) -> Iterator[tuple[Config, Connection]]:
+    """Alembic's configuration and an open connection. Its errors leave as StatementFailed."""
     engine = create_engine(
         "postgresql+psycopg2://", creator=lambda: connect(settings, "schema"), poolclass=pool.NullPool
     )

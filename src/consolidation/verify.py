@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from consolidation import fence, journal, selftest, verdict
+from consolidation import fence, journal, move, selftest, verdict
 from consolidation.catalog import Sequence, Table, read_sequences, read_tables
 from consolidation.connection import session
 from consolidation.differences import Differences, Pair, bucket_digests, differing, examine, pair, within
@@ -70,28 +70,13 @@ class Plan:
 
 
 def plan(database: Database) -> Plan:
-    """What would be compared. Raises StepRefused where the tables were moved: there is no other side then."""
-    if database.moves:
-        raise StepRefused(
-            f"{database.name}: its tables are moved within one database, there is no second copy to compare",
-            hint="leave the verification of contents to databases that are copied",
-        )
+    """What would be compared."""
     with session(database.source, "verify plan") as source:
         tables = read_tables(source, database.source_schema, database.tables)
     with session(database.target, "verify plan") as target:
         run = journal.latest_run(target, database.name)
         done = journal.phases(target, run) if run else {}
-        settled: dict[str, Any] = {}
-        if (
-            run
-            and PHASE in done
-            and done[PHASE].state == "done"
-            and (run.state != journal.MIGRATING or CUTOVER in done)
-        ):
-            settled = {
-                **done[PHASE].result,
-                "msg": f"run {run.id} has verified {database.name}, then opened its target",
-            }
+        settled = _settled(run, done) if run else {}
     return Plan(database, tables, settled)
 
 
@@ -105,6 +90,7 @@ def apply(plan: Plan, options: Options) -> dict[str, Any]:
     with journal.phase(plan.database, PHASE) as work:
         work.result.update(run_id=work.run.id, outcome=NOT_COMPARED, tables=[], sequences=[], faults=[])
         _require_fences(plan.database)
+        work.result["closed_at"] = _closed_at(journal.phases(work.journal, work.run))
         work.result.update(compare(plan.database, options))
         _require_equal(plan.database, work.result)
         return dict(work.result)
@@ -124,6 +110,9 @@ def compare(database: Database, options: Options) -> dict[str, Any]:
     """
     started = time.monotonic()
     tested = selftest.run(database)
+    if database.moves:
+        result = verdict.as_result(move.compare(database), (), ())
+        return {**result, "self_test": tested, "seconds": round(time.monotonic() - started, 3)}
     with (
         frozen(database.source, "verify", options.workers) as source,
         frozen(database.target, "verify", options.workers) as target,
@@ -265,8 +254,25 @@ def _sequence_result(ours: Sequence, theirs: Sequence | None) -> SequenceResult:
     return SequenceResult(ours.name, EQUAL, next_value(ours), next_value(theirs))
 
 
+def _settled(run: journal.Run, done: dict[str, journal.PhaseRecord]) -> dict[str, Any]:
+    """This run's verification, if the target was opened after it and the source has been fenced all the time since."""
+    verified = done.get(PHASE)
+    if verified is None or verified.state != "done":
+        return {}
+    opened = run.state == journal.MIGRATED or (
+        run.state == journal.MIGRATING and CUTOVER in done and verified.result.get("closed_at") == _closed_at(done)
+    )
+    message = f"run {run.id} has verified {run.database}, then opened its target"
+    return {**verified.result, "msg": message} if opened else {}
+
+
+def _closed_at(done: dict[str, journal.PhaseRecord]) -> str | None:
+    """When the source's fence was closed; another moment means that it was open in between."""
+    return done["fence"].result.get("closed_at") if "fence" in done else None
+
+
 def _require_fences(database: Database) -> None:
-    for name in ("source", "target"):
+    for name in ("target",) if database.moves else ("source", "target"):
         side = fence.side_of(database, name)
         with session(side.settings, "verify fence") as conn:
             closed = fence.is_closed(conn, side)

@@ -1,5 +1,5 @@
--- Transactions that hold a lock against closing a fence (it needs SHARE ROW EXCLUSIVE), oldest first.
--- oids: bigint[] of the tables.
+-- Transactions that hold locks on some tables, oldest first.
+-- oids: bigint[] of the tables; harmless: text[] of lock modes that are not in the way.
 SELECT DISTINCT l.pid,
        coalesce(a.usename, 'unknown') AS role,
        coalesce(nullif(a.application_name, ''), 'unnamed') AS application,
@@ -10,6 +10,6 @@ SELECT DISTINCT l.pid,
  WHERE l.locktype = 'relation' AND l.granted
    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
    AND l.relation::bigint = ANY (%(oids)s)
-   AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+   AND l.mode <> ALL (%(harmless)s::text[])
    AND l.pid IS DISTINCT FROM pg_backend_pid()
  ORDER BY age_seconds DESC NULLS FIRST

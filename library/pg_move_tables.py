@@ -1,0 +1,75 @@
+#!/usr/bin/python
+"""The Ansible module ``pg_move_tables``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_move_tables
+short_description: Move tables that already lie in the storage database to their schema
+version_added: "0.1.0"
+description:
+  - Moves the tables with C(ALTER TABLE SET SCHEMA), all in one transaction with a lock timeout and retries.
+  - Owned sequences follow their table, others are moved; the fence moves with its table.
+  - The lineage is stamped in the same transaction, after Alembic has found the tables equal to its models; otherwise
+    the tables stay where they were and the differences are named.
+extends_documentation_fragment: [consolidation]
+options:
+  state:
+    description: V(moved) to the target schema, or V(returned) to the source schema (rollback).
+    type: str
+    default: moved
+    choices: [moved, returned]
+  timeout_seconds:
+    description: How long to wait for open transactions.
+    type: float
+    default: 60
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns one line for each table and sequence.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Move the tables
+  pg_move_tables:
+    database: "{{ consolidation_database }}"
+"""
+
+RETURN = r"""
+run_id:
+  description: Id of the run.
+  type: str
+  returned: when not in check mode
+tables:
+  description: Rows and digests of the tables before they were moved.
+  type: list
+  elements: dict
+  returned: when tables were moved
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from consolidation import arguments, move
+from consolidation.model import Database
+from consolidation.module import failures
+
+
+def main() -> None:
+    """Plan, and move."""
+    spec = arguments.database(
+        state={"type": "str", "default": "moved", "choices": ["moved", "returned"]},
+        timeout_seconds={"type": "float", "default": 60},
+    )
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    with failures(module):
+        given = module.params
+        plan = move.plan(Database.from_options(given["database"]), back=given["state"] == "returned")
+        result = {} if module.check_mode else move.apply(plan, given["timeout_seconds"])
+        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The copy phase of tables that already lie in the storage database: ALTER TABLE ... SET SCHEMA, in one transaction.
+
+Their fence moves with them. The lineage is stamped in the same transaction, and only after Alembic has found the moved
+tables equal to its models.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from consolidation import fence, journal, schema
+from consolidation.catalog import Table, read_sequences, read_tables
+from consolidation.connection import session
+from consolidation.digest import Digest, table_digest
+from consolidation.errors import StepRefused
+from consolidation.locks import ACCESS_EXCLUSIVE, locked
+from consolidation.model import Database
+from consolidation.queries import execute
+from consolidation.verdict import DIFFERENT, EQUAL, TableResult
+
+PHASE = "copy"
+BACK = "rollback_copy"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The tables and sequences to move from one schema to another."""
+
+    database: Database
+    origin: str
+    destination: str
+    tables: tuple[Table, ...]
+    sequences: tuple[str, ...]
+    """Sequences that no column owns; owned ones follow their table."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything lies in the origin."""
+        return bool(self.tables)
+
+    def diff(self) -> dict[str, str]:
+        """One line for each table and sequence."""
+        names = [*(f"TABLE {table.name}" for table in self.tables), *(f"SEQUENCE {name}" for name in self.sequences)]
+        return {"prepared": "".join(f"{name}: {self.origin} -> {self.destination}\n" for name in names)}
+
+
+def plan(database: Database, *, back: bool = False) -> Plan:
+    """What would be moved to the target schema, or back from it. Raises StepRefused for a database that is copied."""
+    if not database.moves:
+        raise StepRefused(
+            f"{database.name}: its source is another database, its tables are copied", hint="use the copy phase"
+        )
+    origin, destination = database.source_schema, database.name
+    with session(database.target, "move plan") as conn:
+        if not back:
+            only: tuple[str, ...] = database.tables
+        else:
+            origin, destination, only = destination, origin, ()
+        tables = read_tables(conn, origin, only)
+        sequences = tuple(item.name for item in read_sequences(conn, origin) if item.table is None)
+    return Plan(database, origin, destination, tables, sequences if tables else ())
+
+
+def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
+    """Move; to the target only behind the closed fence, back only with the fence closed too. Raises StepRefused."""
+    database = plan.database
+    back = plan.origin == database.name
+    states = (journal.ROLLING_BACK,) if back else (journal.MIGRATING,)
+    with journal.phase(database, BACK if back else PHASE, *states) as work:
+        work.result["run_id"] = work.run.id
+        if plan.tables:
+            with schema.alembic_session(database.target) as (_, alchemy):
+                conn: Any = alchemy.connection.driver_connection
+                _require_fence(conn, database, "target" if back else "source")
+                digests = {table.name: table_digest(conn, table) for table in plan.tables}
+                with locked(conn, database.target, plan.tables, timeout_seconds, ACCESS_EXCLUSIVE):
+                    _set_schema(conn, plan)
+                    if not back:
+                        _require_equal_to_lineage(database, schema.differences(alchemy, database.name))
+                    schema.stamp(alchemy, database.name, "base" if back else "head")
+            work.result["tables"] = [
+                {"name": name, "rows": digest.rows, "digest": digest.hex, "sums": [str(part) for part in digest.sums]}
+                for name, digest in digests.items()
+            ]
+        if not back:
+            schema.apply_grants(schema.plan_grants(database))
+        return dict(work.result)
+
+
+def compare(database: Database) -> list[TableResult]:
+    """The moved tables against the digests taken before they moved, behind the same closed fence."""
+    with session(database.target, "verify moved") as conn:
+        run = journal.current_run(conn, database.name, journal.MIGRATING, journal.MIGRATED)
+        before = {entry["name"]: entry for entry in journal.phases(conn, run)[PHASE].result.get("tables", [])}
+        results = []
+        for table in read_tables(conn, database.name):
+            entry = before.pop(table.name, None)
+            now = table_digest(conn, table)
+            then = Digest(entry["rows"], (int(entry["sums"][0]), int(entry["sums"][1]))) if entry else None
+            outcome = EQUAL if then == now else DIFFERENT
+            results.append(TableResult(table.name, outcome, then, now))
+        results += [TableResult(name, DIFFERENT, reason="is gone") for name in before]
+    return results
+
+
+def _require_fence(conn: Connection, database: Database, side: str) -> None:
+    if not fence.is_closed(conn, fence.side_of(database, side)):
+        raise StepRefused(
+            f"{database.name}: the {side} is not fenced",
+            hint="run the phases in order with ansible-playbook migrate.yml",
+        )
+    conn.commit()
+
+
+def _set_schema(conn: Connection, plan: Plan) -> None:
+    destination = sql.Identifier(plan.destination)
+    for kind, names in (("TABLE", [table.name for table in plan.tables]), ("SEQUENCE", plan.sequences)):
+        for name in names:
+            statement = sql.SQL(f"ALTER {kind} {{}} SET SCHEMA {{}}")
+            execute(conn, statement.format(sql.Identifier(plan.origin, name), destination))
+
+
+def _require_equal_to_lineage(database: Database, found: list[str]) -> None:
+    if found:
+        raise StepRefused(
+            f"{database.name}: the tables are not what the lineage's models say, they stay where they were: "
+            + "; ".join(found),
+            hint="bring them in line before the window (preflight names each difference with its fix), then run again",
+        )

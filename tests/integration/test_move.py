@@ -1,0 +1,137 @@
+"""Tables that already lie in the storage database are moved, not copied; the lineage is stamped only if they fit."""
+
+from __future__ import annotations
+
+import psycopg2
+import pytest
+
+from consolidation import journal, move, schema, verify
+from consolidation.errors import FenceError, StepRefused
+from tests.cluster import Database, digest_of_everything
+from tests.window import Window
+
+TABLES = ["campaigns", "chapters"]
+
+
+@pytest.fixture
+def window(target: Database) -> Window:
+    """The Campaign Service's tables in schema public of the storage database."""
+    target.execute("GRANT storage_owner TO consolidation; GRANT CREATE, USAGE ON SCHEMA public TO storage_owner")
+    head = schema.plan(Window(target, target, application_roles=[]).database)
+    assert not head.pending
+    lineage = "\n".join(revision.sql for revision in pending_of_a_copy(target))
+    target.execute("CREATE SCHEMA campaign_db AUTHORIZATION consolidation")
+    target.execute(lineage.replace("campaign_db.", "public."), role="storage_owner")
+    target.execute(
+        "CREATE SEQUENCE alone START 7; ALTER SEQUENCE alone OWNER TO storage_owner; SELECT nextval('alone')"
+    )
+    target.execute(
+        "INSERT INTO campaigns (id, name, creator_id, owner_id) SELECT gen_random_uuid(), i::text, gen_random_uuid(),"
+        " gen_random_uuid() FROM generate_series(1, 100) i;"
+        " INSERT INTO chapters (id, campaign_id, title, sequence_number) SELECT id, id, name, 1 FROM campaigns;"
+        " GRANT SELECT, INSERT, UPDATE, DELETE ON campaigns, chapters TO storage_service"
+    )
+    window = Window(target, target, application_roles=["storage_service"])
+    window.begin()
+    return window
+
+
+def pending_of_a_copy(target: Database) -> tuple[schema.Revision, ...]:
+    """The lineage's revisions, as they are for a database that is copied."""
+    elsewhere = target.in_database("storage")
+    options = Window(elsewhere, target).options
+    options["source"] = {**options["source"], "dbname": "elsewhere"}
+    return schema.plan(type(Window(target, target).database).from_options(options)).pending
+
+
+def where(target: Database) -> list[tuple[str, str]]:
+    query = (
+        "SELECT relnamespace::regnamespace::text, relname FROM pg_class"
+        " WHERE relname IN ('campaigns', 'chapters', 'alone') ORDER BY 1, 2"
+    )
+    return target.rows(query)
+
+
+def content(target: Database, name: str) -> list[tuple[object, ...]]:
+    return target.rows(f"SELECT t::text FROM {name}.campaigns t ORDER BY 1") + target.rows(
+        f"SELECT t::text FROM {name}.chapters t ORDER BY 1"
+    )
+
+
+def test_moved_verified_opened_and_moved_back(window: Window) -> None:
+    rows = content(window.target, "public")
+    before = digest_of_everything(window.target.server)
+    plan = move.plan(window.database)
+    assert plan.changed
+    assert "TABLE campaigns: public -> campaign_db\n" in plan.diff()["prepared"]
+    assert "SEQUENCE alone" in plan.diff()["prepared"]
+    assert digest_of_everything(window.target.server) == before
+
+    window.fence("target", "closed", "schema_fence")
+    window.fence("source", "closed")
+    move.apply(plan, 10)
+    assert where(window.target) == [(("campaign_db"), name) for name in ("alone", "campaigns", "chapters")]
+    assert content(window.target, "campaign_db") == rows
+    heads = window.target.rows("SELECT version_num FROM consolidation.alembic_version ORDER BY 1")
+    assert ("campaign_db_0002",) in heads
+    assert not move.plan(window.database).changed
+
+    insert = "DELETE FROM campaign_db.campaigns WHERE false"
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+        window.target.execute(insert, user="storage_service")
+    result = verify.apply(verify.plan(window.database), verify.Options())
+    assert result["outcome"] == "equal"
+    assert {entry["target_rows"] for entry in result["tables"]} == {100}
+    window.cutover()
+    window.target.execute(insert, user="storage_service")
+    window.end(journal.MIGRATED)
+
+    window.target.execute("UPDATE campaign_db.campaigns SET name = 'later' WHERE name = '1'", user="storage_service")
+    window.begin(journal.ROLLING_BACK)
+    window.fence("target", "closed", "rollback_fence")
+    move.apply(move.plan(window.database, back=True), 10)
+    assert {schema_name for schema_name, _ in where(window.target)} == {"public"}
+    assert window.target.value("SELECT count(*) FROM campaigns WHERE name = 'later'") == 1
+    heads = window.target.rows("SELECT version_num FROM consolidation.alembic_version")
+    assert ("campaign_db_0002",) not in heads
+    window.fence("source", "open", "rollback_open")
+    window.target.execute("DELETE FROM campaigns WHERE false", user="storage_service")
+    assert not move.plan(window.database, back=True).changed
+
+
+def test_tables_that_do_not_fit_the_lineage_stay(window: Window) -> None:
+    window.target.execute(
+        "ALTER TABLE campaigns ADD COLUMN extra int; DROP INDEX ix_chapters_campaign_id_sequence_number"
+    )
+    window.fence("source", "closed")
+    with pytest.raises(StepRefused, match="extra") as caught:
+        move.apply(move.plan(window.database), 10)
+    assert "ix_chapters_campaign_id_sequence_number" in str(caught.value)
+    assert {schema_name for schema_name, _ in where(window.target)} == {"public"}
+    assert ("campaign_db_0002",) not in window.target.rows("SELECT version_num FROM consolidation.alembic_version")
+
+
+def test_a_write_between_move_and_verification_is_found(window: Window) -> None:
+    window.fence("source", "closed")
+    move.apply(move.plan(window.database), 10)
+    window.target.execute(
+        "SET session_replication_role = replica; UPDATE campaign_db.campaigns SET name = 'x' WHERE name = '5'"
+    )
+    assert [(entry.name, entry.outcome) for entry in move.compare(window.database)] == [
+        ("campaigns", "different"),
+        ("chapters", "equal"),
+    ]
+
+
+def test_it_waits_for_readers_and_names_who_is_in_the_way(window: Window) -> None:
+    window.fence("source", "closed")
+    with window.target.connection("storage_service") as reader:
+        reader.cursor().execute("SELECT * FROM campaigns")
+        with pytest.raises(FenceError, match="user storage_service"):
+            move.apply(move.plan(window.database), 1)
+    assert {schema_name for schema_name, _ in where(window.target)} == {"public"}
+
+
+def test_it_refuses_an_open_source(window: Window) -> None:
+    with pytest.raises(StepRefused, match="the source is not fenced"):
+        move.apply(move.plan(window.database), 1)
