@@ -14,7 +14,8 @@ from consolidation.connection import session
 from consolidation.errors import StatementFailed, StepRefused, VerificationFailed
 from consolidation.model import Database as Service
 from consolidation.queries import execute
-from tests.cluster import Database
+from tests.cluster import Database, digest_of_everything
+from tests.modules import run_module
 
 DDL = """
 CREATE TABLE parents (id uuid PRIMARY KEY, name text UNIQUE NOT NULL, doc JSON_TYPE, amount numeric);
@@ -351,3 +352,29 @@ def test_a_table_without_counterpart_is_an_error(window: Window) -> None:
     window.write("DROP TABLE untouched")
     with pytest.raises(VerificationFailed, match="not on both sides: untouched"):
         reconcile.plan(window.service, "target")
+
+
+def test_the_module_says_what_it_would_change_and_then_does_it_once(
+    rolling_back: Window, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = rolling_back.service
+    database = {
+        "name": service.name,
+        "source": service.source.keywords(),
+        "tables": list(service.tables),
+        "target": service.target.keywords(),
+    }
+    given = {"database": database, "to": "source"}
+    before = digest_of_everything(rolling_back.source.server), digest_of_everything(rolling_back.target.server)
+    planned = run_module(capsys, "pg_reconcile", True, given)
+    assert planned["changed"]
+    assert "public.children: insert 2, update 4, delete 2" in planned["diff"]["prepared"]
+    assert (
+        digest_of_everything(rolling_back.source.server),
+        digest_of_everything(rolling_back.target.server),
+    ) == before
+
+    done = run_module(capsys, "pg_reconcile", False, given)
+    assert (done["changed"], done["run_id"]) == (True, rolling_back.run.id)
+    assert rolling_back.equal()
+    assert not run_module(capsys, "pg_reconcile", False, given)["changed"]

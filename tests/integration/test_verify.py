@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from consolidation.digest import Digest
 from consolidation.errors import StepRefused, VerificationFailed
 from consolidation.model import Database as Service
 from tests.cluster import Database
+from tests.modules import run_module
 
 ODD = 'Odd "name"\n100%s {0}'
 ODD_NAME = '"' + ODD.replace('"', '""') + '"'
@@ -242,6 +244,20 @@ def begin(service: Service) -> journal.Run:
     return run
 
 
+def options(service: Service) -> dict[str, Any]:
+    return {
+        "name": service.name,
+        "source": service.source.keywords(),
+        "tables": list(service.tables),
+        "target": service.target.keywords(),
+    }
+
+
+@pytest.fixture
+def call_module(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    return lambda name, *, check=False, **given: run_module(capsys, name, check, given)
+
+
 def close(service: Service) -> None:
     for side in ("source", "target"):
         fence.apply(fence.plan(service, side, fence.CLOSED), "fence" if side == "source" else "schema_fence", 10)
@@ -285,3 +301,53 @@ def test_after_the_cutover_the_result_stands(service: Service, target: Database)
     result = verify.apply(plan, verify.Options())
     assert (result["outcome"], result["run_id"]) == ("equal", run.id)
     assert "has verified campaign_db" in result["msg"]
+
+
+def test_a_cutover_that_was_cut_off_does_not_verify_again(service: Service, target: Database) -> None:
+    begin(service)
+    close(service)
+    verify.apply(verify.plan(service), verify.Options())
+    with journal.phase(service, "cutover"):
+        pass
+    damage(target, "SET consolidation.pass = 'on'", "DELETE FROM keyless")
+    assert not verify.plan(service).changed
+    # The source was open in between: what was compared then means nothing now.
+    fence.apply(fence.plan(service, "source", "open"), "test", 10)
+    fence.apply(fence.plan(service, "source", fence.CLOSED), "fence", 10)
+    plan = verify.plan(service)
+    assert plan.changed
+    with pytest.raises(VerificationFailed, match="table keyless different"):
+        verify.apply(plan, verify.Options())
+
+
+def test_the_plan_of_the_next_run_does_not_rest_on_the_last_one(service: Service) -> None:
+    run = begin(service)
+    close(service)
+    verify.apply(verify.plan(service), verify.Options())
+    with session(service.target, "test") as conn:
+        journal.finish(conn, run, journal.ROLLED_BACK)
+    assert verify.plan(service).changed
+
+
+def test_the_module_says_what_it_would_compare_and_then_does(
+    service: Service, target: Database, call_module: Callable[..., dict[str, Any]]
+) -> None:
+    run = begin(service)
+    close(service)
+    database = options(service)
+    planned = call_module("pg_verify_info", check=True, database=database, record=True)
+    assert (planned["changed"], "tables" in planned) == (True, False)
+    assert "public.parents with campaign_db.parents: about " in planned["diff"]["prepared"]
+    with session(service.target, "test") as conn:
+        assert "verify" not in journal.phases(conn, run)
+
+    result = call_module("pg_verify_info", database=database, record=True)
+    assert (result["changed"], result["outcome"], result["run_id"]) == (True, "equal", run.id)
+    assert record(service).state == "done"
+
+    damage(target, "SET consolidation.pass = 'on'", "DELETE FROM keyless")
+    failed = call_module("pg_verify_info", database=database)
+    assert failed["failed"]
+    assert "Next: " in failed["msg"]
+    assert outcomes(failed)["keyless"] == "different"
+    assert record(service).result["outcome"] == "equal"  # without `record`, nothing is kept

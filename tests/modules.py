@@ -1,0 +1,19 @@
+"""Modules called as Ansible calls them, in this process."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+
+def run_module(capsys: pytest.CaptureFixture[str], name: str, check: bool, given: dict[str, Any]) -> dict[str, Any]:
+    """What the module `name` prints: its result, or its failure."""
+    module = importlib.import_module(name)
+    with patch_module_args({**given, "_ansible_check_mode": check, "_ansible_diff": True}), pytest.raises(SystemExit):
+        module.main()
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return result
