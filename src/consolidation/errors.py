@@ -9,7 +9,8 @@ ConsolidationError
 ├── FenceError             a fence could not be closed, opened or proved
 ├── BackupError            a dump was not made, is damaged or does not restore to the same content
 ├── CopyError              rows did not arrive
-└── VerificationFailed     the two sides differ, or could not be compared
+├── VerificationFailed     the two sides differ, or could not be compared
+└── ServiceError           a service is not seen where it should be
 
 Every error says what happened and where (``message``) and what the operator does next (``hint``).
 Neither carries row data or a secret.
@@ -70,6 +71,10 @@ class CopyError(ConsolidationError):
 
 class VerificationFailed(ConsolidationError):
     """The two sides differ, or could not be compared."""
+
+
+class ServiceError(ConsolidationError):
+    """A service is not seen where it should be."""
 
 
 def describe(error: psycopg2.Error) -> str:

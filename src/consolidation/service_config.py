@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,16 @@ class Plan:
             "sha256_before": hashlib.sha256(self.before).hexdigest(),
             "sha256_after": hashlib.sha256(self.after).hexdigest(),
         }
+
+
+def plan(options: Mapping[str, Any]) -> Plan:
+    """The plan for one state of the module's options. Raises ConfigurationError."""
+    path, content = options["path"], b64decode(options["content"])
+    if options["state"] == "storage_service":
+        return plan_cutover(path, content, options["schema"])
+    if options["state"] == "previous":
+        return plan_rollback(path, content, b64decode(options["previous"]), b64decode(options["written"]))
+    return plan_served(path, content, options["entries"])
 
 
 def plan_cutover(path: str, content: bytes, schema: str) -> Plan:

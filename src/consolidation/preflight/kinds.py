@@ -165,11 +165,24 @@ _RUNNER = (
     ("runner.backup.space", BLOCKER, "The backup directory has less free space than the dump may need."),
 )
 
+_SERVICES = (
+    ("service.config.missing", BLOCKER, "A service's configuration file does not exist or cannot be read."),
+    ("service.config.not_writable", BLOCKER, "A service's configuration file could not be replaced."),
+    ("service.config.unexpected", BLOCKER, "A configuration does not parse, or its section is not as expected."),
+    ("service.health.failing", BLOCKER, "A service is not healthy before anything was done."),
+    ("service.restart.unknown", BLOCKER, "The inventory does not say how a service is restarted."),
+    ("service.release.missing", BLOCKER, "The release for after the cutover is not there."),
+    ("service.release.no_link", BLOCKER, "The link to the running release is missing."),
+    ("service.release.requirements", BLOCKER, "The release still talks to a database, or cannot talk to the service."),
+    ("service.release.wheelhouse", BLOCKER, "The release is not built, and cannot be built without the network."),
+    ("storage_service.health.not_ready", INFO, "The Storage Service is not ready yet; the schema phase changes that."),
+)
+
 CATALOGUE: tuple[Kind, ...] = (
     *(Kind(f"{side}.{name}", grade, text) for side in ("source", "target") for name, grade, text in _BOTH_SIDES),
     *(Kind(*entry) for entry in _SOURCE),
     *(Kind(f"source.object.{name}", grade, text, grade == BLOCKER) for name, grade, text in _SOURCE_OBJECTS),
-    *(Kind(*entry) for entry in (*_SCHEMA, *_TARGET, *_RUN, *_RUNNER)),
+    *(Kind(*entry) for entry in (*_SCHEMA, *_TARGET, *_RUN, *_RUNNER, *_SERVICES)),
 )
 
 KINDS = {kind.id: kind for kind in CATALOGUE}

@@ -1,0 +1,111 @@
+#!/usr/bin/python
+"""The Ansible module ``service_proof``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_proof
+short_description: Prove that a service works on the storage database, by what it wrote through its own API
+version_added: "0.1.0"
+description:
+  - Sees the rows in the target's schema and not on the source, sessions of the target's roles on the new side, and none
+    of the application's roles on the old side for some time.
+  - Takes the rows away again, whatever the outcome.
+extends_documentation_fragment: [consolidation]
+options:
+  rows:
+    description: Rows that were written through the service's API.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      table:
+        description: Table of the target's schema.
+        type: str
+        required: true
+      id:
+        description: Value of its column C(id).
+        type: str
+        required: true
+  state:
+    description: V(present) proves; V(absent) only takes the rows away, after a failure.
+    type: str
+    choices: [present, absent]
+    default: present
+  timeout_seconds:
+    description: How long to wait until the last session has left the old side.
+    type: float
+    default: 30
+  quiet_seconds:
+    description: For how long no session may be seen there.
+    type: float
+    default: 5
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns what would be proved.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: See the write in the new schema
+  service_proof:
+    database: "{{ consolidation_database }}"
+    rows:
+      - table: campaigns
+        id: 7f1d2c3a-0000-5000-8000-000000000000
+"""
+
+RETURN = r"""
+run_id:
+  description: Id of the run.
+  type: str
+  returned: when something was proved
+written_at:
+  description: When the service had acknowledged its write, at the latest.
+  type: str
+  returned: when something was proved
+outage_seconds:
+  description: Seconds from the closing of the source's fence to that write; the outage as clients saw it, at the most.
+  type: float
+  returned: when something was proved
+removed:
+  description: Number of rows taken away.
+  type: int
+  returned: with O(state=absent)
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from consolidation import arguments, service_proof
+from consolidation.model import Database
+from consolidation.module import failures
+
+ROW = {"table": {"type": "str", "required": True}, "id": {"type": "str", "required": True}}
+
+
+def main() -> None:
+    """Plan, and prove."""
+    spec = arguments.database(
+        rows={"type": "list", "elements": "dict", "required": True, "options": ROW},
+        state={"type": "str", "choices": ["present", "absent"], "default": "present"},
+        timeout_seconds={"type": "float", "default": 30},
+        quiet_seconds={"type": "float", "default": 5},
+    )
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    with failures(module):
+        given = module.params
+        rows = [service_proof.Row(**row) for row in given["rows"]]
+        plan = service_proof.plan(Database.from_options(given["database"]), rows)
+        if given["state"] == "absent":
+            removed = 0 if module.check_mode else service_proof.remove(plan.database, plan.rows)
+            module.exit_json(changed=removed > 0, removed=removed)
+        waits = given["timeout_seconds"], given["quiet_seconds"]
+        result = {} if module.check_mode else service_proof.apply(plan, *waits)
+        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+#!/usr/bin/python
+"""The Ansible module ``storage_service_schema``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: storage_service_schema
+short_description: Bring the storage service's own lineage to its head
+version_added: "0.1.0"
+description:
+  - The tables that the storage service needs for itself (idempotency keys), in schema C(storage_service) of the target,
+    and the grants of the target's roles on them.
+extends_documentation_fragment: [consolidation]
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns the SQL of the pending revisions and the missing grants.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Build the storage service's own tables
+  storage_service_schema:
+    database: "{{ consolidation_database }}"
+"""
+
+RETURN = r"""
+revisions:
+  description: Revisions that were applied.
+  type: list
+  elements: str
+  returned: when not in check mode
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from consolidation import arguments, service_schema
+from consolidation.model import Database
+from consolidation.module import failures
+
+
+def main() -> None:
+    """Plan, and apply."""
+    module = AnsibleModule(argument_spec=arguments.database(), supports_check_mode=True)
+    with failures(module):
+        plan = service_schema.plan(Database.from_options(module.params["database"]))
+        result = {} if module.check_mode else service_schema.apply(plan)
+        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+
+
+if __name__ == "__main__":
+    main()
