@@ -1,4 +1,4 @@
-"""python -m demo: the storage consolidation on this machine, with real servers, generated data and its own proof."""
+"""python -m demo: the storage consolidation on this machine: real servers and services, live clients, its own proof."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg2
 from rich.table import Table
 
-from demo import steps
+from demo import steps, supervisor
 from demo.environment import DIRECTORY, Environment
 from demo.servers import ServerError
+from demo.services import NAMES
 from demo.steps import DemoError, console
+from demo.traffic import Traffic
 
 
 def main() -> int:
@@ -30,106 +33,143 @@ def main() -> int:
         message = error.diag.message_primary or str(error).partition("\n")[0]
         console.print(f"PostgreSQL: {message}", style="bold red", markup=False)
     except KeyboardInterrupt:
-        console.print("\nInterrupted. The servers still run: `python -m demo status` shows them, `clean` removes them.")
+        console.print(
+            "\nInterrupted. Servers and services still run: `python -m demo status` shows them, `clean` removes them."
+        )
         return 130
     return 1
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
-    parser.add_argument(
-        "command",
-        nargs="?",
-        default="run",
-        choices=["run", "start", "generate", "status", "stop", "clean"],
-        help="run: everything from the start (default); clean: stop the servers and remove all they have",
-    )
-    parser.add_argument("--scale", type=float, default=1.0, help="1 is 400,000 rows or 0.35 GB (default), 100 is 35 GB")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed generates the same rows (default 1)")
+    parser.add_argument("--directory", type=Path, default=DIRECTORY, help="where the demo lives (default .demo)")
+    parser.set_defaults(command="run", scale=1.0, seed=1)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    run = commands.add_parser("run", help="everything from the start (default)")
+    commands.add_parser("start", help="start the servers and the services")
+    generate = commands.add_parser("generate", help="fill the services' databases")
+    commands.add_parser("status", help="what runs where, and how to look into it")
+    commands.add_parser("stop", help="stop the services and the servers")
+    commands.add_parser("clean", help="stop them and remove all they have")
+    service = commands.add_parser("service", help="start or stop one service")
+    service.add_argument("action", choices=["start", "stop", "restart", "status"])
+    service.add_argument("name", choices=NAMES)
+    for filling in (run, generate):
+        filling.add_argument("--scale", type=_scale, default=1.0, help="1 is 0.35 GB (default), 100 is 35 GB")
+        filling.add_argument("--seed", type=int, default=1, help="the same seed generates the same rows (default 1)")
     arguments = parser.parse_args()
-    if not 0 < arguments.scale <= 1000:
-        parser.error("--scale must be greater than 0 and at most 1000")
+    arguments.directory = arguments.directory.resolve()
     return arguments
 
 
+def _scale(text: str) -> float:
+    scale = float(text)
+    if not 0 < scale <= 1000:
+        raise argparse.ArgumentTypeError("it must be greater than 0 and at most 1000")
+    return scale
+
+
 def _do(arguments: argparse.Namespace) -> int:
+    directory = arguments.directory
     match arguments.command:
         case "run":
-            run(arguments.scale, arguments.seed)
+            run(directory, arguments.scale, arguments.seed)
         case "start":
-            environment = Environment.load() or Environment.create()
+            environment = Environment.load(directory) or Environment.create(directory)
             environment.start()
+            environment.start_services()
             status(environment)
         case "generate":
-            environment = _existing()
-            steps.generate(environment, arguments.scale, arguments.seed)
+            steps.generate(_existing(directory), arguments.scale, arguments.seed)
         case "status":
-            status(_existing())
+            status(_existing(directory))
         case "stop":
-            _existing().stop()
+            _existing(directory).stop()
         case "clean":
-            if leftover := Environment.load():
+            if leftover := Environment.load(directory):
                 leftover.destroy()
-            console.print("The demo's servers are stopped and its files removed.")
+            console.print("The demo's servers and services are stopped and its files removed.")
+        case "service":
+            service = _existing(directory).services[arguments.name]
+            return supervisor.act(service.directory, arguments.action)
     return 0
 
 
-def run(scale: float, seed: int) -> None:
+def run(directory: Path, scale: float, seed: int) -> None:
     """The whole story: migrate, roll back, migrate again; writes in between, and a proof after every step."""
     clock = Clock()
-    if leftover := Environment.load():
-        with clock.step("Removing the servers of an earlier demo"):
+    if leftover := Environment.load(directory):
+        with clock.step("Removing what is left of an earlier demo"):
             leftover.destroy()
     with clock.step("Starting three PostgreSQL servers: campaign, image, storage"):
-        environment = Environment.create()
+        environment = Environment.create(directory)
         status(environment)
     with clock.step("Filling the databases of the Campaign and the Image Service"):
         steps.generate(environment, scale, seed)
         written = steps.contents(environment, "services")
+    with clock.step("Starting the three services, and clients that write through them all the while"):
+        environment.start_services()
+        traffic = steps.start_clients(environment)
+    with traffic:
+        _migrate_roll_back_migrate(environment, written, traffic, clock)
+    with clock.step("Proof: what clients were told is true"):
+        steps.judge(environment, traffic.operations, "storage")
+    clock.summary()
+    console.print("[bold green]All proofs hold: no row is missing, extra or altered, and no client's write.")
+    console.print("Look around with `python -m demo status`; `make demo-clean` stops everything and removes the demo.")
+    _print_report(environment)
+
+
+def _migrate_roll_back_migrate(
+    environment: Environment, written: steps.Contents, traffic: Traffic, clock: Clock
+) -> None:
     with clock.step("Migrating both into the storage database"):
-        steps.play("migrate.yml")
+        steps.play_under_load(environment, "migrate.yml", traffic)
     with clock.step("Proof: the storage database has every row, and serves them"):
         steps.prove(environment, written, served_by="storage")
     with clock.step("Writing on the new side, then rolling back"):
         steps.write(environment, "storage")
         written = steps.contents(environment, "storage")
-        steps.play("rollback.yml")
+        steps.play_under_load(environment, "rollback.yml", traffic)
     with clock.step("Proof: the services' databases have every row, the new ones too, and serve them"):
         steps.prove(environment, written, served_by="services")
     with clock.step("Writing on the old side, then migrating again"):
         steps.write(environment, "services")
         written = steps.contents(environment, "services")
-        steps.play("migrate.yml")
+        steps.play_under_load(environment, "migrate.yml", traffic)
     with clock.step("Proof: the storage database has every row, the newest too"):
         steps.prove(environment, written, served_by="storage")
-    clock.summary()
-    console.print("[bold green]All proofs hold: no row is missing, extra or altered.")
-    console.print("Look around with `python -m demo status`; `make demo-clean` stops the servers and removes the demo.")
-    _print_report()
 
 
 def status(environment: Environment) -> None:
-    """Print the servers, how to look into them, and the last report."""
-    table = Table("server", "version", "port", "running")
+    """Print the servers, how to look into them, the services, and the last report."""
+    table = Table("what", "which", "port", "running")
     for name, server in environment.servers.items():
-        table.add_row(name, str(server.major), str(server.port), "yes" if server.running else "no")
+        table.add_row("PostgreSQL", f"{name}, version {server.major}", str(server.port), _yes(server.running))
+    for service in environment.services.values():
+        release = (service.directory / "current").resolve().name
+        table.add_row("service", f"{service.name}, release {release}", str(service.port), _yes(service.running))
     console.print(table)
     console.print("To look into them:")
     for name, server in environment.servers.items():
         where = f"-h {server.host} -p {server.port} -U postgres {name}"
         passfile, psql = shlex.quote(str(server.passfile)), shlex.quote(str(server.bin / "psql"))
         console.print(f"  PGPASSFILE={passfile} {psql} {where}", soft_wrap=True, markup=False)
-    _print_report()
+    _print_report(environment)
 
 
-def _print_report() -> None:
-    reports = sorted((DIRECTORY / "runs").glob("*/report.html"), key=lambda path: path.stat().st_mtime)
+def _yes(it_is: bool) -> str:
+    return "yes" if it_is else "no"
+
+
+def _print_report(environment: Environment) -> None:
+    reports = sorted((environment.directory / "runs").glob("*/report.html"), key=lambda path: path.stat().st_mtime)
     if reports:
         console.print(f"Report of the last run: {reports[-1]}", soft_wrap=True)
 
 
-def _existing() -> Environment:
-    environment = Environment.load()
+def _existing(directory: Path) -> Environment:
+    environment = Environment.load(directory)
     if environment is None:
         raise DemoError("there is no demo here; `python -m demo start` makes one")
     return environment

@@ -74,9 +74,11 @@ class Environment:
             server.start()
 
     def start_services(self) -> None:
-        """Start the services that are down; they answer a moment later."""
+        """Start the services that are down and wait until all answer. Raises ServerError."""
         for service in self.services.values():
             service.start()
+        for service in self.services.values():
+            service.wait_until_it_answers()
 
     def stop(self) -> None:
         """Stop the services and the servers; their data stays."""

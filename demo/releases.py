@@ -15,18 +15,20 @@ from packaging.requirements import Requirement
 
 
 def create(release: Path, requirements: str) -> None:
-    """Build the new directory `release` from the content of a requirements file, which is kept in it.
+    """Build the new directory `release` from the content of a requirements file.
 
+    It holds `venv`, `requirements.txt` and the mark `.ready`.
     Raises PackageNotFoundError when the demo's own environment lacks one of them.
     """
-    venv.create(release, symlinks=True, with_pip=False)
+    venv.create(release / "venv", symlinks=True, with_pip=False)
     (release / "requirements.txt").write_text(requirements)
-    [packages] = release.glob("lib/python*/site-packages")
+    [packages] = release.glob("venv/lib/python*/site-packages")
     for found in _closure([Requirement(line) for line in _lines(requirements)]).values():
         for name in {Path(file).parts[0] for file in found.files or ()} - {"..", "/", "__pycache__"}:
             link = packages / name
             if not link.exists():  # namespace packages are shared
                 link.symlink_to(Path(str(found.locate_file(name))))
+    (release / ".ready").touch()
 
 
 def _lines(requirements: str) -> Iterator[str]:

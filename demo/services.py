@@ -10,16 +10,20 @@ import hashlib
 import random
 import secrets
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from demo import releases, supervisor
-from demo.servers import HOST, Server, write_private
+from demo.servers import HOST, Server, ServerError, write_private
 
 PROJECT = Path(__file__).parent.parent
 NAMES = ("storage", "campaign", "image")
+START_SECONDS = 30
 MOVING = ("campaign", "image")
 """The services whose databases are consolidated."""
 
@@ -93,12 +97,29 @@ class Service:
         return supervisor.running(self.directory) is not None
 
     def start(self) -> None:
-        """Start the current release; no change when it runs. Does not wait until it answers."""
-        supervisor.start(self.directory)
+        """Start the current release; no change when it runs. Does not wait until it answers. Raises ServerError."""
+        self._supervise("start")
+
+    def wait_until_it_answers(self, seconds: float = START_SECONDS) -> None:
+        """Raises ServerError when it ends, or does not listen in time."""
+        deadline = time.monotonic() + seconds
+        while self.running and time.monotonic() < deadline:
+            with suppress(OSError):
+                socket.create_connection((HOST, self.port), timeout=1).close()
+                return
+            time.sleep(0.05)
+        raise ServerError(f"the {self.name} service does not answer; see {self.directory / 'service.log'}")
 
     def stop(self) -> None:
         """Stop it; no change when it is down."""
-        supervisor.stop(self.directory)
+        self._supervise("stop")
+
+    def _supervise(self, action: str) -> None:
+        # A process of its own, as when the runbook does it: a service is no child of the demo.
+        command = [sys.executable, supervisor.__file__, str(self.directory), action]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise ServerError(f"the {self.name} service did not {action}: {done.stderr.strip()}")
 
 
 def create(directory: Path, servers: Mapping[str, Server], password_lines: Sequence[str]) -> dict[str, Service]:

@@ -1,4 +1,4 @@
-"""The steps of the demo: fill the databases, run a playbook, write as the services do, prove what every side holds."""
+"""The steps of the demo: fill the databases, run a playbook under clients' writes, prove what every side holds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 from psycopg2 import sql
@@ -14,14 +16,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from demo import data
-from demo.environment import PROJECT, Environment
+from demo import checker, data
+from demo.client import now
+from demo.environment import DIRECTORY, PROJECT, Environment
+from demo.ledger import Operation
 from demo.proof import Content, contents_of, open_to
 from demo.servers import Server
+from demo.traffic import Traffic
 
 GIGABYTES_PER_SCALE = 0.35
 COPIES_ON_DISK = 5
 """Source, storage, their WAL, the backup and its restore drill."""
+SERVED_SECONDS = 30
+"""How long after a playbook a service may take to accept a write."""
 
 Contents = dict[str, Content]
 """Table -> what it holds."""
@@ -59,9 +66,56 @@ def generate(environment: Environment, scale: float, seed: int) -> None:
         list(pool.map(fill, data.SERVICES))
 
 
-def play(playbook: str) -> None:
+def start_clients(environment: Environment) -> Traffic:
+    """Clients of the services, to be used with `with`; their ledger is traffic.jsonl."""
+    services = {name: environment.services[name].url for name in data.SERVICES}
+    return Traffic(services, environment.directory / "traffic.jsonl")
+
+
+def play_under_load(environment: Environment, playbook: str, traffic: Traffic) -> None:
+    """Run a playbook while clients write, and print what they saw. Raises DemoError when it or a service fails."""
+    begin = now()
+    play(environment, playbook)
+    end = now()
+    unserved = traffic.wait_for_writes(SERVED_SECONDS)
+    table = Table("service", "last write before", "first write after", "outage", "what clients were told meanwhile")
+    for outage in checker.outages(traffic.operations, begin, end):
+        told = ", ".join(f"{count} x {answer}" for answer, count in outage.errors.items()) or "no error"
+        seconds = "-" if outage.seconds is None else f"{outage.seconds:.1f} s"
+        table.add_row(outage.service, _clock(outage.last_before), _clock(outage.first_after), seconds, told)
+    console.print(table)
+    if unserved:
+        raise DemoError(f"{' and '.join(sorted(unserved))}: no write is taken {SERVED_SECONDS} s after {playbook}")
+
+
+def judge(environment: Environment, operations: Iterable[Operation], side: str) -> None:
+    """Everything that clients were told is true of this side (`services` or `storage`). Raises DemoError."""
+    rows: checker.Rows = {}
+    for service, tables in data.SERVICES.items():
+        server, dbname, schema, _ = _place(environment, service, side)
+        rows = {**rows, **checker.rows_of(server, dbname, schema, tables)}
+    verdicts = checker.check(operations, rows)
+    table = Table("writes", *verdicts)
+    for name in ("acknowledged", "refused", "unknown"):
+        table.add_row(name, *(f"{getattr(verdict, name):,}" for verdict in verdicts.values()))
+    table.add_section()
+    for name in ("missing", "duplicated", "altered", "uncalled"):
+        counts = [len(getattr(verdict, name)) for verdict in verdicts.values()]
+        table.add_row(name, *(f"[red]{count}" if count else "0" for count in counts))
+    console.print(table)
+    if wrong := [token for verdict in verdicts.values() for token in verdict.wrong]:
+        raise DemoError(f"clients were told what is not true; look for {', '.join(wrong[:3])} in traffic.jsonl")
+
+
+def _clock(moment: float | None) -> str:
+    return "-" if moment is None else datetime.fromtimestamp(moment).strftime("%H:%M:%S.%f")[:-3]
+
+
+def play(environment: Environment, playbook: str) -> None:
     """Run a playbook as an operator would. Raises DemoError when it fails."""
     command = ["ansible-playbook", playbook, "-i", "inventories/demo", "-e", "consolidation_confirm=yes"]
+    if environment.directory != DIRECTORY:
+        command += ["-e", f"demo_directory={environment.directory}"]
     console.print(f"[bold]$ {' '.join(command)}")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     done = subprocess.run(command, cwd=PROJECT, env=os.environ | {"PATH": path}, check=False)

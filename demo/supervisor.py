@@ -19,6 +19,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+PID_FILE = "service.pid"
 STOP_SECONDS = 20
 """How long requests under way may take; the services themselves allow 10 seconds."""
 
@@ -50,12 +51,12 @@ def act(directory: Path, action: str) -> int:
 def start(directory: Path) -> None:
     """Start the service of the current release; no change when it runs. Does not wait until it answers."""
     release = _release(directory)
-    with closing(_open(directory)) as lock, (directory / "service.log").open("ab") as log:
+    with closing(_Lock(directory / PID_FILE)) as lock, (directory / "service.log").open("ab") as log:
         if not lock.take(patiently=True):
             return
         lock.write("")
         # Of the release itself, not of the link: what the process imports later must not come from the next release.
-        python, config = str(release / "bin" / "python"), str(directory / "config.yml")
+        python, config = str(release / "venv" / "bin" / "python"), str(directory / "config.yml")
         process = subprocess.Popen(
             [python, "-m", f"{directory.name}_service", "--config", config],
             cwd=directory,
@@ -84,7 +85,10 @@ def stop(directory: Path, seconds: float = STOP_SECONDS) -> None:
 
 def running(directory: Path) -> int | None:
     """The service's process id; None when it is down, however it ended."""
-    with closing(_open(directory)) as lock:
+    path = directory / PID_FILE
+    if not path.exists():
+        return None
+    with closing(_Lock(path)) as lock:
         return None if lock.take() else lock.read()
 
 
@@ -118,10 +122,6 @@ class _Lock:
 
     def close(self) -> None:
         os.close(self.fd)
-
-
-def _open(directory: Path) -> _Lock:
-    return _Lock(directory / "service.pid")
 
 
 def _release(directory: Path) -> Path:
