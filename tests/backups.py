@@ -78,6 +78,6 @@ def tools() -> Path:
     return installations()[max(installations())]
 
 
-def dump(database: Database, directory: Path) -> dict[str, Any]:
+def dump(database: Database, directory: Path, programs: Path | None = None) -> dict[str, Any]:
     """Back the database up."""
-    return backup.apply(backup.plan(database, directory, tools()))
+    return backup.apply(backup.plan(database, directory, programs or tools()))

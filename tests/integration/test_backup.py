@@ -202,27 +202,35 @@ def test_a_migrated_run_does_not_dump_again(database: Database, dumps: Path) -> 
         plan(database, dumps)
 
 
-@pytest.fixture
-def slow_tools(tmp_path: Path) -> Path:
-    """Client programs whose pg_dump begins when the file `go` is there."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    for name in ("pg_restore", "pg_dumpall"):
-        (tools / name).symlink_to(backups.tools() / name)
-    wait = f"case $1 in --version) ;; *) touch {tools}/waits; until [ -e {tools}/go ]; do sleep 0.05; done;; esac"
-    (tools / "pg_dump").write_text(f'#!/bin/sh\n{wait}\nexec {backups.tools()}/pg_dump "$@"\n')
-    (tools / "pg_dump").chmod(0o755)
-    return tools
+class SlowTools:
+    """Client programs of which one begins its work only when it is told to."""
+
+    def __init__(self, directory: Path, slow: str) -> None:
+        self.directory = directory
+        directory.mkdir()
+        for name in {"pg_dump", "pg_restore", "pg_dumpall"} - {slow}:
+            (directory / name).symlink_to(backups.tools() / name)
+        wait = f"touch {directory}/waits; until [ -e {directory}/go ]; do sleep 0.05; done"
+        text = f'case $1 in --version) ;; *) {wait};; esac; exec {backups.tools()}/{slow} "$@"'
+        (directory / slow).write_text(f"#!/bin/sh\n{text}\n")
+        (directory / slow).chmod(0o755)
+
+    def wait(self) -> None:
+        wait_until((self.directory / "waits").exists, "the slow program has been started")
+
+    def go(self) -> None:
+        (self.directory / "go").touch()
 
 
-def test_dump_and_digests_see_one_moment(database: Database, dumps: Path, source: OnServer, slow_tools: Path) -> None:
+def test_dump_and_digests_see_one_moment(database: Database, dumps: Path, source: OnServer, tmp_path: Path) -> None:
+    slow = SlowTools(tmp_path / "tools", "pg_dump")
     with ThreadPoolExecutor(1) as pool:
-        making = pool.submit(backup.apply, backup.plan(database, dumps, slow_tools))
-        wait_until((slow_tools / "waits").exists, "pg_dump waits")
+        making = pool.submit(backups.dump, database, dumps, slow.directory)
+        slow.wait()
         source.execute("DELETE FROM chapters; INSERT INTO campaigns (name) VALUES ('late')", user="campaign_app")
         with pytest.raises(psycopg2.errors.LockNotAvailable):
             source.execute("SET lock_timeout = '300ms'; TRUNCATE chapters", role="campaign_owner")
-        (slow_tools / "go").touch()
+        slow.go()
         made = making.result()
     counted = {table["name"]: table["rows"] for table in made["tables"]}
     assert (counted["chapters"], counted["campaigns"]) == (1500, 300)
@@ -309,6 +317,22 @@ def test_killed_during_the_dump(
     run_again(database, dumps)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_killed_during_the_drill(
+    database: Database, dumps: Path, target: OnServer, tmp_path: Path, number: signal.Signals
+) -> None:
+    slow = SlowTools(tmp_path / "tools", "pg_restore")
+    with started(database, dumps, slow.directory) as process:
+        slow.wait()
+        assert len(drills(target)) == 1
+        process.send_signal(number)
+        process.wait(10)
+    if number == signal.SIGTERM:
+        leave_nothing(dumps, target)
+    run_again(database, dumps)
+    assert drills(target) == []
+
+
 def test_killed_while_pg_dump_has_workers(database: Database, dumps: Path, source: OnServer) -> None:
     source.execute(
         "CREATE TABLE noise AS SELECT sha512(n::text::bytea) FROM generate_series(1, 2000000) n", role="campaign_owner"
@@ -374,7 +398,7 @@ def dumping(database: Database, dumps: Path, source: OnServer) -> Iterator[subpr
 
 
 @contextmanager
-def started(database: Database, dumps: Path) -> Iterator[subprocess.Popen[str]]:
+def started(database: Database, dumps: Path, tools: Path | None = None) -> Iterator[subprocess.Popen[str]]:
     """A backup in a process of its own; it ends with 3 after an error, which it prints."""
     code = """
 import json, pathlib, sys
@@ -382,12 +406,12 @@ from consolidation.errors import ConsolidationError
 from consolidation.model import Database
 from tests import backups
 try:
-    backups.dump(Database.from_options(json.loads(sys.argv[1])), pathlib.Path(sys.argv[2]))
+    backups.dump(Database.from_options(json.loads(sys.argv[1])), *map(pathlib.Path, sys.argv[2:]))
 except ConsolidationError as error:
     print(error)
     sys.exit(3)
 """
-    given = [sys.executable, "-c", code, json.dumps(asdict(database)), dumps]
+    given = [sys.executable, "-c", code, json.dumps(asdict(database)), dumps, tools or backups.tools()]
     root = Path(__file__).parents[2]
     with subprocess.Popen(given, stdout=subprocess.PIPE, text=True, cwd=root) as process:
         try:

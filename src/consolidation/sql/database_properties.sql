@@ -1,6 +1,6 @@
 -- What a dump without --create does not restore of the current database itself; one row, one jsonb value.
 -- No parameters.
--- grants: of the database (NULL grantee: PUBLIC); settings: ALTER DATABASE … SET; owners: of its objects;
+-- grants: of the database (NULL grantee: PUBLIC); settings: ALTER DATABASE SET; owners: of its objects;
 -- roles: all that own, are granted or have a policy on anything in it (PostgreSQL does not list the bootstrap superuser).
 SELECT jsonb_build_object(
          'owner', pg_get_userbyid(d.datdba),
