@@ -89,11 +89,10 @@ class CallbackModule(CallbackBase):
         lines = [f"Failed: {failure}" for failure in list(self._failures)[:MOST_FAILURES]]
         for report in self._reports.values():
             lines.append(f"Run {report['run_id']}: {report['verdict']}")
-            if report["next_command"]:
-                lines.append(f"Next:     {report['next_command']}")
-            elif report["way_back"]["command"]:
-                lines.append(f"Way back: {report['way_back']['command']}")
-            lines.append(f"Report:   {report['path']}")
+            commands = {"Next": report["next_command"], "Way back": report["way_back"]["command"]}
+            lines += [f"{name + ':':9} {command}" for name, command in commands.items() if command]
+            if not context.CLIARGS["check"]:
+                lines.append(f"Report:   {report['path']}")
         lines += [f"Log:      {directory / LOG}" for directory in self._directories]
         if lines:
             self._display.display("\n" + "\n".join(lines))

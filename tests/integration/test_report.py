@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict
@@ -136,6 +137,7 @@ def test_the_role_writes_the_report_once_and_the_log_without_secrets(
     assert planned.returncode == 0, planned.stdout + planned.stderr
     assert "changed=1" in planned.stdout
     assert "report.html" in planned.stdout
+    assert "Report:  " not in planned.stdout
     assert not (tmp_path / "runs").exists()
 
     real = play(databases)
@@ -146,6 +148,10 @@ def test_the_role_writes_the_report_once_and_the_log_without_secrets(
     )
     assert directory.stat().st_mode & 0o777 == 0o700
     assert "image_db failed in phase copy; campaign_db migrated." in real.stdout
+    assert re.search(
+        r"^Next:     ansible-playbook migrate\.yml -i \S+ -e consolidation_confirm=yes$", real.stdout, re.MULTILINE
+    )
+    assert re.search(r"^Way back: ansible-playbook rollback\.yml -i ", real.stdout, re.MULTILINE)
     assert f"Report:   {directory / 'report.html'}" in real.stdout
     index = (directory / "SHA256SUMS").read_bytes()
     run_directory.index(directory)
