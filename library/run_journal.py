@@ -58,6 +58,10 @@ run_id:
   description: Id of the run; empty in check mode before the first run.
   type: str
   returned: always
+moves:
+  description: Whether the tables lie in the storage database already, and are moved instead of copied.
+  type: bool
+  returned: always
 cut_over:
   description: Whether the run has ever opened the target.
   type: bool

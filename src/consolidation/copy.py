@@ -20,7 +20,7 @@ from typing import Any
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from consolidation import chunks, defer, fence, journal
+from consolidation import chunks, defer, fence, figures, journal
 from consolidation.catalog import Table, read_sequences, read_tables
 from consolidation.connection import session
 from consolidation.errors import CopyError, StepRefused
@@ -61,6 +61,8 @@ class Plan:
 
 def plan(database: Database) -> Plan:
     """What would be loaded. Raises StepRefused where the target holds rows that no run of ours brought."""
+    if database.moves:
+        return Plan(database, (), f"{database.name} is moved, not copied")
     with session(database.source, "copy plan") as source:
         tables = read_tables(source, database.source_schema, database.tables)
     with session(database.target, "copy plan") as target:
@@ -287,5 +289,5 @@ def _has_rows(target: Connection, table: Table) -> bool:
 def _line(database: Database, load: Load) -> str:
     table = load.table
     note = "loaded already" if load.done else "emptied first, it holds a run rolled back" if load.leftover_rows else ""
-    figures = f"about {table.estimated_rows} rows, {table.table_bytes} bytes"
-    return f"{table} -> {database.name}.{table.name}: {figures}{'; ' + note if note else ''}"
+    estimate = f"about {figures.count(table.estimated_rows)} rows, {figures.size(table.table_bytes)}"
+    return f"{table} -> {database.name}.{table.name}: {estimate}{'; ' + note if note else ''}"

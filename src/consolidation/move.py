@@ -49,12 +49,10 @@ class Plan:
 
 
 def plan(database: Database, *, back: bool = False) -> Plan:
-    """What would be moved to the target schema, or back from it. Raises StepRefused for a database that is copied."""
-    if not database.moves:
-        raise StepRefused(
-            f"{database.name}: its source is another database, its tables are copied", hint="use the copy phase"
-        )
+    """What would be moved to the target schema, or back from it; nothing for a database that is copied."""
     origin, destination = database.source_schema, database.name
+    if not database.moves:
+        return Plan(database, origin, destination, (), ())
     with session(database.target, "move plan") as conn:
         if not back:
             only: tuple[str, ...] = database.tables
@@ -68,6 +66,8 @@ def plan(database: Database, *, back: bool = False) -> Plan:
 def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
     """Move; to the target only behind the closed fence, back only with the fence closed too. Raises StepRefused."""
     database = plan.database
+    if not database.moves:
+        return {"msg": f"{database.name} is copied, not moved"}
     back = plan.origin == database.name
     states = (journal.ROLLING_BACK,) if back else (journal.MIGRATING,)
     with journal.phase(database, BACK if back else PHASE, *states) as work:

@@ -47,7 +47,13 @@ class Plan:
     def as_result(self) -> dict[str, Any]:
         """For the module."""
         run = self.run.as_result() if self.run else {}
-        return {"run": run, "run_id": run.get("id", ""), "cut_over": self.cut_over, "msg": self.after}
+        return {
+            "run": run,
+            "run_id": run.get("id", ""),
+            "cut_over": self.cut_over,
+            "moves": self.database.moves,
+            "msg": self.after,
+        }
 
 
 def plan(database: Database, state: str, caller: Caller) -> Plan:
@@ -65,9 +71,10 @@ def apply(plan: Plan, caller: Caller) -> dict[str, Any]:
 def _step(database: Database, state: str, caller: Caller, *, keep: bool) -> Plan:
     with session(database.target, "journal") as target:
         if not journal.exists(target):
-            if state != journal.MIGRATING:
+            if state == journal.ROLLING_BACK or keep:
                 raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to do")
-            return Plan(database, state, "no journal", "the journal, and a new run", None, False, True)
+            after = "the journal, and a new run" if state == journal.MIGRATING else f"the run is {state}"
+            return Plan(database, state, "no journal", after, None, False, True)
         before = journal.latest_run(target, database.name)
         if state in (journal.MIGRATING, journal.ROLLING_BACK):
             control = {**caller.control, "take_over": caller.take_over}
@@ -75,6 +82,9 @@ def _step(database: Database, state: str, caller: Caller, *, keep: bool) -> Plan
             run, changed = journal.begin(target, database.name, control, caller.other_alive, rollback=rollback)
         else:
             open_state = journal.MIGRATING if state == journal.MIGRATED else journal.ROLLING_BACK
+            if not keep and (before is None or before.state not in (open_state, state)):
+                # Check mode: the steps before, which begin the run, were not taken.
+                return Plan(database, state, _said(before), f"the run is {state}", None, False, True)
             run = journal.current_run(target, database.name, open_state, state)
             changed = journal.finish(target, run, state)
             run = journal.current_run(target, database.name, state)
