@@ -43,6 +43,8 @@ class Plan:
     made: Manifest
     present: dict[str, str]
     """Comment of each of our three databases that exists, by name."""
+    recorded: bool
+    """Whether the journal has the restore as done; a process may have died between the swap and that."""
 
     @property
     def dbname(self) -> str:
@@ -120,6 +122,7 @@ def plan(
             raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to take back")
         backed_up = replace(run, id=backup_run_id or run.id)
         record = journal.phases(conn, backed_up).get("backup")
+        former = journal.phases(conn, run).get(PHASE)
     if record is None or record.state != "done":
         raise StepRefused(
             f"{database.name}: the journal knows no proved dump of run {backed_up.id}",
@@ -133,7 +136,8 @@ def plan(
             hint="set consolidation_postgresql_bin to programs of that version or later",
         )
     maintenance = replace(database.source, dbname=maintenance_dbname)
-    planned = Plan(database, dump, tools, maintenance, run.id, made, {})
+    recorded = former is not None and former.state == "done"
+    planned = Plan(database, dump, tools, maintenance, run.id, made, {}, recorded)
     with session(maintenance, "restore plan") as conn:
         names = [planned.dbname, planned.restored, planned.lost]
         present = {row["name"]: row["comment"] for row in dicts(conn, query("restore_state"), {"names": names})}
@@ -147,6 +151,9 @@ def apply(plan: Plan, consent: str) -> dict[str, Any]:
     """Restore, compare, fence, swap. Raises StepRefused without the consent, BackupError."""
     facts = plan.facts()
     if not plan.changed:
+        if not plan.recorded:
+            with journal.phase(plan.database, PHASE, journal.ROLLING_BACK) as work:
+                work.result.update(facts)
         return facts
     if consent != plan.sentence:
         given = "what was given is another sentence" if consent else "it was not given"

@@ -168,6 +168,17 @@ def test_a_half_restored_database_is_replaced(database: Database, dumps: Path, s
     assert databases_of(source) == ["campaign", "postgres"]
 
 
+def test_killed_after_the_swap(database: Database, dumps: Path, source: OnServer, target: OnServer) -> None:
+    run(database, dumps)
+    target.execute("UPDATE consolidation.phase SET state = 'running' WHERE name = 'rollback_restore'")
+    done = databases_of(source)
+    again = plan(database, dumps)
+    assert not again.changed
+    restore.apply(again, "")
+    assert databases_of(source) == done
+    assert target.value("SELECT state FROM consolidation.phase WHERE name = 'rollback_restore'") == "done"
+
+
 def test_a_failed_restore_leaves_nothing(database: Database, dumps: Path, source: OnServer) -> None:
     planned = plan(database, dumps)
     other = {name: table | {"digest": "0" * 32} for name, table in planned.made.tables.items()}
