@@ -56,6 +56,8 @@ class Traffic:
             time.sleep(PAUSE_SECONDS)
             recent = self.operations[-1000:]
             missing -= {each.service for each in recent if each.sent > start and each.outcome == "acknowledged"}
+        if self._failure:
+            raise self._failure
         return missing
 
     def _run(self) -> None:

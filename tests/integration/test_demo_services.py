@@ -111,6 +111,15 @@ def test_service_that_does_not_end_is_killed(service: Path) -> None:
     wait_until_down(service)
 
 
+def test_running_service_stays_in_its_release_when_the_link_moves_on(service: Path) -> None:
+    write_release(service, "2.0", 'echo "$0" > started_from; exec sleep 600')
+    (service / "current").unlink()
+    (service / "current").symlink_to("releases/2.0")
+    supervise(service, "start")
+    time.sleep(0.3)
+    assert "/releases/2.0/" in (service / "started_from").read_text()
+
+
 def test_missing_release_is_a_clear_error(service: Path) -> None:
     (service / "current").unlink()
     code, said = supervise(service, "start")
