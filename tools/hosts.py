@@ -5,7 +5,7 @@
     python tools/hosts.py start NAME              the power is back
     python tools/hosts.py destroy                 remove everything but the cached bases
 
-hosts.json: {"bridge": "10.213.57.1/24", "user": "...", "public_key": "...", "hosts": [{"name", "address", "suite"}]}
+hosts.json: {"bridge": "10.213.57.1/24", "domain", "user", "public_key", "hosts": [{"name", "address", "suite"}, ...]}
 ``create`` prints the lines for known_hosts. A base is a debootstrap tree, cached under CACHE and named after the hash
 of all that it is made of; a host is an overlay on its base. Needs root and the Debian packages of ``PROGRAMS``.
 """
@@ -169,10 +169,10 @@ def prepare(host: dict, lower: Path, wanted: dict) -> None:
         (home / folder).mkdir(parents=True)
     prefix = ipaddress.ip_interface(wanted["bridge"]).network.prefixlen
     user = wanted["user"]
+    peers = "".join(f"{peer['address']} {peer['name']}.{wanted['domain']} {peer['name']}\n" for peer in wanted["hosts"])
     files = {
         "etc/hostname": f"{host['name']}\n",
-        "etc/hosts": "127.0.0.1 localhost\n"
-        + "".join(f"{peer['address']} {peer['name']}\n" for peer in wanted["hosts"]),
+        "etc/hosts": "127.0.0.1 localhost\n" + peers,
         "etc/systemd/network/10-host0.network": f"[Match]\nName=host0\n[Network]\nAddress={host['address']}/{prefix}\n",
         f"etc/ssh/keys/{user}": wanted["public_key"] + "\n",
         "etc/ssh/sshd_config.d/molecule.conf": "PasswordAuthentication no\nPermitRootLogin no\n"
@@ -185,6 +185,7 @@ def prepare(host: dict, lower: Path, wanted: dict) -> None:
         file = upper / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
+    (upper / "etc/sudoers.d/molecule").chmod(0o440)
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", host["name"], "-f", upper / "etc/ssh/ssh_host_ed25519_key")
     (home / "base").write_text(str(lower))
     (home / "address").write_text(host["address"])
@@ -204,7 +205,7 @@ def boot(name: str) -> None:
     home = HOSTS / name
     if not home.exists():
         raise HostsError(f"there is no host {name}: create it first")
-    if processes(name):
+    if supervisors(name):
         return
     command = ["systemd-nspawn", "--quiet", "--boot", f"--directory={home / 'root'}", f"--machine={name}"]
     command += [f"--network-bridge={BRIDGE}", "--register=no", "--keep-unit", "--resolv-conf=off", "--link-journal=no"]
@@ -233,39 +234,54 @@ def wait_for_ssh(name: str) -> None:
     )
 
 
-def processes(name: str) -> list[int]:
+def supervisors(name: str) -> list[int]:
     """The systemd-nspawn processes of a host, whoever started them."""
-    found = []
     wanted = f"--directory={HOSTS / name / 'root'}".encode()
-    for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = cmdline.read_bytes().split(b"\0")
-        except OSError:  # it ended meanwhile
-            continue
-        if words[0].endswith(b"systemd-nspawn") and wanted in words:
-            found.append(int(cmdline.parent.name))
-    return found
+    return [int(process.name) for process in Path("/proc").glob("[0-9]*") if wanted in words(process)]
+
+
+def words(process: Path) -> list[bytes]:
+    """The command line of a process; empty where it has ended meanwhile."""
+    try:
+        return (process / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def processes(name: str) -> list[int]:
+    """Every process of a host: systemd-nspawn, and what runs in the host, which outlives a killed systemd-nspawn."""
+    root = HOSTS / name / "root"
+    inside = []
+    for process in Path("/proc").glob("[0-9]*") if root.is_mount() else ():
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if (process / "root").stat().st_dev == root.stat().st_dev:
+                inside.append(int(process.name))
+    return [*supervisors(name), *inside]
 
 
 def stop(name: str, seconds: float) -> None:
     """End a host: an orderly shutdown within ``seconds``, then the power goes."""
-    started = processes(name)
-    for pid in started:
-        os.kill(pid, signal.SIGTERM if seconds else signal.SIGKILL)
+    if seconds:
+        signal_all(supervisors(name), signal.SIGTERM)
     deadline = time.monotonic() + seconds
-    while processes(name):
-        if time.monotonic() > deadline:
-            for pid in processes(name):
-                os.kill(pid, signal.SIGKILL)
+    while found := processes(name):
+        if time.monotonic() >= deadline:
+            signal_all(found, signal.SIGKILL)
         time.sleep(0.1)
+
+
+def signal_all(pids: list[int], number: signal.Signals) -> None:
+    """Signal processes, those that have ended meanwhile excepted."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def destroy() -> None:
     """Remove every host and the bridge, whatever state they are in."""
     homes = sorted(HOSTS.glob("*"))
     for home in homes:
-        for pid in processes(home.name):
-            os.kill(pid, signal.SIGTERM)
+        signal_all(supervisors(home.name), signal.SIGTERM)
     for home in homes:
         stop(home.name, STOP_SECONDS)
         while home.joinpath("root").is_mount():
