@@ -10,8 +10,8 @@ version_added: "0.1.0"
 description:
   - Changes one section and leaves every other byte alone. The content comes in as an option, goes out as a
     result, and the role reads and writes the file, so that the application hosts need nothing but Python.
-  - The content may hold secrets. Show the plan with C(check_mode=true), where only a redacted diff is returned, and hide
-    the run that returns the content with C(no_log).
+  - The content may hold secrets. Show the plan with C(check_mode=true), where only a redacted diff is returned, and
+    hide the task that returns the content with C(no_log).
 options:
   path:
     description: Where the file stands on its host; for messages.

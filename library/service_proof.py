@@ -14,19 +14,9 @@ description:
 extends_documentation_fragment: [consolidation]
 options:
   rows:
-    description: Rows that were written through the service's API.
-    type: list
-    elements: dict
+    description: Rows that were written through the service's API; the value of the column C(id), and the table.
+    type: dict
     required: true
-    suboptions:
-      table:
-        description: Table of the target's schema.
-        type: str
-        required: true
-      id:
-        description: Value of its column C(id).
-        type: str
-        required: true
   state:
     description: V(present) proves; V(absent) only takes the rows away, after a failure.
     type: str
@@ -54,8 +44,7 @@ EXAMPLES = r"""
   service_proof:
     database: "{{ consolidation_database }}"
     rows:
-      - table: campaigns
-        id: 7f1d2c3a-0000-5000-8000-000000000000
+      7f1d2c3a-0000-5000-8000-000000000000: campaigns
 """
 
 RETURN = r"""
@@ -83,13 +72,11 @@ from consolidation import arguments, service_proof
 from consolidation.model import Database
 from consolidation.module import failures
 
-ROW = {"table": {"type": "str", "required": True}, "id": {"type": "str", "required": True}}
-
 
 def main() -> None:
     """Plan, and prove."""
     spec = arguments.database(
-        rows={"type": "list", "elements": "dict", "required": True, "options": ROW},
+        rows={"type": "dict", "required": True},
         state={"type": "str", "choices": ["present", "absent"], "default": "present"},
         timeout_seconds={"type": "float", "default": 30},
         quiet_seconds={"type": "float", "default": 5},
@@ -97,7 +84,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params
-        rows = [service_proof.Row(**row) for row in given["rows"]]
+        rows = [service_proof.Row(table, key) for key, table in given["rows"].items()]
         plan = service_proof.plan(Database.from_options(given["database"]), rows)
         if given["state"] == "absent":
             removed = 0 if module.check_mode else service_proof.remove(plan.database, plan.rows)
