@@ -105,7 +105,9 @@ def _table(heads: tuple[str, ...], rows: Any) -> str:
 
 
 def _lines(description: Any) -> list[str]:
-    return [description] if isinstance(description, str) else list(description or [])
+    """The paragraphs of a description; Ansible's C(…) and its kin as Markdown."""
+    paragraphs = [description] if isinstance(description, str) else list(description or [])
+    return [re.sub(r"\b[BCIMOPV]\(([^)]*)\)", r"`\1`", paragraph) for paragraph in paragraphs]
 
 
 def _module(path: Path) -> tuple[str, str]:
