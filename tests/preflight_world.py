@@ -66,3 +66,10 @@ def as_runbook(world: World) -> None:
 
 def blockers(findings: Sequence[Finding]) -> set[str]:
     return {finding.id for finding in findings if finding.severity == BLOCKER}
+
+
+def assert_found(world: World, kind: str, severity: str, others: set[str]) -> None:
+    findings = world.report().findings
+    assert severity in {finding.severity for finding in findings if finding.id == kind}, {f.id for f in findings}
+    assert blockers(findings) - others == ({kind} if severity == BLOCKER else set())
+    assert all(finding.what and finding.fix for finding in findings)

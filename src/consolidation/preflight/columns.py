@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from consolidation.catalog import Column, Table
@@ -15,6 +16,7 @@ from consolidation.queries import rows
 STRINGS = ("character varying", "text")
 INTEGERS = ("smallint", "integer", "bigint")
 JSONS = ({"json", "jsonb"}, {"json[]", "jsonb[]"})
+CAST = re.compile(r"::\w+( varying| precision| with(out)? time zone)?(\(\d+(,\s*\d+)?\))?(\[\])?")
 # Another length pads or cuts every value.
 PADDED = ("character", "bit")
 
@@ -143,7 +145,7 @@ def _numbering(column: Column) -> str:
 
 def _bare(expression: str | None) -> str:
     """An expression without what pg_get_expr adds or leaves out freely."""
-    return "".join((expression or "").replace("(", "").replace(")", "").lower().split())
+    return re.sub(r"[()\s]", "", CAST.sub("", (expression or "").lower()))
 
 
 def _enums(source: Side, lineage: Lineage) -> Iterator[Finding]:

@@ -1,0 +1,111 @@
+"""Lineages with features that the project's own do not have, and values that only some servers refuse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from consolidation import preflight
+from consolidation.findings import BLOCKER, INFO, WARNING
+from tests.cluster import Database
+from tests.preflight_world import World, assert_found, blockers, create
+
+# Text of a json value -> whether jsonb refuses it.
+JSON_TEXTS = {
+    '{"a": "\\u0000"}': True,
+    '{"a": "\\\\\\u0000"}': True,
+    '{"a": "\\\\u0000"}': False,
+    '["\\ud83d\\ude00", null, "\'"]': False,
+    '"\\ud83d"': True,
+    '"\\ude00\\ud83d"': True,
+}
+
+
+@pytest.fixture
+def world(source: Database, target: Database, tmp_path: Path) -> World:
+    return create(source, target, tmp_path)
+
+
+@pytest.mark.every_pair
+def test_json_that_jsonb_refuses(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    metadata = sa.MetaData(schema="campaign_db")
+    key = sa.Column("id", sa.Integer, primary_key=True, autoincrement=False)
+    sa.Table("notes", metadata, key, sa.Column("body", JSONB))
+    monkeypatch.setattr(preflight, "lineage_metadata", lambda _name: metadata)
+    world.owner("CREATE TABLE notes (id int PRIMARY KEY, body json); INSERT INTO notes VALUES (1, NULL), (2, NULL)")
+    world.database = replace(world.database, tables=("notes",))
+    for text, refused in JSON_TEXTS.items():
+        world.source.execute("UPDATE notes SET body = %s WHERE id = 2", [text])
+        report = world.report()
+        assert blockers(report.findings) == ({"data.not_jsonb"} if refused else set()), text
+        assert text not in str(report.as_result())
+
+
+def own_lineage() -> sa.MetaData:
+    """Features that the lineages of the project do not have."""
+    metadata = sa.MetaData(schema="campaign_db")
+    mood = sa.Enum("sad", "ok", name="mood", metadata=metadata)
+    sa.Table(
+        "people",
+        metadata,
+        sa.Column("id", sa.Integer, sa.Identity(always=True), primary_key=True),
+        sa.Column("name", sa.String(20), nullable=False),
+        sa.Column("upper", sa.Text, sa.Computed("upper(name)", persisted=True)),
+        sa.Column("score", sa.Numeric(12, 2)),
+        sa.Column("mood", mood),
+        sa.Column("number", sa.BigInteger, sa.Sequence("numbers")),
+        sa.UniqueConstraint("name"),
+        sa.CheckConstraint("score % 2 = 0", name="even"),
+        sa.Index("people_lower", sa.text("lower(name)")),
+    )
+    return metadata
+
+
+PEOPLE = """
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE SEQUENCE numbers;
+CREATE TABLE people (
+    id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name varchar(20) NOT NULL UNIQUE,
+    upper text GENERATED ALWAYS AS (upper(name)) STORED,
+    score numeric(12, 2) CONSTRAINT even CHECK (score % 2 = 0),
+    mood mood,
+    number bigint
+);
+CREATE INDEX people_lower ON people (lower(name));
+INSERT INTO people (name, score) VALUES ('a', 2), ('b', NULL);
+"""
+
+OWN: list[tuple[str, str, str, str]] = [
+    ("schema.column.numbering", INFO, "int GENERATED ALWAYS AS IDENTITY", "serial"),
+    ("schema.column.expression", WARNING, "(upper(name))", "(upper(name) || '')"),
+    ("schema.column.widened", INFO, "numeric(12, 2)", "numeric(10, 2)"),
+    ("schema.column.type", BLOCKER, "numeric(12, 2)", "numeric(12, 1)"),
+    ("schema.unique.stricter", INFO, " UNIQUE", ""),
+    ("data.duplicate", BLOCKER, "NOT NULL UNIQUE", "NOT NULL DEFAULT 'a'"),
+    ("schema.check.stricter", INFO, " CONSTRAINT even CHECK (score % 2 = 0)", ""),
+    ("data.check_violated", BLOCKER, " CONSTRAINT even CHECK (score % 2 = 0)", " DEFAULT 1"),
+    ("schema.enum.labels", BLOCKER, "'ok')", "'ok', 'it''s ''new''')"),
+]
+
+
+@pytest.mark.parametrize("case", OWN, ids=lambda case: case[0])
+def test_other_features_of_a_lineage(
+    world: World, monkeypatch: pytest.MonkeyPatch, case: tuple[str, str, str, str]
+) -> None:
+    kind, severity, old, new = case
+    assert old in PEOPLE
+    monkeypatch.setattr(preflight, "lineage_metadata", lambda _name: own_lineage())
+    world.database = replace(world.database, tables=("people",))
+    world.owner("DROP TABLE campaigns, chapters; " + PEOPLE)
+    assert not [found.id for found in world.report().findings if found.id.startswith(("schema.", "data."))]
+    world.owner("DROP TABLE people; DROP TYPE mood; DROP SEQUENCE numbers; " + PEOPLE.replace(old, new))
+    if kind == "data.duplicate":
+        world.source.execute("INSERT INTO people DEFAULT VALUES")
+    if kind == "data.check_violated":
+        world.source.execute("INSERT INTO people (name) VALUES ('c')")
+    assert_found(world, kind, severity, set())
