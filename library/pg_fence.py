@@ -93,7 +93,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params
-        plan = fence.plan(Database.from_options(given["database"]), given["side"], given["state"])
+        plan = fence.plan(Database.from_options(given["database"]), given["side"], given["state"], given["phase"])
         result = {} if module.check_mode else fence.apply(plan, given["phase"], given["timeout_seconds"])
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 

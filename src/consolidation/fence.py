@@ -122,8 +122,8 @@ def pass_through(conn: Connection) -> None:
     execute(conn, "SET LOCAL consolidation.pass = 'on'")
 
 
-def plan(database: Database, side_name: str, wanted: str) -> Plan:
-    """What closing (``closed``), preparing (``prepared``) or opening (``open``) a side means now."""
+def plan(database: Database, side_name: str, wanted: str, phase: str = "fence") -> Plan:
+    """What closing (``closed``), preparing (``prepared``) or opening (``open``) a side means now, in a phase."""
     side = side_of(database, side_name)
     with session(side.settings, "fence plan") as conn:
         before = read(conn, side)
@@ -134,13 +134,8 @@ def plan(database: Database, side_name: str, wanted: str) -> Plan:
     settled = "the tables bring their fence along when they are moved" if database.moves and not before else ""
     with session(database.target, "fence plan") as conn:
         run = journal.latest_run(conn, database.name)
-    if run is not None and run.state == journal.MIGRATED and wanted != "open":
+    if run is not None and run.state == journal.MIGRATED and not phase.startswith("rollback"):
         settled = f"run {run.id} has cut {database.name} over: the source stays closed, the target open"
-    elif run is not None and run.state == journal.MIGRATED and side_name == "source":
-        raise StepRefused(
-            f"{database.name}: run {run.id} has cut over to the storage database; an open source would split the data",
-            hint="take the run back with ansible-playbook rollback.yml, which brings the new writes along",
-        )
     return Plan(database, side, "open" if wanted == "open" else target_state, before, settled)
 
 
@@ -152,6 +147,7 @@ def apply(plan: Plan, phase: str, timeout_seconds: float) -> dict[str, Any]:
         work.result["run_id"] = work.run.id
         with session(plan.side.settings, phase) as conn:
             if plan.wanted == "open":
+                _require_nothing_left_behind(work, plan)
                 work.result.update(open_side(conn, plan.side, timeout_seconds))
             else:
                 _prepare(conn, plan.side, timeout_seconds)
@@ -161,6 +157,19 @@ def apply(plan: Plan, phase: str, timeout_seconds: float) -> dict[str, Any]:
         if plan.wanted == CLOSED:
             work.result["probes"] = probe(plan.side)
         return dict(work.result)
+
+
+def _require_nothing_left_behind(work: journal.Work, plan: Plan) -> None:
+    """A source must not open while the target holds writes that it has not."""
+    done = journal.phases(work.journal, work.run)
+    back = done.get("reconcile")
+    if plan.side.name == "target" or "cutover" not in done or plan.database.moves:
+        return
+    if work.run.state != journal.ROLLING_BACK or back is None or back.state != "done" or back.result["to"] != "source":
+        raise StepRefused(
+            f"{plan.database.name}: run {work.run.id} has opened the target, and its writes are not on the source yet",
+            hint="take the run back with ansible-playbook rollback.yml, which brings them along, then opens the source",
+        )
 
 
 def probe(side: Side) -> list[dict[str, str]]:
