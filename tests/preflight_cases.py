@@ -28,6 +28,8 @@ NO_KEY = "ALTER TABLE chapters DROP CONSTRAINT chapters_pkey;"
 NO_REFERENCE = "ALTER TABLE chapters DROP CONSTRAINT chapters_campaign_id_fkey;"
 VECTOR = "CREATE EXTENSION vector;"
 # What the owner of the tables has done on the source -> the finding, and other blockers that come with it.
+RECORDED_COLLATION = "UPDATE pg_database SET datcollversion = '1' WHERE datname = current_database()"
+
 OWNER: list[Case] = [
     Case("schema.table.extra", BLOCKER, "CREATE TABLE extras (id int PRIMARY KEY)"),
     Case("schema.table.missing", WARNING, "DROP TABLE chapters"),
@@ -176,7 +178,7 @@ SUPERUSER: list[Case] = [
     Case("source.connections.few", WARNING, "ALTER ROLE consolidation CONNECTION LIMIT 3"),
     Case("source.connections.few", WARNING, "ALTER DATABASE campaign CONNECTION LIMIT 3"),
     Case("source.check.failed", BLOCKER, "REVOKE SELECT ON chapters FROM consolidation_reader"),
-    Case("source.collation.version", WARNING, "UPDATE pg_database SET datcollversion = '1'"),
+    Case("source.collation.version", WARNING, RECORDED_COLLATION),
     Case(
         "source.object.foreign_table",
         BLOCKER,
@@ -218,7 +220,7 @@ TARGET: list[Case] = [
     Case("target.application_role.missing", BLOCKER, "ALTER ROLE storage_service RENAME TO other"),
     Case("target.activity.hidden", WARNING, "REVOKE pg_read_all_stats FROM consolidation_reader"),
     Case("target.connections.few", WARNING, "ALTER ROLE consolidation CONNECTION LIMIT 3"),
-    Case("target.collation.version", WARNING, "UPDATE pg_database SET datcollversion = '1'"),
+    Case("target.collation.version", WARNING, RECORDED_COLLATION),
     Case(
         "target.check.failed",
         BLOCKER,
