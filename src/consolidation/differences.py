@@ -7,7 +7,9 @@ common. A bucket's digest is as small as a table's, so two tables are compared w
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from psycopg2 import sql
@@ -135,8 +137,10 @@ def examine(source: Connection, target: Connection, pair: Pair, buckets: Collect
     """Compare the rows of some buckets one by one, in constant memory; up to ``max_keys`` keys of each kind."""
     counts = {"missing": 0, "extra": 0, "different": 0}
     keys: dict[str, list[dict[str, str]]] = {kind: [] for kind in counts}
-    ours, theirs = (_row_hashes(conn, pair, table, buckets) for conn, table in _sides(source, target, pair))
-    for kind, key in merged(ours, theirs):
+    with ThreadPoolExecutor(2) as pool:  # each side hashes and sorts before it gives its first row
+        ours = pool.submit(_row_hashes, source, pair, pair.source, buckets)
+        theirs = pool.submit(_row_hashes, target, pair, pair.target, buckets)
+    for kind, key in merged(ours.result(), theirs.result()):
         counts[kind] += 1
         if key and len(keys[kind]) < max_keys:
             keys[kind].append(dict(zip(pair.key_names, key, strict=True)))
@@ -164,10 +168,6 @@ def merged(source: Iterable[Row], target: Iterable[Row]) -> Iterator[tuple[str, 
             theirs = next(there, None)
 
 
-def _sides(source: Connection, target: Connection, pair: Pair) -> tuple[tuple[Connection, Table], ...]:
-    return (source, pair.source), (target, pair.target)
-
-
 def _row_hashes(conn: Connection, pair: Pair, table: Table, buckets: Collection[int]) -> Iterator[Row]:
     """Key and hashes of the rows of some buckets, streamed in the order of their values."""
     fields = [sql.SQL("{}::text").format(sql.Identifier(f"c{place}")) for place in pair.key]
@@ -175,7 +175,7 @@ def _row_hashes(conn: Connection, pair: Pair, table: Table, buckets: Collection[
     statement = sql.SQL(query("row_hashes")).format(
         key=key, buckets=sql.Literal(list(buckets)), **pair.placeholders(table)
     )
-    with conn.cursor(name="row_hashes") as cursor:
-        cursor.itersize = FETCH_ROWS
-        cursor.execute(statement)
-        yield from cursor
+    cursor = conn.cursor(name=f"row_hashes_{table.oid}")  # the caller's ROLLBACK TO, or the end of it all, closes it
+    cursor.itersize = FETCH_ROWS
+    cursor.execute(statement)
+    return chain(cursor.fetchmany(FETCH_ROWS), cursor)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg2.errors
@@ -21,6 +22,7 @@ from psycopg2.extensions import connection as Connection
 from consolidation import defer, fence, journal
 from consolidation.catalog import Sequence, Table, read_sequences, read_tables
 from consolidation.connection import session
+from consolidation.content import meanwhile
 from consolidation.differences import Differences, Digests, Pair, bucket_digests, differing, examine, pair
 from consolidation.digest import scan, table_digest
 from consolidation.errors import StepRefused, VerificationFailed
@@ -180,10 +182,9 @@ def _reconcile(plan: Plan) -> None:
 
 def _exchange(giver: Connection, receiver: Connection, change: Change, giving: Table, receiving: Table) -> None:
     """Bring one table of the receiver to the giver's content."""
-    for conn, table in ((giver, giving), (receiver, receiving)):
-        execute(conn, "DROP TABLE IF EXISTS pg_temp.consolidation_rows, pg_temp.consolidation_counts")
-        buckets = sql.Literal(list(change.buckets))
-        execute(conn, sql.SQL(query("reconcile_rows")).format(buckets=buckets, **change.pair.placeholders(table)))
+    with meanwhile(giver, lambda: _list_rows(giver, change, giving)) as listing:
+        _list_rows(receiver, change, receiving)
+        listing.result()
     counts = sql.SQL("COPY (SELECT first, second, count(*) FROM consolidation_rows GROUP BY 1, 2) TO STDOUT")
     for sender, reader in ((giver, receiver), (receiver, giver)):
         stream(sender, reader, sql.Composed([counts]), sql.Composed([sql.SQL("COPY consolidation_counts FROM STDIN")]))
@@ -198,12 +199,21 @@ def _exchange(giver: Connection, receiver: Connection, change: Change, giving: T
     stream(giver, receiver, copy_out, sql.SQL("COPY {}{} FROM STDIN").format(receiving.identifier, columns))
 
 
+def _list_rows(conn: Connection, change: Change, table: Table) -> None:
+    """Hashes and places of the rows in the buckets that differ, as a temporary table."""
+    execute(conn, "DROP TABLE IF EXISTS pg_temp.consolidation_rows, pg_temp.consolidation_counts")
+    buckets = sql.Literal(list(change.buckets))
+    execute(conn, sql.SQL(query("reconcile_rows")).format(buckets=buckets, **change.pair.placeholders(table)))
+
+
 def _prove(giver: Connection, receiver: Connection, plan: Plan) -> None:
     """Every table that was changed must now have the giver's digest, before anything is committed."""
     for change in plan.changes:
         giving, receiving = _given(plan, change)
-        columns = change.pair.columns
-        if table_digest(giver, giving, columns) != table_digest(receiver, receiving, columns):
+        wanted = partial(table_digest, giver, giving, change.pair.columns)
+        with meanwhile(giver, wanted) as digesting:
+            found = table_digest(receiver, receiving, change.pair.columns)
+        if found != digesting.result():
             raise VerificationFailed(
                 f"{plan.database.name}: {receiving} is not equal to {giving} after the reconciliation",
                 hint="nothing was changed; compare the two with pg_verify_info, mend the cause, then run again",
