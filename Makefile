@@ -64,5 +64,6 @@ integration: setup ## Tests on real PostgreSQL servers, the runbook's and the se
 	pytest tests/integration $(wildcard services/*/tests)
 
 .PHONY: docs
-docs: setup ## Write the tables of variables in the roles' README files
+docs: setup ## Write the tables that are generated: variables of roles, findings of preflight
 	python tools/role_docs.py
+	python tools/preflight_docs.py

@@ -256,6 +256,30 @@ def test_encodings_and_locales(world: World) -> None:
     assert ids("latin1", "latin1") == set()
 
 
+def test_tables_to_be_moved_must_equal_the_lineage(world: World) -> None:
+    world.target.execute("ALTER SCHEMA public OWNER TO storage_owner; GRANT storage_owner TO consolidation")
+    world.target.execute("GRANT USAGE, CREATE ON SCHEMA public TO consolidation_reader")
+    world.target.execute(DDL + ROWS, role="storage_owner")
+    world.target.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO consolidation_reader")
+    settings = world.target.settings
+    world.database = replace(world.database, source=settings, application_roles=("storage_service",))
+    world.options = replace(world.options, source_reader=world.options.target_reader)
+    assert_found(world, "schema.move.differs", BLOCKER, set())
+    world.target.execute(
+        "CREATE INDEX ix_chapters_campaign_id_sequence_number ON chapters (campaign_id, sequence_number)"
+    )
+    assert world.report().blockers == ()
+    world.target.execute("ALTER TABLE campaigns ALTER name DROP NOT NULL")
+    assert_found(world, "schema.move.differs", BLOCKER, set())
+    schema.upgrade(world.database.target, "journal")
+    world.target.execute("CREATE SCHEMA campaign_db AUTHORIZATION consolidation")
+    world.target.execute("ALTER TABLE campaigns SET SCHEMA campaign_db; ALTER TABLE chapters SET SCHEMA campaign_db")
+    world.target.execute(RUN, ["migrated"])
+    world.target.execute("INSERT INTO consolidation.alembic_version VALUES ('campaign_db_0002')")
+    read_target(world)
+    assert_found(world, "run.migrated", INFO, set())
+
+
 def test_passfile_that_others_may_read(world: World) -> None:
     passfile = Path(str(world.database.source.passfile))
     passfile.chmod(0o644)

@@ -17,7 +17,7 @@ import psycopg2.errors
 
 from consolidation.connection import Settings
 from consolidation.errors import ConfigurationError, ConnectionFailed, ConsolidationError, describe
-from consolidation.findings import Finding, accept, in_order, summary, text_table
+from consolidation.findings import BLOCKER, Finding, accept, in_order, summary, text_table
 from consolidation.lineages import lineage_metadata, lineages, script_directory
 from consolidation.model import Database
 from consolidation.preflight import activity, columns, constraints, data, objects, roles, runner, server, state
@@ -84,7 +84,8 @@ def examine(database: Database, options: Options) -> Report:
         {"name": str(table), "rows": table.estimated_rows, "bytes": table.table_bytes}
         for table in (source.tables if source else ())
     ]
-    findings = in_order(accept(examination.findings, options.accepted, KINDS))
+    collected = [_for_a_move(finding) if database.moves else finding for finding in examination.findings]
+    findings = in_order(accept(collected, options.accepted, KINDS))
     return Report(database.name, findings, tuple(tables))
 
 
@@ -127,10 +128,12 @@ class _Examination:
         if source is not None:
             self._run("the source's state", state.checks_of_source(source, target, database))
         lineage = self._lineage()
-        if source is not None and lineage is not None:
+        # Tables that were moved already are the target's.
+        moved = database.moves and target is not None and bool(target.tables)
+        if source is not None and lineage is not None and not (moved and not source.tables):
             self._run("the source's objects", objects.checks(source, database, lineage))
             self._run("the source's columns", columns.checks(source, lineage))
-            self._run("the source's constraints", constraints.checks(source, lineage))
+            self._run("the source's constraints", constraints.checks(source, lineage, moves=database.moves))
             self._run("the source's rows", data.checks(source, lineage))
         if target is not None and lineage is not None:
             self._run("the target's state", state.checks_of_target(target, database, lineage))
@@ -188,6 +191,15 @@ class _Examination:
             else (self.database.target, self.options.target_reader)
         )
         return reader.of(settings) if reader else settings
+
+
+def _for_a_move(finding: Finding) -> Finding:
+    """A difference that a copy would bridge stays after a move, and Alembic would refuse to record the lineage."""
+    bridged = finding.severity != BLOCKER and finding.id.startswith(("schema.", "source.object.index"))
+    if not bridged:
+        return finding
+    fix = "ALTER the source to the lineage's definition, or change the lineage by a revision"
+    return found("schema.move.differs", finding.subject, f"{finding.id}: {finding.what}", fix)
 
 
 def _fix(error: psycopg2.Error, side: Side) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from consolidation.catalog import Column, Table
 from consolidation.findings import Finding
@@ -28,7 +29,7 @@ def checks(source: Side, lineage: Lineage) -> Iterator[Check]:
     yield Check("the tables against the lineage", lambda: _tables(source, lineage))
     for table in source.tables:
         if model := lineage.tables.get(table.name):
-            yield Check(f"the columns of {table}", lambda table=table, model=model: _columns(table, model))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+            yield Check(f"the columns of {table}", partial(_columns, table, model))
     yield Check("the labels of enums", lambda: _enums(source, lineage))
 
 

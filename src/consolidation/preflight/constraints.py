@@ -14,11 +14,13 @@ from consolidation.preflight.side import Check, Side
 from consolidation.queries import dicts, query
 
 
-def checks(source: Side, lineage: Lineage) -> Iterator[Check]:
-    """Checks of what the source guarantees and the lineage must guarantee too."""
+def checks(source: Side, lineage: Lineage, *, moves: bool) -> Iterator[Check]:
+    """Checks of what the source guarantees and the lineage must guarantee too; for a move, the reverse as well."""
     pairs = {table.oid: (table, lineage.tables[table.name]) for table in source.tables if table.name in lineage.tables}
     yield Check("primary keys", lambda: _primary_keys(pairs))
     yield Check("indexes and unique constraints", lambda: _indexes(source, pairs, lineage.name))
+    if moves:
+        yield Check("the lineage's indexes", lambda: _missing_indexes(source, pairs))
     yield Check("foreign keys and CHECK constraints", lambda: _constraints(source, pairs, lineage.name))
     yield Check("the order of the tables", lambda: _order(source))
 
@@ -36,7 +38,7 @@ def _primary_keys(pairs: Pairs) -> Iterator[Finding]:
 
 
 def _indexes(source: Side, pairs: Pairs, lineage: str) -> Iterator[Finding]:
-    for row in dicts(source.conn, query("preflight_indexes"), {"oids": list(pairs)}):
+    for row in dicts(source.conn, query("preflight_indexes"), _oids(pairs)):
         table, model = pairs[row["table_oid"]]
         subject, columns = f"{table.schema}.{row['name']}", tuple(row["columns"] or ())
         if row["name"] in model.index_names:
@@ -54,8 +56,21 @@ def _indexes(source: Side, pairs: Pairs, lineage: str) -> Iterator[Finding]:
             yield found(kind, subject, what, decision(kind, subject, lineage))
 
 
+def _missing_indexes(source: Side, pairs: Pairs) -> Iterator[Finding]:
+    present = {(row["table_oid"], row["name"]) for row in dicts(source.conn, query("preflight_indexes"), _oids(pairs))}
+    for oid, (table, model) in pairs.items():
+        for name in sorted(name for name in model.index_names if (oid, name) not in present):
+            what = "the lineage has this index, the table to move lacks it"
+            fix = source.paste("CREATE INDEX {} ON {} (…);   -- as in the lineage", name, table.identifier)
+            yield found("schema.move.differs", f"{table.schema}.{name}", what, fix)
+
+
+def _oids(pairs: Pairs) -> dict[str, list[int]]:
+    return {"oids": list(pairs)}
+
+
 def _constraints(source: Side, pairs: Pairs, lineage: str) -> Iterator[Finding]:
-    for row in dicts(source.conn, query("preflight_constraints"), {"oids": list(pairs)}):
+    for row in dicts(source.conn, query("preflight_constraints"), _oids(pairs)):
         table, model = pairs[row["table_oid"]]
         subject = f"{table}.{row['name']}"
         if row["sort"] == "f":

@@ -124,6 +124,7 @@ _SCHEMA = (
     ("schema.foreign_key.cycle", BLOCKER, "Tables refer to each other in a circle: rollback needs parents first."),
     ("schema.check.stricter", INFO, "The lineage has a CHECK constraint that the source lacks; it holds today."),
     ("schema.enum.labels", BLOCKER, "An enum of the source has labels that the lineage's lacks."),
+    ("schema.move.differs", BLOCKER, "Tables that are moved must equal the lineage before: a move converts nothing."),
     ("data.null", BLOCKER, "NULLs where the lineage demands NOT NULL."),
     ("data.too_long", BLOCKER, "Strings longer than the lineage's column."),
     ("data.not_jsonb", BLOCKER, "json values that jsonb refuses: \\u0000, lone surrogates, out-of-range numbers."),
