@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -95,27 +93,3 @@ def test_sessions_are_named_after_the_service(service: Reference) -> None:
     name = {"postgresql": "campaign_service", "storage_service": "storage_service"}[service.backend]
     query = "SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
     assert service.database.rows(query, [service.database.name]) == [(name,)]
-
-
-@pytest.mark.parametrize(
-    ("database", "absent"),
-    [
-        ({"type": "postgresql", "host": "h", "dbname": "d", "user": "u"}, ["storage_client"]),
-        ({"type": "storage_service", "schema": "campaign_db", "client": "storage_client"}, ["sqlalchemy", "asyncpg"]),
-    ],
-    ids=["before", "after"],
-)
-def test_release_needs_the_libraries_of_its_backend_only(
-    tmp_path: Path, database: dict[str, str], absent: list[str]
-) -> None:
-    (tmp_path / "token").write_text("token")
-    storage = {"url": "http://h", "token_file": str(tmp_path / "token")}
-    settings = {"server": {"port": 1}, "database": database, "storage": storage}
-    code = (
-        f"import sys; sys.modules.update(dict.fromkeys({absent}))\n"
-        "from service_common.backend import ServiceSettings\n"
-        "from campaign_service.app import create_app\n"
-        f"create_app(ServiceSettings.model_validate({settings}))"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 0, ended.stderr

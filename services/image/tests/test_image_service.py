@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,27 +44,3 @@ def test_overlays_of_an_image(service: Reference) -> None:
 def test_health_names_the_backend(service: Reference) -> None:
     health = service.http.get("/health").json()
     assert (health["status"], health["storage"]["backend"]) == ("healthy", service.backend)
-
-
-@pytest.mark.parametrize(
-    ("database", "absent"),
-    [
-        ({"type": "postgresql", "host": "h", "dbname": "d", "user": "u"}, ["storage_client"]),
-        ({"type": "storage_service", "schema": "image_db", "client": "storage_client"}, ["sqlalchemy", "asyncpg"]),
-    ],
-    ids=["before", "after"],
-)
-def test_release_needs_the_libraries_of_its_backend_only(
-    tmp_path: Path, database: dict[str, str], absent: list[str]
-) -> None:
-    (tmp_path / "token").write_text("token")
-    storage = {"url": "http://h", "token_file": str(tmp_path / "token")}
-    settings = {"server": {"port": 1}, "database": database, "storage": storage}
-    code = (
-        f"import sys; sys.modules.update(dict.fromkeys({absent}))\n"
-        "from service_common.backend import ServiceSettings\n"
-        "from image_service.app import create_app\n"
-        f"create_app(ServiceSettings.model_validate({settings}))"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 0, ended.stderr
