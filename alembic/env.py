@@ -26,6 +26,12 @@ metadatas: dict[str, MetaData] = {
 }
 
 
+def connect() -> psycopg2.extensions.connection:
+    """By libpq's own environment variables. The role may have the name of one of our schemas, which "$user" would make
+    the default schema, and Alembic leaves the default schema's name out."""
+    return psycopg2.connect("", options="-c search_path=pg_catalog")
+
+
 def run(connection: Connection) -> None:
     """Run the migrations on an open connection."""
     # Two lineages may be upgraded side by side; both would create the version table.
@@ -65,7 +71,6 @@ if context.is_offline_mode():
 elif (given := context.config.attributes.get("connection")) is not None:
     run(given)
 else:
-    # The empty connection string makes libpq read its own environment variables.
-    engine = create_engine("postgresql+psycopg2://", creator=lambda: psycopg2.connect(""), poolclass=pool.NullPool)
+    engine = create_engine("postgresql+psycopg2://", creator=connect, poolclass=pool.NullPool)
     with engine.connect() as opened:
         run(opened)

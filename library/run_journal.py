@@ -62,6 +62,10 @@ moves:
   description: Whether the tables lie in the storage database already, and are moved instead of copied.
   type: bool
   returned: always
+target_in_charge:
+  description: Whether the target holds rows that the source may not have, so that a rollback brings them back.
+  type: bool
+  returned: always
 cut_over:
   description: Whether the run has ever opened the target.
   type: bool

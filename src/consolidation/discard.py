@@ -12,7 +12,6 @@ from consolidation.connection import session
 from consolidation.errors import StepRefused
 from consolidation.model import Database
 from consolidation.queries import dicts, execute, query
-from consolidation.run import CUTOVER
 
 PHASE = "rollback_copy"
 
@@ -41,9 +40,9 @@ def plan(database: Database) -> Plan:
         run = journal.latest_run(target, database.name)
         if run is None:
             return Plan(database, ())
-        if CUTOVER in journal.phases(target, run):
+        if journal.target_in_charge(journal.phases(target, run)):
             raise StepRefused(
-                f"{database.name}: run {run.id} has opened the target, its rows are not to be thrown away",
+                f"{database.name}: the target of run {run.id} holds rows that the source may not have, they are kept",
                 hint="run ansible-playbook rollback.yml: it brings the writes made since back to the source",
             )
         return Plan(database, tuple(dicts(target, query("loads"), [run.id, run.database])))

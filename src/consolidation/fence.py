@@ -163,7 +163,7 @@ def _require_nothing_left_behind(work: journal.Work, plan: Plan) -> None:
     """A source must not open while the target holds writes that it has not."""
     done = journal.phases(work.journal, work.run)
     back = done.get("reconcile")
-    if plan.side.name == "target" or "cutover" not in done or plan.database.moves:
+    if plan.side.name == "target" or not journal.target_in_charge(done) or plan.database.moves:
         return
     if work.run.state != journal.ROLLING_BACK or back is None or back.state != "done" or back.result["to"] != "source":
         raise StepRefused(

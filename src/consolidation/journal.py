@@ -112,6 +112,16 @@ def phases(target: Connection, run: Run) -> dict[str, PhaseRecord]:
     return {row["name"]: PhaseRecord(**row) for row in dicts(target, statement, [run.id, run.database])}
 
 
+def target_in_charge(done: dict[str, PhaseRecord]) -> bool:
+    """Whether the target holds rows that the source may not have: a rollback brings them back before the source opens.
+
+    So it is once the target was opened, and where the source was restored from a dump older than the copy.
+    """
+    restored = "rollback_restore" in done and done["rollback_restore"].state == "done"
+    copied = "copy" in done and done["copy"].state == "done"
+    return "cutover" in done or (restored and copied)
+
+
 def current_run(target: Connection, database: str, *states: str) -> Run:
     """The newest run of a database, which must be in one of ``states``. Raises StepRefused."""
     run = latest_run(target, database)
@@ -204,10 +214,13 @@ def _end(work: Work, name: str, state: str, error: str | None) -> None:
     )
     try:
         execute(work.journal, statement, [state, json.dumps(work.result), error, work.run.id, work.run.database, name])
-    except psycopg2.Error:
+    except psycopg2.Error as failure:
         # The target is away: the phase stays 'running', and its lock is gone with the session. The re-run sees that.
         if state == "done":
-            raise
+            raise StatementFailed(
+                f"{work.run.database}: {name}: done, but the journal could not be told: {describe(failure)}",
+                hint="run the same command again: it finds what is done",
+            ) from failure
 
 
 def _lock(target: Connection, database: str) -> None:

@@ -33,7 +33,6 @@ from consolidation.snapshot import Snapshot, end_when_we_are_gone, frozen
 from consolidation.stream import stream
 
 PHASE = "reconcile"
-CUTOVER = "cutover"
 LOCK_TIMEOUT = (
     "30s"  # for the exclusive locks that dropping a foreign key takes; behind the fence only readers hold any
 )
@@ -251,7 +250,7 @@ def _settled(database: Database, to: str, *, receiver_is_closed: bool) -> str:
 def _require_direction(plan: Plan, work: journal.Work) -> None:
     """The giver must be the side in charge: the target once it was open to writers, the source before."""
     run = work.run
-    in_charge = "target" if CUTOVER in journal.phases(work.journal, run) else "source"
+    in_charge = "target" if journal.target_in_charge(journal.phases(work.journal, run)) else "source"
     allowed = {("source", journal.ROLLING_BACK): "target", ("target", journal.MIGRATING): "source"}
     if allowed.get((plan.to, run.state)) != in_charge:
         raise StepRefused(

@@ -37,7 +37,9 @@ class Plan:
     after: str
     run: journal.Run | None
     cut_over: bool
-    """Whether the run ever opened the target: then it holds writes that the source has not."""
+    """Whether the run ever opened the target."""
+    target_in_charge: bool
+    """Whether the target holds rows that the source may not have."""
     changed: bool
 
     def diff(self) -> dict[str, str]:
@@ -51,6 +53,7 @@ class Plan:
             "run": run,
             "run_id": run.get("id", ""),
             "cut_over": self.cut_over,
+            "target_in_charge": self.target_in_charge,
             "moves": self.database.moves,
             "msg": self.after,
         }
@@ -74,7 +77,7 @@ def _step(database: Database, state: str, caller: Caller, *, keep: bool) -> Plan
             if state == journal.ROLLING_BACK or keep:
                 raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to do")
             after = "the journal, and a new run" if state == journal.MIGRATING else f"the run is {state}"
-            return Plan(database, state, "no journal", after, None, False, True)
+            return Plan(database, state, "no journal", after, None, False, False, True)
         before = journal.latest_run(target, database.name)
         if state in (journal.MIGRATING, journal.ROLLING_BACK):
             control = {**caller.control, "take_over": caller.take_over}
@@ -84,14 +87,15 @@ def _step(database: Database, state: str, caller: Caller, *, keep: bool) -> Plan
             open_state = journal.MIGRATING if state == journal.MIGRATED else journal.ROLLING_BACK
             if not keep and (before is None or before.state not in (open_state, state)):
                 # Check mode: the steps before, which begin the run, were not taken.
-                return Plan(database, state, _said(before), f"the run is {state}", None, False, True)
+                return Plan(database, state, _said(before), f"the run is {state}", None, False, False, True)
             run = journal.current_run(target, database.name, open_state, state)
             changed = journal.finish(target, run, state)
             run = journal.current_run(target, database.name, state)
-        cut_over = CUTOVER in journal.phases(target, run)
+        done = journal.phases(target, run)
         if not keep:
             target.rollback()
-    return Plan(database, state, _said(before), _said(run), run, cut_over, changed)
+    in_charge = journal.target_in_charge(done)
+    return Plan(database, state, _said(before), _said(run), run, CUTOVER in done, in_charge, changed)
 
 
 def _said(run: journal.Run | None) -> str:

@@ -7,18 +7,15 @@ looks at any table, the verifier proves on a scratch table that it sees damage (
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import connection as Connection
 
 from consolidation import fence, journal, move, selftest, verdict
 from consolidation.catalog import Sequence, Table, read_sequences, read_tables
+from consolidation.comparison import Tables
 from consolidation.connection import session
-from consolidation.differences import Differences, Pair, bucket_digests, differing, examine, pair, within
-from consolidation.digest import CompareColumn, Digest, Incomparable, own_columns, table_digest
 from consolidation.errors import StepRefused, VerificationFailed, describe
 from consolidation.model import Database
 from consolidation.queries import query, rows, value
@@ -28,8 +25,6 @@ from consolidation.verdict import DIFFERENT, EQUAL, NOT_COMPARED, SequenceResult
 
 PHASE = "verify"
 CUTOVER = "cutover"
-EXAMINED_ROWS = 1_000_000
-"""Rows looked through one by one in a table that differs; buckets beyond are left out and the counts say so."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +56,8 @@ class Plan:
         """One line for each table."""
         if self.settled:
             return [self.settled["msg"]]
-        there = self.database.name
-        return [f"{table} with {there}.{table.name}: about {table.estimated_rows} rows" for table in self.tables]
+        there = "itself before the move" if self.database.moves else f"its copy in {self.database.name}"
+        return [f"{table} with {there}: about {table.estimated_rows} rows" for table in self.tables]
 
     def diff(self) -> dict[str, str]:
         """What would be compared."""
@@ -106,13 +101,20 @@ def check(database: Database, options: Options) -> dict[str, Any]:
 def compare(database: Database, options: Options) -> dict[str, Any]:
     """The outcome for every table and sequence, whatever it is; see ``verdict.as_result`` for the shape.
 
-    Raises VerificationFailed where nothing can be compared at all.
+    Moved tables are compared with what they held before the move. Raises VerificationFailed where nothing can be
+    compared at all.
     """
     started = time.monotonic()
     tested = selftest.run(database)
-    if database.moves:
-        result = verdict.as_result(move.compare(database), (), ())
-        return {**result, "self_test": tested, "seconds": round(time.monotonic() - started, 3)}
+    tables, sequences = (move.compare(database), []) if database.moves else _compare_sides(database, options)
+    with session(database.target, "verify") as target:
+        parameters = {"schema": database.name, "tables": [table.name for table in tables], "fence": fence.TRIGGER}
+        faults = [text for (text,) in rows(target, query("unsound"), parameters)]
+    result = verdict.as_result(tables, sequences, faults)
+    return {**result, "self_test": tested, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _compare_sides(database: Database, options: Options) -> tuple[list[TableResult], list[SequenceResult]]:
     with (
         frozen(database.source, "verify", options.workers) as source,
         frozen(database.target, "verify", options.workers) as target,
@@ -120,109 +122,8 @@ def compare(database: Database, options: Options) -> dict[str, Any]:
         _require_one_encoding(database, source, target)
         ours = read_tables(source.coordinator, database.source_schema, database.tables)
         theirs = read_tables(target.coordinator, database.name)
-        tables = Tables(database, source, target, options).compare(ours, theirs)
-        sequences = _compare_sequences(database, source, target, {table.name for table in ours})
-        parameters = {"schema": database.name, "tables": [table.name for table in ours], "fence": fence.TRIGGER}
-        faults = [text for (text,) in rows(target.coordinator, query("unsound"), parameters)]
-    result = verdict.as_result(tables, sequences, faults)
-    return {**result, "self_test": tested, "seconds": round(time.monotonic() - started, 3)}
-
-
-class Tables:
-    """The comparison of all tables: digests side by side, largest table first, then a closer look where they differ."""
-
-    def __init__(self, database: Database, source: Snapshot, target: Snapshot, options: Options) -> None:
-        self._database = database
-        self._source = source
-        self._target = target
-        self._options = options
-
-    def compare(self, ours: tuple[Table, ...], theirs: tuple[Table, ...]) -> list[TableResult]:
-        """One result for each table of either side and each table asked for."""
-        there = {table.name: table for table in theirs}
-        names = {table.name for table in ours}
-        results = [
-            TableResult(name, NOT_COMPARED, reason="no such table in the source")
-            for name in self._database.tables
-            if name not in names
-        ]
-        started = []
-        for table in sorted(ours, key=lambda table: -table.table_bytes):
-            if table.name not in there:
-                results.append(TableResult(table.name, NOT_COMPARED, reason="no such table in the target"))
-                continue
-            try:
-                both = pair(table, there[table.name])
-            except Incomparable as error:
-                results.append(TableResult(table.name, NOT_COMPARED, reason=error.message))
-            else:
-                started.append((both, *self._start(both)))
-        lonely = [
-            (table, self._target.submit(_Timed(table, own_columns(table))))
-            for table in theirs
-            if table.name not in names
-        ]
-        results += [self._result(both, here, far) for both, here, far in started]
-        results += [_lonely_result(table, digest) for table, digest in lonely]
-        return sorted(results, key=lambda result: result.name)
-
-    def _start(self, both: Pair) -> tuple[Future[tuple[Digest, float]], Future[tuple[Digest, float]]]:
-        return (
-            self._source.submit(_Timed(both.source, both.columns)),
-            self._target.submit(_Timed(both.target, both.columns)),
-        )
-
-    def _result(
-        self, both: Pair, here: Future[tuple[Digest, float]], there: Future[tuple[Digest, float]]
-    ) -> TableResult:
-        name = both.source.name
-        try:
-            (ours, our_seconds), (theirs, their_seconds) = here.result(), there.result()
-        except psycopg2.Error as error:
-            return TableResult(name, NOT_COMPARED, reason=describe(error))
-        result = TableResult(
-            name, EQUAL if ours == theirs else DIFFERENT, ours, theirs, seconds=max(our_seconds, their_seconds)
-        )
-        if ours == theirs:
-            return result
-        try:
-            return replace(result, differences=self._differences(both))
-        except psycopg2.Error as error:
-            return replace(result, reason=f"which rows differ could not be found out: {describe(error)}")
-
-    def _differences(self, both: Pair) -> Differences:
-        here = self._source.submit(lambda conn: bucket_digests(conn, both, both.source))
-        there = self._target.submit(lambda conn: bucket_digests(conn, both, both.target))
-        ours, theirs = here.result(), there.result()
-        chosen = within(ours, theirs, EXAMINED_ROWS)
-        with self._source.connection() as source, self._target.connection() as target:
-            found = examine(source, target, both, chosen, self._options.max_keys)
-        return replace(found, complete=chosen == differing(ours, theirs))
-
-
-@dataclass(frozen=True)
-class _Timed:
-    """A table's digest and the seconds it took."""
-
-    table: Table
-    columns: tuple[CompareColumn, ...]
-
-    def __call__(self, conn: Connection) -> tuple[Digest, float]:
-        started = time.monotonic()
-        digest = table_digest(conn, self.table, self.columns)
-        return digest, round(time.monotonic() - started, 3)
-
-
-def _lonely_result(table: Table, digest: Future[tuple[Digest, float]]) -> TableResult:
-    """A table of the target that the source has not: nothing may be in it."""
-    try:
-        found, seconds = digest.result()
-    except psycopg2.Error as error:
-        return TableResult(table.name, NOT_COMPARED, reason=describe(error))
-    outcome = DIFFERENT if found.rows else EQUAL
-    return TableResult(
-        table.name, outcome, Digest(0, (0, 0)), found, reason="no such table in the source", seconds=seconds
-    )
+        tables = Tables(database, source, target, options.max_keys).compare(ours, theirs)
+        return tables, _compare_sequences(database, source, target, {table.name for table in ours})
 
 
 def _compare_sequences(

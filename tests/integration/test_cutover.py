@@ -1,0 +1,87 @@
+"""The target opens only after a fence that holds, a copy that is done and a verification that found all equal."""
+
+from __future__ import annotations
+
+import psycopg2
+import pytest
+
+from consolidation import cutover, journal, verify
+from consolidation.errors import FenceError, StepRefused
+from tests.cluster import Database
+from tests.window import Window
+
+WRITE = "DELETE FROM campaign_db.campaigns WHERE false"
+
+
+@pytest.fixture
+def window(campaign: Database, target: Database) -> Window:
+    window = Window(campaign, target)
+    window.begin()
+    window.schema()
+    window.fence("source", "closed")
+    return window
+
+
+def verified(window: Window) -> Window:
+    window.copy()
+    verify.apply(verify.plan(window.database), verify.Options())
+    return window
+
+
+@pytest.mark.every_pair
+def test_opened_measured_and_not_opened_again(window: Window) -> None:
+    verified(window)
+    plan = cutover.plan(window.database)
+    assert plan.changed
+    assert "open campaign_db.campaigns" in plan.diff()["prepared"]
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+        window.target.execute(WRITE, user="storage_service")
+    result = window.cutover()
+    window.target.execute(WRITE, user="storage_service")
+    assert result["outage_seconds"] > 0
+    assert not cutover.plan(window.database).changed
+    assert window.cutover()["opened_at"] == result["opened_at"]
+    window.end(journal.MIGRATED)
+    assert "already" in window.cutover()["msg"]
+
+
+def test_refused_before_each_of_its_conditions(window: Window) -> None:
+    with pytest.raises(StepRefused, match="phase copy is not done"):
+        window.cutover()
+    window.copy()
+    with pytest.raises(StepRefused, match="phase verify is not done"):
+        window.cutover()
+    verify.apply(verify.plan(window.database), verify.Options())
+    window.source.execute("ALTER TABLE campaigns DISABLE TRIGGER aa_consolidation_fence")
+    with pytest.raises(StepRefused, match="the source is not fenced any more"):
+        window.cutover()
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+        window.target.execute(WRITE, user="storage_service")
+
+
+def test_a_verification_that_found_a_difference_keeps_it_closed(window: Window) -> None:
+    verified(window)
+    window.target.execute(
+        "UPDATE consolidation.phase SET result = result || '{\"outcome\": \"different\"}' WHERE name = 'verify'"
+    )
+    with pytest.raises(StepRefused, match="did not find both sides equal"):
+        window.cutover()
+
+
+def test_a_role_that_cannot_write_afterwards_is_not_passed_over(window: Window) -> None:
+    verified(window)
+    window.target.execute("REVOKE DELETE ON campaign_db.chapters FROM storage_service")
+    with pytest.raises(FenceError, match=r"storage_service cannot write campaign_db\.chapters"):
+        window.cutover()
+    assert window.phases()["cutover"].state == "failed"
+
+
+def test_the_source_does_not_open_again_while_the_target_has_writes_of_its_own(window: Window) -> None:
+    verified(window)
+    window.cutover()
+    with pytest.raises(StepRefused, match="its writes are not on the source yet"):
+        window.fence("source", "open", "rollback_open")
+    window.end(journal.MIGRATED)
+    window.begin(journal.ROLLING_BACK)
+    with pytest.raises(StepRefused, match="its writes are not on the source yet"):
+        window.fence("source", "open", "rollback_open")

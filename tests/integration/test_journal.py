@@ -1,0 +1,130 @@
+"""The journal tells a run that works from one that died, resumes the one and refuses beside the other."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+
+import psycopg2
+import pytest
+
+from consolidation import journal, run
+from consolidation.errors import ConsolidationError, RunInProgress, StatementFailed, StepRefused
+from consolidation.queries import rows
+from tests.cluster import Database, digest_of_everything
+from tests.window import Window
+
+
+@pytest.fixture
+def window(source: Database, target: Database) -> Window:
+    return Window(source, target)
+
+
+@pytest.mark.every_pair
+def test_planning_a_run_changes_nothing_beginning_it_does_and_only_once(window: Window) -> None:
+    before = digest_of_everything(window.target.server)
+    caller = run.Caller(window.control, None, "")
+    assert run.plan(window.database, journal.MIGRATING, caller).changed
+    assert digest_of_everything(window.target.server) == before
+    first = window.begin()
+    assert first["run"]["state"] == "migrating"
+    assert not run.plan(window.database, journal.MIGRATING, caller).changed
+    assert window.begin()["run_id"] == first["run_id"]
+    assert window.target.value("SELECT count(*) FROM consolidation.run_database") == 1
+
+
+def test_databases_of_one_process_share_a_run_and_those_of_another_do_not(window: Window) -> None:
+    other = Window(window.source, window.target, "image_db", control=window.control)
+    with ProcessPoolExecutor(2) as pool:  # as Ansible's forks do
+        assert len({result["run_id"] for result in pool.map(Window.begin, (window, other))}) == 1
+
+
+def test_a_run_whose_process_lives_is_refused_and_one_whose_process_died_is_resumed(window: Window) -> None:
+    first = window.begin()
+    theirs = window.control
+    window.control = {**theirs, "pid": 1, "started": "2"}
+    with pytest.raises(RunInProgress, match=f"is in progress, process {theirs['pid']}"):
+        window.begin(alive=theirs)
+    # The same process id, but another process: it was started at another time.
+    assert window.begin(alive={**theirs, "started": "later"})["run_id"] == first["run_id"]
+
+
+def test_a_run_of_another_control_node_needs_to_be_taken_over_by_name(window: Window) -> None:
+    first = window.begin()
+    window.control = {**window.control, "host": "there"}
+    with pytest.raises(RunInProgress, match=f"consolidation_take_over={first['run_id']}"):
+        window.begin()
+    for wrong in ("", "another"):
+        with pytest.raises(RunInProgress):
+            run.apply(run.plan(window.database, journal.MIGRATING, run.Caller(window.control, None, wrong)), None)
+    caller = run.Caller(window.control, None, first["run_id"])
+    assert run.apply(run.plan(window.database, journal.MIGRATING, caller), caller)["run_id"] == first["run_id"]
+    assert window.begin()["run_id"] == first["run_id"], "it is ours from then on"
+
+
+def test_the_states_of_a_run(window: Window) -> None:
+    with pytest.raises(StepRefused, match="the journal knows no run"):
+        window.begin(journal.ROLLING_BACK)
+    first = window.begin()["run_id"]
+    with pytest.raises(StepRefused):
+        window.end(journal.ROLLED_BACK)
+    window.end(journal.MIGRATED)
+    window.control = {**window.control, "started": "2"}
+    assert window.begin()["run"]["state"] == "migrated", "a finished run is not begun again"
+    window.begin(journal.ROLLING_BACK)
+    with pytest.raises(StepRefused, match="is being rolled back"):
+        window.begin()
+    window.end(journal.ROLLED_BACK)
+    assert window.begin(journal.ROLLING_BACK)["run"]["state"] == "rolled_back"
+    window.control = {**window.control, "started": "3"}
+    assert window.begin()["run_id"] > first or window.begin()["run"]["state"] == "migrating"
+
+
+def test_a_phase_keeps_its_outcome_and_no_row_data(window: Window) -> None:
+    window.begin()
+    with pytest.raises(StatementFailed), journal.phase(window.database, "copy") as work:
+        rows(work.journal, "SELECT 'secret row'::int")
+    record = window.phases()["copy"]
+    assert (record.state, record.attempts) == ("failed", 1)
+    assert "secret" not in (record.error or "")
+    with journal.phase(window.database, "copy") as work:
+        work.result["rows"] = 1
+    with journal.phase(window.database, "copy") as work:
+        assert work.result == {"rows": 1}, "a phase done again begins with what it had"
+    record = window.phases()["copy"]
+    assert (record.state, record.attempts, record.result) == ("done", 3, {"rows": 1})
+    assert record.finished_at is not None
+    assert record.finished_at <= datetime.now(UTC)
+
+
+def test_two_processes_cannot_work_on_one_database(window: Window) -> None:
+    window.begin()
+    with journal.phase(window.database, "copy"):
+        who = r"backend \d+ of consolidation from 127.0.0.1"
+        with pytest.raises(RunInProgress, match=who), journal.phase(window.database, "verify"):
+            pass
+        other = Window(window.source, window.target, "image_db", control=window.control)
+        other.begin()
+        with journal.phase(other.database, "copy"):
+            pass
+
+
+def test_a_process_that_died_holds_nothing(window: Window) -> None:
+    window.begin()
+    with pytest.raises(ConsolidationError), journal.phase(window.database, "copy"):
+        window.target.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%copy journal'"
+        )
+    assert window.phases()["copy"].state == "running", "nobody could write down how it ended"
+    with journal.phase(window.database, "copy"):
+        pass
+    assert window.phases()["copy"].state == "done"
+
+
+def test_no_database_has_two_open_runs(window: Window) -> None:
+    window.begin()
+    with pytest.raises(psycopg2.errors.UniqueViolation):
+        window.target.execute(
+            "INSERT INTO consolidation.run (id, operator, control, version) VALUES ('2', '', '{}', '');"
+            "INSERT INTO consolidation.run_database (run_id, database, state) VALUES ('2', 'campaign_db', 'migrating')"
+        )
