@@ -7,12 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from psycopg2 import sql
 
 from consolidation import fence, journal, schema, selftest, verify
+from consolidation.catalog import read_tables
 from consolidation.connection import session
-from consolidation.digest import Digest
+from consolidation.digest import Digest, table_digest
 from consolidation.errors import StepRefused, VerificationFailed
 from consolidation.model import Database as Service
+from consolidation.queries import execute
 from tests.cluster import Database
 from tests.modules import run_module
 
@@ -272,7 +275,7 @@ def test_the_phase_keeps_its_result_and_needs_both_fences(service: Service, targ
     run = begin(service)
     plan = verify.plan(service)
     assert plan.changed
-    assert "public.children with campaign_db.children" in plan.diff()["prepared"]
+    assert "public.children with its copy in campaign_db" in plan.diff()["prepared"]
     with pytest.raises(StepRefused, match="the source is not fenced"):
         verify.apply(plan, verify.Options())
     assert record(service).state == "failed"
@@ -338,7 +341,7 @@ def test_the_module_says_what_it_would_compare_and_then_does(
     database = options(service)
     planned = call_module("pg_verify_info", check=True, database=database, record=True)
     assert (planned["changed"], "tables" in planned) == (True, False)
-    assert "public.parents with campaign_db.parents: about " in planned["diff"]["prepared"]
+    assert "public.parents with its copy in campaign_db: about " in planned["diff"]["prepared"]
     with session(service.target, "test") as conn:
         assert "verify" not in journal.phases(conn, run)
 
@@ -352,3 +355,36 @@ def test_the_module_says_what_it_would_compare_and_then_does(
     assert "Next: " in failed["msg"]
     assert outcomes(failed)["keyless"] == "different"
     assert record(service).result["outcome"] == "equal"  # without `record`, nothing is kept
+
+
+@pytest.fixture
+def moved(target: Database) -> Service:
+    """Tables of the storage database itself, moved from the schema `old` behind their fence."""
+    target.execute("CREATE SCHEMA old; CREATE SCHEMA campaign_db", user="consolidation")
+    fill(target, "old", "json", user="consolidation")
+    service = Service("campaign_db", target.settings, "old", (), target.settings)
+    begin(service)
+    assert "old.parents with itself before the move" in verify.plan(service).diff()["prepared"]
+    fence.apply(fence.plan(service, "source", fence.CLOSED), "fence", 10)
+    with journal.phase(service, "copy") as work, session(target.settings, "test") as conn:
+        work.result["tables"] = []
+        for table in read_tables(conn, "old"):
+            digest = table_digest(conn, table)
+            sums = [str(part) for part in digest.sums]
+            work.result["tables"].append({"name": table.name, "rows": digest.rows, "sums": sums})
+            execute(conn, sql.SQL("ALTER TABLE {} SET SCHEMA campaign_db").format(table.identifier))
+    return service
+
+
+def test_moved_tables_are_compared_with_what_they_were(moved: Service, target: Database) -> None:
+    result = verify.apply(verify.plan(moved), verify.Options())
+    assert result["outcome"] == "equal"
+    assert len(result["tables"]) == 6
+    damage(target, "SET consolidation.pass = 'on'", "DROP TABLE empty", "UPDATE keyless SET a = 'b' WHERE b = '1'")
+    with pytest.raises(VerificationFailed) as raised:
+        verify.apply(verify.plan(moved), verify.Options())
+    found = outcomes(raised.value.facts)
+    assert {name for name, outcome in found.items() if outcome == "different"} == {"empty", "keyless"}
+    target.execute("ALTER TABLE campaign_db.parents DISABLE TRIGGER aa_consolidation_fence", user="consolidation")
+    with pytest.raises(StepRefused, match="the target is not fenced"):
+        verify.apply(verify.plan(moved), verify.Options())
