@@ -223,6 +223,8 @@ def _probe_table(conn: Connection, role: str, fenced: Fenced) -> str:
 def _prepare(conn: Connection, side: Side, timeout_seconds: float) -> None:
     """Create the function and the disabled triggers that are not there yet."""
     missing = [fenced for fenced in read(conn, side) if fenced.state == ABSENT]
+    # All databases share the target's function: two that replace it at once fail ("tuple concurrently updated").
+    execute(conn, "SELECT pg_advisory_xact_lock(%s, hashtext('fence'))", [journal.LOCK_SPACE])
     if value(conn, "SELECT to_regnamespace('consolidation') IS NULL"):
         execute(conn, "CREATE SCHEMA consolidation")
     execute(conn, query("fence_function"))

@@ -181,6 +181,8 @@ def plan_grants(database: Database) -> Grants:
 def apply_grants(plan: Grants) -> dict[str, Any]:
     """Grant what is lacking."""
     with session(plan.database.target, "grants") as conn:
+        # All databases share the journal's schema: two that grant on it at once fail ("tuple concurrently updated").
+        execute(conn, "SELECT pg_advisory_xact_lock(%s, hashtext('grants'))", [journal.LOCK_SPACE])
         for statement in plan.statements:
             execute(conn, statement)
     return {"granted": list(plan.statements)}

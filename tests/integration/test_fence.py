@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
 
 from consolidation import fence
+from consolidation.connection import session
 from consolidation.errors import FenceError
 from tests.cluster import Database, digest_of_everything
 from tests.window import Window
@@ -165,3 +167,15 @@ def test_a_source_without_tables_is_not_a_closed_one(source: Database, target: D
     window.begin()
     with pytest.raises(FenceError, match="no tables to fence"):
         window.fence("source", "closed")
+
+
+def test_databases_that_share_a_target_are_fenced_at_the_same_time(window: Window) -> None:
+    side = fence.side_of(window.database, "source")
+
+    def prepare(_: int) -> None:
+        with session(side.settings, "test") as conn:
+            for _ in range(20):
+                fence._prepare(conn, side, 10)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(prepare, range(6)))
