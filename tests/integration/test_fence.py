@@ -177,5 +177,6 @@ def test_databases_that_share_a_target_are_fenced_at_the_same_time(window: Windo
             for _ in range(20):
                 fence._prepare(conn, side, 10)
 
+    prepare(0)  # the tables are each database's own
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(prepare, range(6)))
