@@ -22,7 +22,7 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'service')
 -- The runbook acts as the owner (fence triggers, dump, swap by rename) and, to probe the fence, as the application.
 GRANT :"owner", :"app" TO consolidation;
 -- Names whoever holds the fence up, and sees how old every transaction is.
-GRANT pg_read_all_stats TO consolidation;
+GRANT pg_read_all_stats TO consolidation, consolidation_reader;
 
 REVOKE CONNECT, TEMPORARY ON DATABASE :"service" FROM PUBLIC;
 GRANT CONNECT ON DATABASE :"service" TO :"app", consolidation_reader;

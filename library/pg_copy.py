@@ -44,6 +44,10 @@ run_id:
   description: Id of the run.
   type: str
   returned: when not in check mode
+moves:
+  description: Whether the tables lie in the storage database already, and are moved instead of copied.
+  type: bool
+  returned: when O(state=present)
 tables:
   description: Rows, bytes, chunks and seconds of every table.
   type: list
@@ -82,7 +86,9 @@ def main() -> None:
             result = {} if module.check_mode else discard.apply(emptying)
             module.exit_json(changed=emptying.changed, diff=emptying.diff(), **result)
         plan = copy.plan(database)
-        result = {} if module.check_mode else copy.apply(plan, given["database"], given["workers"])
+        result = (
+            {"moves": database.moves} if module.check_mode else copy.apply(plan, given["database"], given["workers"])
+        )
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 
 

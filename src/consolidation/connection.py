@@ -29,7 +29,12 @@ PINNED_SETTINGS = {
     "idle_in_transaction_session_timeout": "0",
     "default_transaction_read_only": "off",
 }
-CLIENT_CHECK_VERSION = 140000
+# Settings that not every version knows, by the version that brought them. The check of the client: a backend whose
+# client was killed ends within seconds, even in the middle of an index build.
+PINNED_SINCE = {
+    140000: "SET client_connection_check_interval = '2s'; SET idle_session_timeout = 0",
+    170000: "SET transaction_timeout = 0",
+}
 
 
 @dataclass(frozen=True)
@@ -83,10 +88,10 @@ def connect(settings: Settings, purpose: str, *, autocommit: bool = False) -> Co
             hint="check host, port, pg_hba.conf, sslmode and the passfile (mode 0600, matching line), then run again",
         ) from error
     conn.autocommit = True
-    if conn.server_version >= CLIENT_CHECK_VERSION:
-        # A backend whose client was killed ends within seconds, even in the middle of an index build.
+    newer = [statements for version, statements in PINNED_SINCE.items() if conn.server_version >= version]
+    if newer:
         with conn.cursor() as cursor:
-            cursor.execute("SET client_connection_check_interval = '2s'")
+            cursor.execute("; ".join(newer))
     conn.autocommit = autocommit
     return conn
 

@@ -28,6 +28,8 @@ from consolidation.model import Database
 from consolidation.queries import dicts, execute, query, rows, value
 from consolidation.sequences import pairs
 
+OPEN_STATES = (journal.MIGRATING, journal.MIGRATED)
+
 
 @dataclass(frozen=True)
 class Load:
@@ -67,8 +69,9 @@ def plan(database: Database) -> Plan:
         tables = read_tables(source, database.source_schema, database.tables)
     with session(database.target, "copy plan") as target:
         run = journal.latest_run(target, database.name)
-        if run is not None and run.state == journal.MIGRATED:
-            return Plan(database, (), f"run {run.id} has copied and cut over {database.name} already")
+        if run is not None and run.state in OPEN_STATES and journal.target_in_charge(journal.phases(target, run)):
+            # Whatever the source looks like now: rows that the target has taken since are not to be loaded over.
+            return Plan(database, (), f"run {run.id} has copied {database.name} and opened its target")
         loaded = {row["table_name"]: row["state"] for row in _loads(target, run)} if run else {}
         there = {table.name: table for table in read_tables(target, database.name)}
         rolled_back = journal.was_rolled_back(target, database.name)
@@ -91,10 +94,15 @@ def apply(plan: Plan, options: dict[str, Any], workers: int, phase: str = "copy"
     """
     database = plan.database
     if plan.settled:
-        return {"msg": plan.settled}
+        return {"msg": plan.settled, "moves": database.moves}
     started = time.monotonic()
     with journal.phase(database, phase) as work:
-        work.result["run_id"] = work.run.id
+        work.result.update(run_id=work.run.id, moves=False)
+        if journal.target_in_charge(journal.phases(work.journal, work.run)):
+            raise StepRefused(
+                f"{database.name}: run {work.run.id} has opened the target, nothing is loaded over it any more",
+                hint="run migrate.yml again to go on with the cutover, or rollback.yml to go back",
+            )
         with session(database.target, "copy") as target, _snapshot(database) as (source, snapshot):
             _require_fences(source, target, database)
             tables = _matched(source, target, database)

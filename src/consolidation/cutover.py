@@ -54,9 +54,11 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
     if plan.settled:
         return {"msg": plan.settled}
     database = plan.database
+    with session(database.target, "cutover check") as target:
+        # Before the phase begins: its record in the journal means that the target may have been opened.
+        done = journal.phases(target, journal.current_run(target, database.name, journal.MIGRATING))
+    _require(database, done)
     with journal.phase(database, PHASE) as work:
-        done = journal.phases(work.journal, work.run)
-        _require(database, done)
         work.result["run_id"] = work.run.id
         side = fence.side_of(database, "target")
         with session(database.target, PHASE) as target:

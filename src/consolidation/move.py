@@ -15,12 +15,11 @@ from psycopg2.extensions import connection as Connection
 from consolidation import fence, journal, schema
 from consolidation.catalog import Table, read_sequences, read_tables
 from consolidation.connection import session
-from consolidation.digest import Digest, table_digest
+from consolidation.digest import table_digest
 from consolidation.errors import StepRefused
 from consolidation.locks import ACCESS_EXCLUSIVE, locked
 from consolidation.model import Database
 from consolidation.queries import execute
-from consolidation.verdict import DIFFERENT, EQUAL, TableResult
 
 PHASE = "copy"
 BACK = "rollback_copy"
@@ -89,22 +88,6 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
         if not back:
             schema.apply_grants(schema.plan_grants(database))
         return dict(work.result)
-
-
-def compare(database: Database) -> list[TableResult]:
-    """The moved tables against the digests taken before they moved, behind the same closed fence."""
-    with session(database.target, "verify moved") as conn:
-        run = journal.current_run(conn, database.name, journal.MIGRATING, journal.MIGRATED)
-        before = {entry["name"]: entry for entry in journal.phases(conn, run)[PHASE].result.get("tables", [])}
-        results = []
-        for table in read_tables(conn, database.name):
-            entry = before.pop(table.name, None)
-            now = table_digest(conn, table)
-            then = Digest(entry["rows"], (int(entry["sums"][0]), int(entry["sums"][1]))) if entry else None
-            outcome = EQUAL if then == now else DIFFERENT
-            results.append(TableResult(table.name, outcome, then, now))
-        results += [TableResult(name, DIFFERENT, reason="is gone") for name in before]
-    return results
 
 
 def _require_fence(conn: Connection, database: Database, side: str) -> None:

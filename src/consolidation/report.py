@@ -54,6 +54,7 @@ def plan(facts: Facts, base: str | Path, commands: Mapping[str, str]) -> Plan:
     findings = {database["name"]: _findings(directory, database["name"]) for database in facts["databases"]}
     content = document(facts, commands, findings)
     files = {
+        **evidence(facts["databases"]),
         JSON: json.dumps(content, indent=2, ensure_ascii=False) + "\n",
         HTML: render(content, facts["databases"]),
     }
@@ -76,6 +77,15 @@ def apply(plan: Plan) -> dict[str, Any]:
     if plan.stale:
         run_directory.index(plan.directory)
     return dict(plan.summary)
+
+
+def evidence(databases: Sequence[Facts]) -> dict[str, str]:
+    """What every phase found and did, a file for each: DATABASE/PHASE.json."""
+    return {
+        f"{database['name']}/{phase['name']}.json": run_directory.evidence(phase)
+        for database in databases
+        for phase in database["phases"]
+    }
 
 
 def document(facts: Facts, commands: Mapping[str, str], findings: Facts) -> dict[str, Any]:

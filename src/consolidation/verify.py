@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg2
 
-from consolidation import fence, journal, move, selftest, verdict
+from consolidation import fence, journal, moved, selftest, verdict
 from consolidation.catalog import Sequence, Table, read_sequences, read_tables
 from consolidation.comparison import Tables
 from consolidation.connection import session
@@ -106,7 +106,7 @@ def compare(database: Database, options: Options) -> dict[str, Any]:
     """
     started = time.monotonic()
     tested = selftest.run(database)
-    tables, sequences = (move.compare(database), []) if database.moves else _compare_sides(database, options)
+    tables, sequences = (moved.compare(database), []) if database.moves else _compare_sides(database, options)
     with session(database.target, "verify") as target:
         parameters = {"schema": database.name, "tables": [table.name for table in tables], "fence": fence.TRIGGER}
         faults = [text for (text,) in rows(target, query("unsound"), parameters)]

@@ -55,6 +55,7 @@ def test_refused_before_each_of_its_conditions(window: Window) -> None:
     window.source.execute("ALTER TABLE campaigns DISABLE TRIGGER aa_consolidation_fence")
     with pytest.raises(StepRefused, match="the source is not fenced any more"):
         window.cutover()
+    assert "cutover" not in window.phases(), "what was refused must not look like a target that was open"
     with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
         window.target.execute(WRITE, user="storage_service")
 

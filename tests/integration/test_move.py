@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg2
 import pytest
 
-from consolidation import journal, move, schema, verify
+from consolidation import journal, move, moved, schema, verify
 from consolidation.errors import FenceError, StepRefused
 from tests.cluster import Database, digest_of_everything
 from tests.window import Window
@@ -117,7 +117,7 @@ def test_a_write_between_move_and_verification_is_found(window: Window) -> None:
     window.target.execute(
         "SET session_replication_role = replica; UPDATE campaign_db.campaigns SET name = 'x' WHERE name = '5'"
     )
-    assert [(entry.name, entry.outcome) for entry in move.compare(window.database)] == [
+    assert [(entry.name, entry.outcome) for entry in moved.compare(window.database)] == [
         ("campaigns", "different"),
         ("chapters", "equal"),
     ]
