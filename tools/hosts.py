@@ -42,7 +42,7 @@ PACKAGES = ["systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "acl", 
 PACKAGES += ["python3", "python3-venv", "python3-apt"]
 DATABASE_PACKAGES = ["postgresql", "postgresql-client", "python3-psycopg2"]
 # The cluster is made by the scenario, with its own settings; a base has none.
-POSTGRESQL_COMMON = "create_main_cluster = false\nstart_conf = auto\n"
+POSTGRESQL_COMMON = "create_main_cluster = false\nstart_conf = auto\nadd_include_dir = 'conf.d'\n"
 BOOT_SECONDS = 60
 STOP_SECONDS = 10
 
