@@ -121,6 +121,14 @@ def plan_served(path: str, content: bytes, entries: Mapping[str, Mapping[str, Va
     return Plan(path, ("storage", "databases"), content, after, f"{path}: the storage service serves {names} {done}")
 
 
+def goes_remote(content: bytes) -> bool:
+    """Whether a file points at the Storage Service already; False also where it cannot be read."""
+    try:
+        return _kind(yaml_edit.read(_text(content, ""), ""), "") == REMOTE
+    except ConfigurationError:
+        return False
+
+
 def section_shown(content: bytes, keys: Keys, where: str) -> str:
     """The section as lines, one for each scalar; only values of harmless keys are shown."""
     node = yaml_edit.read(_text(content, where), where).find(keys)

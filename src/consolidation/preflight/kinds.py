@@ -171,6 +171,7 @@ _SERVICES = (
     ("service.config.not_writable", BLOCKER, "A service's configuration file could not be replaced."),
     ("service.config.unexpected", BLOCKER, "A configuration does not parse, or its section is not as expected."),
     ("service.health.failing", BLOCKER, "A service is not healthy before anything was done."),
+    ("service.health.not_yet", WARNING, "A service is not healthy whose cutover was cut off; the run goes on with it."),
     ("service.restart.unknown", BLOCKER, "The inventory does not say how a service is restarted."),
     ("service.release.missing", BLOCKER, "The release for after the cutover is not there."),
     ("service.release.no_link", BLOCKER, "The link to the running release is missing."),

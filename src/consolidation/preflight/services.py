@@ -77,7 +77,9 @@ def judge(given: Mapping[str, Any]) -> dict[str, Any]:
 def service(host: Host, release: Release, schema: str) -> Iterator[Finding]:
     """Findings about one host of a service that moves."""
     yield from _config(host, lambda: service_config.plan_cutover(host.config, host.content, schema))
-    yield from _health(host, "service.health.failing")
+    # A cutover that was cut off may have left the service down; the run that goes on brings it up.
+    begun = service_config.goes_remote(host.content)
+    yield from _health(host, "service.health.not_yet" if begun else "service.health.failing")
     yield from _restart(host)
     yield from _release(host.name, release)
 
