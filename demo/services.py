@@ -28,12 +28,12 @@ MOVING = ("campaign", "image")
 """The services whose databases are consolidated."""
 
 DIRECT = """\
-# {title}, as it was before its database was consolidated.
+# {title} of the demo.
 server:
   host: {host}
   port: {port}    # behind the load balancer
 
-# Its own database.
+# Where its records are.
 database:
   type: postgresql
   host: {database.host}
@@ -43,7 +43,7 @@ database:
   passfile: "{directory}/passfile"
   sslmode: disable  # loopback only
 
-# The Storage Service: used from the cutover on.
+# The Storage Service.
 storage:
   url: '{storage_url}'
   token_file: {directory}/token
@@ -51,7 +51,7 @@ storage:
 """
 
 STORAGE = """\
-# The Storage Service.
+# Storage Service of the demo.
 server:
   host: {host}
   port: {port}

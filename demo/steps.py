@@ -78,9 +78,9 @@ def play_under_load(environment: Environment, playbook: str, traffic: Traffic) -
     play(environment, playbook)
     end = now()
     unserved = traffic.wait_for_writes(SERVED_SECONDS)
-    table = Table("service", "last write before", "first write after", "outage", "what clients were told meanwhile")
+    table = Table("service", "last write", "next write", "outage", "what clients were told meanwhile")
     for outage in checker.outages(traffic.operations, begin, end):
-        told = ", ".join(f"{count} x {answer}" for answer, count in outage.errors.items()) or "no error"
+        told = "\n".join(f"{count} x {answer}" for answer, count in outage.errors.items()) or "no error"
         seconds = "-" if outage.seconds is None else f"{outage.seconds:.1f} s"
         table.add_row(outage.service, _clock(outage.last_before), _clock(outage.first_after), seconds, told)
     console.print(table)

@@ -19,7 +19,7 @@ from demo.ledger import MARK, Operation
 
 CLIENTS = 2
 """Per service."""
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.1
 """Between two writes of one client, so outages are measured to about this."""
 ANSWER_SECONDS = 8
 
