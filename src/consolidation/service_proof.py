@@ -139,15 +139,14 @@ def _prove_sessions(database: Database, timeout_seconds: float, quiet_seconds: f
 
 def _wait_for_silence(source: Connection, database: Database, timeout_seconds: float, quiet_seconds: float) -> None:
     deadline = time.monotonic() + timeout_seconds + quiet_seconds
-    quiet_since = time.monotonic()
+    quiet_since = None
     while True:
         left = _sessions(source, database.application_roles)
         now = time.monotonic()
-        if not left and now - quiet_since >= quiet_seconds:
+        quiet_since = None if left else quiet_since or now
+        if quiet_since is not None and now - quiet_since >= quiet_seconds:
             return
-        if left:
-            quiet_since = now
-        if now >= deadline:
+        if left and now >= deadline:
             raise ServiceError(
                 f"{database.name}: after {timeout_seconds:g} s there are sessions of the service on {database.source}: "
                 + "; ".join(left),

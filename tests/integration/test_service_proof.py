@@ -1,0 +1,101 @@
+"""The proof sees where a service's writes and sessions are, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from uuid import uuid4
+
+import pytest
+
+from consolidation import journal, service_proof
+from consolidation.errors import ServiceError
+from consolidation.service_proof import Row
+from tests.cluster import Database
+from tests.window import Window
+
+INSERT = "INSERT INTO {}.campaigns (id, name, creator_id, owner_id) VALUES (%s, 'proof', %s, %s)"
+
+
+@pytest.fixture
+def window(campaign: Database, target: Database) -> Window:
+    """The target is open, as after the cutover of the databases."""
+    window = Window(campaign, target)
+    window.begin()
+    window.schema()
+    window.fence("source", "closed")
+    window.fence("target", "open", "cutover")
+    return window
+
+
+def written(window: Window, schema: str = "campaign_db") -> Row:
+    """A row as the service writes it."""
+    row = Row("campaigns", str(uuid4()))
+    side = window.target if schema == "campaign_db" else window.source
+    side.execute(INSERT.format(schema), [row.id] * 3, user="storage_service" if schema == "campaign_db" else "postgres")
+    return row
+
+
+def rows(window: Window) -> int:
+    count: int = window.target.value("SELECT count(*) FROM campaign_db.campaigns")
+    return count
+
+
+def prove(window: Window, *found: Row, timeout: float = 0.5, quiet: float = 0.3) -> dict[str, object]:
+    return service_proof.apply(service_proof.plan(window.database, found), timeout, quiet)
+
+
+def test_a_write_in_the_new_schema_is_seen_and_taken_away(window: Window) -> None:
+    row = written(window)
+    plan = service_proof.plan(window.database, [row])
+    assert plan.changed
+    assert rows(window) == 1, "a plan changes nothing"
+    with window.target.connection("storage_service"):
+        result = prove(window, row)
+    assert (result["rows"], result["sessions"]) == (1, 1)
+    assert result["outage_seconds"] > 0  # type: ignore[operator]  # a float
+    assert rows(window) == 0
+    assert window.phases()["cutover_services"].state == "done"
+    window.end(journal.MIGRATED)
+    assert not service_proof.plan(window.database, [row]).changed
+
+
+def test_a_write_that_went_elsewhere_is_no_proof(window: Window) -> None:
+    with window.target.connection("storage_service"):
+        with pytest.raises(ServiceError, match="is not in table campaigns of storage"):
+            prove(window, Row("campaigns", str(uuid4())))
+        here = written(window)
+        window.source.execute("ALTER TABLE campaigns DISABLE TRIGGER aa_consolidation_fence")
+        window.source.execute(INSERT.format("public"), [here.id] * 3)
+        with pytest.raises(ServiceError, match="is on the source"):
+            prove(window, here)
+    assert rows(window) == 0, "the row is taken away after a failure, too"
+    assert window.phases()["cutover_services"].state == "failed"
+
+
+def test_a_storage_service_without_a_session_on_the_target_is_no_proof(window: Window) -> None:
+    with pytest.raises(ServiceError, match="no session of storage_service on storage"):
+        prove(window, written(window))
+
+
+def test_a_session_left_on_the_source_is_named(window: Window) -> None:
+    with window.target.connection("storage_service"), window.source.connection("campaign_app") as left:
+        pid = left.info.backend_pid
+        with pytest.raises(ServiceError, match=f"pid {pid}, user campaign_app, application unnamed, from 127.0.0.1"):
+            prove(window, written(window))
+
+
+def test_a_session_that_leaves_in_time_is_waited_for_and_silence_is_counted_from_then_on(window: Window) -> None:
+    with window.target.connection("storage_service"), window.source.connection("campaign_app") as left:
+        threading.Timer(0.6, left.close).start()
+        started = time.monotonic()
+        prove(window, written(window), timeout=10, quiet=0.5)
+    assert time.monotonic() - started >= 1.1
+
+
+def test_the_rows_are_taken_away_behind_a_closed_fence(window: Window) -> None:
+    row = written(window)
+    window.fence("target", "closed", "rollback_fence")
+    assert service_proof.remove(window.database, [row]) == 1
+    assert service_proof.remove(window.database, [row]) == 0
+    assert rows(window) == 0

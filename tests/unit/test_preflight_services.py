@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from consolidation.findings import BLOCKER, INFO, WARNING
+from consolidation.preflight.services import Host, Release, service, storage_service
+
+CONFIG = b"database: {type: postgresql, password: secret-word}\n"
+REMOTE = b"database: {type: storage_service, schema: campaign_db, client: storage_client}\n"
+HOST = Host(
+    name="campaign_1",
+    config="/etc/c.yml",
+    exists=True,
+    writable=True,
+    content=CONFIG,
+    health_url="http://127.0.0.1:1/health",
+    health_status=200,
+    restartable=True,
+)
+RELEASE = Release("/opt/c/releases/2", ready=True, requirements="storage-client\n", wheelhouse=False, linked=True)
+ENTRIES = {"campaign_db": {"schema": "campaign_db", "migrations": True, "backup": True}}
+
+
+def test_a_host_in_order_has_no_finding() -> None:
+    assert list(service(HOST, RELEASE, "campaign_db")) == []
+    assert list(storage_service(replace(HOST, content=b"storage: {}\n"), ENTRIES)) == []
+    unbuilt = replace(RELEASE, ready=False, wheelhouse=True)
+    assert list(service(HOST, unbuilt, "campaign_db")) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "release", "found"),
+    [
+        ({"exists": False}, {}, {"service.config.missing": BLOCKER}),
+        ({"writable": False}, {}, {"service.config.not_writable": BLOCKER}),
+        ({"content": b"database: {type: mysql, password: secret-word}"}, {}, {"service.config.unexpected": BLOCKER}),
+        ({"content": b"database: [secret-word\n"}, {}, {"service.config.unexpected": BLOCKER}),
+        ({"health_status": 503}, {}, {"service.health.failing": BLOCKER}),
+        ({"health_status": -1, "content": REMOTE}, {}, {"service.health.not_yet": WARNING}),
+        ({"restartable": False}, {}, {"service.restart.unknown": BLOCKER}),
+        ({}, {"linked": False}, {"service.release.no_link": BLOCKER}),
+        ({}, {"requirements": None}, {"service.release.missing": BLOCKER}),
+        ({}, {"requirements": "asyncpg\nstorage-client\n"}, {"service.release.requirements": BLOCKER}),
+        ({}, {"ready": False}, {"service.release.wheelhouse": BLOCKER}),
+        (
+            {"exists": False, "health_status": -1},
+            {"linked": False, "ready": False},
+            {
+                "service.config.missing": BLOCKER,
+                "service.health.failing": BLOCKER,
+                "service.release.no_link": BLOCKER,
+                "service.release.wheelhouse": BLOCKER,
+            },
+        ),
+    ],
+)
+def test_every_fault_is_found_with_its_fix(
+    host: dict[str, Any], release: dict[str, Any], found: dict[str, str]
+) -> None:
+    findings = list(service(replace(HOST, **host), replace(RELEASE, **release), "campaign_db"))
+    assert {each.id: each.severity for each in findings} == found
+    assert all(each.fix and each.subject == "campaign_1" for each in findings)
+    assert "secret-word" not in str(findings)
+
+
+def test_a_storage_service_that_is_not_ready_yet_is_no_blocker() -> None:
+    host = replace(HOST, content=b"storage: {}\n", health_status=-1)
+    assert [(each.id, each.severity) for each in storage_service(host, ENTRIES)] == [
+        ("storage_service.health.not_ready", INFO)
+    ]
