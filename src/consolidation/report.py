@@ -19,6 +19,7 @@ from consolidation.outcome import Facts, Outage
 from consolidation.table_report import comparison, tables
 
 HTML, JSON = "report.html", "report.json"
+PREFLIGHT = "preflight.json"
 SEVERITIES = ("blocker", "warning", "info")
 LONGEST_LIST = 10
 
@@ -51,10 +52,11 @@ def plan(facts: Facts, base: str | Path, commands: Mapping[str, str]) -> Plan:
     if facts["run"] is None:
         return Plan(Path(base), {}, (), {})
     directory = Path(base) / facts["run"]["id"]
-    findings = {database["name"]: _findings(directory, database["name"]) for database in facts["databases"]}
-    content = document(facts, commands, findings)
+    preflights = {database["name"]: _preflight(directory, database["name"]) for database in facts["databases"]}
+    content = document(facts, commands, {name: json.loads(text) for name, text in preflights.items() if text})
     files = {
         **evidence(facts["databases"]),
+        **{f"{name}/{PREFLIGHT}": text for name, text in preflights.items() if text},
         JSON: json.dumps(content, indent=2, ensure_ascii=False) + "\n",
         HTML: render(content, facts["databases"]),
     }
@@ -134,16 +136,20 @@ def render(content: Mapping[str, Any], databases: Sequence[Facts]) -> str:
     )
 
 
-def _findings(directory: Path, database: str) -> Any:
-    """What preflight left as evidence: of this run, else of the last preflight before it; None where there is none."""
-    for path in (directory / database / "preflight.json", directory.parent / "preflight" / database / "preflight.json"):
+def _preflight(directory: Path, database: str) -> str:
+    """The preflight that the run began with, as its first report kept it; '' where there is none.
+
+    Every later look, also at a database that was migrated long ago, replaces the one outside of the run directories.
+    """
+    for path in (directory / database / PREFLIGHT, directory.parent / "preflight" / database / PREFLIGHT):
         text = run_directory.read(path)
         if text is not None:
             try:
-                return json.loads(text)
+                json.loads(text)
             except ValueError:
-                return None
-    return None
+                return ""
+            return text
+    return ""
 
 
 def _outage(shut: Outage) -> dict[str, Any]:
