@@ -160,10 +160,11 @@ def read_sequences(conn: Connection, schema: str) -> tuple[Sequence, ...]:
     found = []
     for row in dicts(conn, query("sequences"), {"schema": schema}):
         identifier = sql.Identifier(schema, row["name"])
+        # Without parameters: psycopg2 would take a % in the name for one.
         statement = sql.SQL(
-            "SELECT s.last_value, s.is_called, p.seqincrement FROM {} s, pg_sequence p WHERE p.seqrelid = %s::regclass"
-        )
-        last_value, is_called, increment = rows(conn, statement.format(identifier), [identifier.as_string(conn)])[0]
+            "SELECT s.last_value, s.is_called, p.seqincrement FROM {} s, pg_sequence p WHERE p.seqrelid = {}::regclass"
+        ).format(identifier, sql.Literal(identifier.as_string(conn)))
+        last_value, is_called, increment = rows(conn, statement)[0]
         found.append(
             Sequence(
                 schema=schema,
