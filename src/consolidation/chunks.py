@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from psycopg2 import sql
@@ -76,9 +77,9 @@ def base_type(name: str) -> str:
     return re.sub(r"\(.*?\)", "", name).replace("[]", "").strip()
 
 
-def copy_out(table: Table, low: str | None, high: str | None, *, is_binary: bool) -> sql.Composed:
-    """The COPY statement that reads a range."""
-    columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.stored_columns)
+def copy_out(table: Table, names: Iterable[str], low: str | None, high: str | None, *, is_binary: bool) -> sql.Composed:
+    """The COPY statement that reads the named columns of a range."""
+    columns = sql.SQL(", ").join(sql.Identifier(name) for name in names)
     only = sql.SQL("ONLY ") if table.kind == "r" else sql.SQL("")
     conditions = [
         sql.SQL("ctid {} {}::tid").format(sql.SQL(operator), sql.Literal(border))

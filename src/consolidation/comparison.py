@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
@@ -30,8 +31,10 @@ class Tables:
         self._target = target
         self._max_keys = max_keys
 
-    def compare(self, ours: tuple[Table, ...], theirs: tuple[Table, ...]) -> list[TableResult]:
-        """One result for each table of either side and each table asked for."""
+    def compare(
+        self, ours: tuple[Table, ...], theirs: tuple[Table, ...], proved: Mapping[str, TableResult]
+    ) -> list[TableResult]:
+        """One result for each table of either side and each table asked for; ``proved`` ones are equal already."""
         there = {table.name: table for table in theirs}
         names = {table.name for table in ours}
         results = [
@@ -49,7 +52,10 @@ class Tables:
             except Incomparable as error:
                 results.append(TableResult(table.name, NOT_COMPARED, reason=error.message))
             else:
-                started.append((both, *self._start(both)))
+                if table.name in proved:
+                    results.append(proved[table.name])
+                else:
+                    started.append((both, *self._start(both)))
         lonely = [
             (table, self._target.submit(_Timed(table, own_columns(table))))
             for table in theirs

@@ -101,6 +101,7 @@ table_load = Table(
     Column("state", Text, nullable=False),
     Column("deferred", JSONB, nullable=False, comment="definitions dropped for the load, to be restored after it"),
     Column("binary", Boolean, nullable=False, comment="COPY in binary; otherwise in text"),
+    Column("source_rows", BigInteger, comment="count(*) of the source in the copy's snapshot"),
     Column(
         "source_state", Text, nullable=False, comment="fence and file of the source's table; another one: load again"
     ),
@@ -125,6 +126,7 @@ chunk = Table(
     Column("estimated_bytes", BigInteger, nullable=False),
     Column("rows", BigInteger),
     Column("bytes", BigInteger),
+    Column("digest", Numeric(39, 0), comment="sum of the rows' hashes as they left the source, modulo 2^128"),
     Column("seconds", Numeric(12, 3)),
     Column("worker", Text),
     Column("finished_at", DateTime(timezone=True)),

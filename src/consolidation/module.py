@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
@@ -18,7 +19,12 @@ class Module(Protocol):
 
 @contextmanager
 def failures(module: Module) -> Iterator[None]:
-    """Turn our errors into the module's failure: ``msg`` says what, where and what next."""
+    """Turn our errors into the module's failure: ``msg`` says what, where and what next.
+
+    Ctrl-C ends the process at once, also inside libpq; the journal and PostgreSQL are left as by any other crash, and
+    the next run takes up from there.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
     except ConsolidationError as error:

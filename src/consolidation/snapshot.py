@@ -20,9 +20,11 @@ T = TypeVar("T")
 class Snapshot:
     """Connections of one database that all see the same moment, and threads that use them. See ``frozen``."""
 
-    def __init__(self, coordinator: Connection, readers: list[Connection]) -> None:
+    def __init__(self, coordinator: Connection, readers: list[Connection], exported: str) -> None:
         self.coordinator = coordinator
         """For the catalog, in the calling thread."""
+        self.exported = exported
+        """Name of the snapshot, for other processes to join."""
         self._free: SimpleQueue[Connection] = SimpleQueue()
         for reader in readers:
             self._free.put(reader)
@@ -66,7 +68,7 @@ def frozen(settings: Settings, purpose: str, workers: int) -> Iterator[Snapshot]
         exported = value(coordinator, "SELECT pg_export_snapshot()")
         for reader in readers:
             execute(reader, "SET TRANSACTION SNAPSHOT %s", [exported])
-        snapshot = Snapshot(coordinator, readers)
+        snapshot = Snapshot(coordinator, readers, exported)
         try:
             yield snapshot
         except BaseException:

@@ -11,6 +11,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.errors import CopyError
+from consolidation.rowsum import RowSum, Summing
 
 PIPE_BYTES = 1024 * 1024
 READ_BYTES = 256 * 1024
@@ -27,42 +28,47 @@ class _Reader:
         return os.read(self._descriptor, size)
 
 
-class _Counter:
-    """The writing end of the pipe; counts what goes through."""
+class _Pipe(Summing):
+    """The writing end of the pipe; hashes the rows that go through."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, is_binary: bool) -> None:
+        super().__init__(is_binary=is_binary)
         self._pipe = os.fdopen(descriptor, "wb", buffering=PIPE_BYTES)
-        self.bytes = 0
 
     def write(self, data: bytes) -> int:
-        self.bytes += len(data)
-        return self._pipe.write(data)
+        self._pipe.write(data)
+        return super().write(data)
 
     def close(self) -> None:
         self._pipe.close()
 
 
 def stream(
-    source: Connection, target: Connection, copy_out: sql.Composable, copy_in: sql.Composable
-) -> tuple[int, int]:
-    """Run both COPYs at once; rows and bytes. The caller commits the target.
+    source: Connection,
+    target: Connection,
+    copy_out: sql.Composable,
+    copy_in: sql.Composable,
+    *,
+    is_binary: bool = False,
+) -> RowSum:
+    """Run both COPYs at once; what left the source. The caller commits the target.
 
     Raises CopyError when fewer or more rows arrived than left, else psycopg2's error of the side that failed first.
     """
     read_end, write_end = os.pipe()
     failures: list[BaseException] = []
-    counter = _Counter(write_end)
+    pipe = _Pipe(write_end, is_binary=is_binary)
     sent: list[int] = []
 
     def produce() -> None:
         try:
             with source.cursor() as cursor:
-                cursor.copy_expert(copy_out, counter, size=READ_BYTES)
+                cursor.copy_expert(copy_out, pipe, size=READ_BYTES)
                 sent.append(cursor.rowcount)
         except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
             failures.append(error)
         finally:
-            _close_quietly(counter)
+            _close_quietly(pipe)
 
     producer = threading.Thread(target=produce, name="source", daemon=True)
     producer.start()
@@ -80,11 +86,13 @@ def stream(
         producer.join()
     if failures:
         raise next((error for error in failures if not isinstance(error, BrokenPipeError)), failures[0])
-    if sent[0] != received:
-        raise CopyError(f"{sent[0]} rows left the source, {received} arrived", hint="run the same command again")
-    return received, counter.bytes
+    passed = pipe.result()
+    if not sent[0] == passed.rows == received:
+        counts = f"{sent[0]} rows left the source, {passed.rows} were hashed, {received} arrived"
+        raise CopyError(counts, hint="run the same command again")
+    return passed
 
 
-def _close_quietly(pipe: Any) -> None:
+def _close_quietly(pipe: _Pipe) -> None:
     with contextlib.suppress(BrokenPipeError):  # the target has stopped reading; it has the error
         pipe.close()

@@ -28,6 +28,7 @@ class TableResult:
     reason: str = ""
     seconds: float = 0.0
     """Of the slower side's digest."""
+    method: str = "rows hashed by SQL on both sides"
 
     def as_result(self) -> dict[str, Any]:
         """For module results, the journal and the report."""
@@ -41,6 +42,7 @@ class TableResult:
             "differences": self.differences.as_result() if self.differences else {},
             "reason": self.reason or (str(self.differences) if self.differences else ""),
             "seconds": self.seconds,
+            "method": self.method,
         }
 
 

@@ -7,17 +7,18 @@ looks at any table, the verifier proves on a scratch table that it sees damage (
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2
 
-from consolidation import fence, journal, moved, selftest, verdict
+from consolidation import copied, fence, journal, moved, selftest, verdict
 from consolidation.catalog import Sequence, Table, read_sequences, read_tables
 from consolidation.comparison import Tables
 from consolidation.connection import session
 from consolidation.errors import StepRefused, VerificationFailed, describe
 from consolidation.model import Database
+from consolidation.progress import Tally
 from consolidation.queries import query, rows, value
 from consolidation.sequences import is_behind, next_value, pairs
 from consolidation.snapshot import Snapshot, frozen
@@ -35,6 +36,8 @@ class Options:
     """Tables under way at the same time; each is a session on either side."""
     max_keys: int = 20
     """Keys named for each table and kind of difference."""
+    tally: Tally = field(default_factory=Tally)
+    """Gets how far every table is."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def apply(plan: Plan, options: Options) -> dict[str, Any]:
         work.result.update(run_id=work.run.id, outcome=NOT_COMPARED, tables=[], sequences=[], faults=[])
         _require_fences(plan.database)
         work.result["closed_at"] = _closed_at(journal.phases(work.journal, work.run))
-        work.result.update(compare(plan.database, options))
+        work.result.update(compare(plan.database, options, work.run))
         _require_equal(plan.database, work.result)
         return dict(work.result)
 
@@ -98,15 +101,16 @@ def check(database: Database, options: Options) -> dict[str, Any]:
     return result
 
 
-def compare(database: Database, options: Options) -> dict[str, Any]:
+def compare(database: Database, options: Options, run: journal.Run | None = None) -> dict[str, Any]:
     """The outcome for every table and sequence, whatever it is; see ``verdict.as_result`` for the shape.
 
+    ``run``: the run whose copy may prove tables equal; both sides must be as it left them, behind their fences.
     Moved tables are compared with what they held before the move. Raises VerificationFailed where nothing can be
     compared at all.
     """
     started = time.monotonic()
     tested = selftest.run(database)
-    tables, sequences = (moved.compare(database), []) if database.moves else _compare_sides(database, options)
+    tables, sequences = (moved.compare(database), []) if database.moves else _compare_sides(database, options, run)
     with session(database.target, "verify") as target:
         parameters = {"schema": database.name, "tables": [table.name for table in tables], "fence": fence.TRIGGER}
         faults = [text for (text,) in rows(target, query("unsound"), parameters)]
@@ -114,7 +118,9 @@ def compare(database: Database, options: Options) -> dict[str, Any]:
     return {**result, "self_test": tested, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _compare_sides(database: Database, options: Options) -> tuple[list[TableResult], list[SequenceResult]]:
+def _compare_sides(
+    database: Database, options: Options, run: journal.Run | None
+) -> tuple[list[TableResult], list[SequenceResult]]:
     with (
         frozen(database.source, "verify", options.workers) as source,
         frozen(database.target, "verify", options.workers) as target,
@@ -122,8 +128,22 @@ def _compare_sides(database: Database, options: Options) -> tuple[list[TableResu
         _require_one_encoding(database, source, target)
         ours = read_tables(source.coordinator, database.source_schema, database.tables)
         theirs = read_tables(target.coordinator, database.name)
-        tables = Tables(database, source, target, options.max_keys).compare(ours, theirs)
+        proved = _proved(database, options, run, target, (ours, theirs)) if run else {}
+        tables = Tables(database, source, target, options.max_keys).compare(ours, theirs, proved)
         return tables, _compare_sequences(database, source, target, {table.name for table in ours})
+
+
+def _proved(
+    database: Database,
+    options: Options,
+    run: journal.Run,
+    target: Snapshot,
+    tables: tuple[tuple[Table, ...], tuple[Table, ...]],
+) -> dict[str, TableResult]:
+    ours, theirs = tables
+    there = {table.name: table for table in theirs}
+    both = [(table, there[table.name]) for table in ours if table.name in there]
+    return copied.equal_tables(database, run, (target.coordinator, target.exported), both, options.workers)
 
 
 def _compare_sequences(

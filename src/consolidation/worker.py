@@ -6,13 +6,11 @@ each chunk. It dies with the process that started it; a chunk half loaded is rol
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import psycopg2
@@ -24,10 +22,9 @@ from consolidation.connection import connect
 from consolidation.errors import ConsolidationError, describe
 from consolidation.fence import pass_through
 from consolidation.model import Database
+from consolidation.processes import die_with_parent
 from consolidation.queries import dicts, execute, query, value
 from consolidation.stream import stream
-
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -40,13 +37,6 @@ class Task:
     snapshot: str
     parent: int
     """Process id of the coordinator."""
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends, however that ends (Linux)."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(1)
 
 
 def work(task: Task) -> None:
@@ -87,10 +77,11 @@ def _next_chunk(
     started = time.monotonic()
     here, there = sources[chunk["table_name"]], targets[chunk["table_name"]]
     pass_through(target)
-    copy_out = chunks.copy_out(here, chunk["low"], chunk["high"], is_binary=chunk["binary"])
+    names = [column.name for column in here.stored_columns]
+    copy_out = chunks.copy_out(here, names, chunk["low"], chunk["high"], is_binary=chunk["binary"])
     copy_in = chunks.copy_in(here, there, is_binary=chunk["binary"])
-    rows, size = stream(source, target, copy_out, copy_in)
-    figures = {"rows": rows, "bytes": size, "seconds": round(time.monotonic() - started, 3), "worker": str(os.getpid())}
+    passed = stream(source, target, copy_out, copy_in, is_binary=chunk["binary"])
+    figures = {**asdict(passed), "seconds": round(time.monotonic() - started, 3), "worker": str(os.getpid())}
     execute(target, query("chunk_done"), {**keys, **figures, "table": here.name, "number": chunk["number"]})
     target.commit()
     return {"table": here.name, "number": chunk["number"], **figures}
@@ -100,7 +91,6 @@ def main() -> int:
     """Run one task; 0 when the queue is empty, 1 after an error, which is the last line printed."""
     task = Task(**json.load(sys.stdin))
     die_with_parent(task.parent)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         work(task)
     except (ConsolidationError, psycopg2.Error) as error:

@@ -93,6 +93,9 @@ def upgrade() -> None:
         ),
         sa.Column("binary", sa.Boolean(), nullable=False, comment="COPY in binary; otherwise in text"),
         sa.Column(
+            "source_rows", sa.BigInteger(), nullable=True, comment="count(*) of the source in the copy's snapshot"
+        ),
+        sa.Column(
             "source_state",
             sa.Text(),
             nullable=False,
@@ -121,6 +124,12 @@ def upgrade() -> None:
         sa.Column("estimated_bytes", sa.BigInteger(), nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=True),
         sa.Column("bytes", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "digest",
+            sa.Numeric(precision=39, scale=0),
+            nullable=True,
+            comment="sum of the rows' hashes as they left the source, modulo 2^128",
+        ),
         sa.Column("seconds", sa.Numeric(precision=12, scale=3), nullable=True),
         sa.Column("worker", sa.Text(), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),

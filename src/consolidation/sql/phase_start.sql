@@ -1,7 +1,8 @@
--- Note that a phase begins (again); returns the result of the time before, if there was one.
+-- Note that a phase begins (again); returns the result of the time before, if there was one,
+-- without the progress of an attempt that was killed.
 -- positional: run id, database, name of the phase.
 INSERT INTO consolidation.phase (run_id, database, name, state, started_at)
 VALUES (%s, %s, %s, 'running', clock_timestamp())
 ON CONFLICT (run_id, database, name) DO UPDATE
    SET state = 'running', attempts = phase.attempts + 1, finished_at = NULL, error = NULL
-RETURNING result
+RETURNING result - 'progress'
