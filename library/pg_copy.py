@@ -23,6 +23,11 @@ options:
     description: Number of worker processes, each with a connection to both sides.
     type: int
     default: 2
+  progress_file:
+    description:
+      - File on the host that the module runs on, replaced every second with how far each table is; no row data.
+      - The callback plugin C(progress) follows it, and so does C(python -m consolidation.progress_view FILE).
+    type: path
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -66,7 +71,7 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, copy, discard
+from consolidation import arguments, copy, discard, progress
 from consolidation.model import Database
 from consolidation.module import failures
 
@@ -76,6 +81,7 @@ def main() -> None:
     spec = arguments.database(
         state={"type": "str", "default": "present", "choices": ["present", "absent"]},
         workers={"type": "int", "default": 2},
+        progress_file={"type": "path"},
     )
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
@@ -86,9 +92,10 @@ def main() -> None:
             result = {} if module.check_mode else discard.apply(emptying)
             module.exit_json(changed=emptying.changed, diff=emptying.diff(), **result)
         plan = copy.plan(database)
-        result = (
-            {"moves": database.moves} if module.check_mode else copy.apply(plan, given["database"], given["workers"])
-        )
+        if module.check_mode:
+            module.exit_json(changed=plan.changed, diff=plan.diff(), moves=database.moves)
+        with progress.told(database, "copy", given["progress_file"]):
+            result = copy.apply(plan, given["database"], given["workers"])
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 
 

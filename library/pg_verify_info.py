@@ -28,6 +28,11 @@ options:
     description: Number of keys to name for each table and kind of difference.
     type: int
     default: 20
+  progress_file:
+    description:
+      - File on the host that the module runs on, replaced every second with how far each table is; no row data.
+      - Only with O(record=true).
+    type: path
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -85,7 +90,7 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, verify
+from consolidation import arguments, progress, verify
 from consolidation.model import Database
 from consolidation.module import failures
 
@@ -96,6 +101,7 @@ def main() -> None:
         record={"type": "bool", "default": False},
         workers={"type": "int", "default": 2},
         max_keys={"type": "int", "no_log": False, "default": 20},
+        progress_file={"type": "path"},
     )
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
@@ -104,7 +110,10 @@ def main() -> None:
         plan = verify.plan(Database.from_options(given["database"]))
         if not given["record"]:
             module.exit_json(changed=False, **verify.check(plan.database, options))
-        result = {"summary": plan.lines()} if module.check_mode else verify.apply(plan, options)
+        if module.check_mode:
+            module.exit_json(changed=plan.changed, diff=plan.diff(), summary=plan.lines())
+        with progress.told(plan.database, verify.PHASE, given["progress_file"], options.tally):
+            result = verify.apply(plan, options)
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 
 
