@@ -1,0 +1,41 @@
+"""A source whose storage database is lost opens again, with consent only."""
+
+from __future__ import annotations
+
+import psycopg2
+import pytest
+
+from consolidation import abandon
+from consolidation.errors import StepRefused
+from tests.cluster import Database
+from tests.window import Window
+
+WRITE = "DELETE FROM campaigns WHERE false"
+
+
+@pytest.fixture
+def window(campaign: Database, target: Database) -> Window:
+    window = Window(campaign, target)
+    window.begin()
+    window.fence("source", "closed")
+    return window
+
+
+def test_a_storage_database_that_answers_is_not_lost(window: Window) -> None:
+    with pytest.raises(StepRefused, match="it is not lost"):
+        abandon.plan(window.database)
+
+
+def test_opened_with_the_typed_sentence_only(window: Window) -> None:
+    window.target.server.stop("immediate")
+    plan = abandon.plan(window.database)
+    assert plan.changed
+    for consent in ("", "yes"):
+        with pytest.raises(StepRefused, match="is in the lost storage database only") as caught:
+            abandon.apply(plan, consent, 5)
+        assert plan.sentence in caught.value.hint
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+        window.source.execute(WRITE, user="campaign_app")
+    abandon.apply(plan, plan.sentence, 5)
+    window.source.execute(WRITE, user="campaign_app")
+    assert not abandon.plan(window.database).changed
