@@ -61,7 +61,7 @@ unit: setup ## Unit tests, and the tests of the documentation
 
 .PHONY: integration
 integration: setup ## Tests on real PostgreSQL servers, the runbook's and the services'
-	pytest tests/integration $(wildcard services/*/tests)
+	pytest --numprocesses=2 --dist=loadfile tests/integration $(wildcard services/*/tests)
 
 .PHONY: docs
 docs: setup ## Write the tables that are generated: variables of roles, findings of preflight
