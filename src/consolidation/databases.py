@@ -86,7 +86,12 @@ def load(settings: Settings, tools: Path, dump: Path, options: Sequence[str] = (
 
 def drop(conn: Connection, name: str) -> None:
     """Drop a database if it is there, with the sessions of a dead process on it. The connection autocommits."""
-    execute(conn, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    database = sql.Identifier(name)
+    try:
+        execute(conn, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(database))
+    except psycopg2.errors.InsufficientPrivilege:
+        # FORCE may not end an autovacuum worker, which is a superuser's; without it PostgreSQL sends the worker away.
+        execute(conn, sql.SQL("DROP DATABASE IF EXISTS {}").format(database))
 
 
 def _create(conn: Connection, name: str, options: Sequence[tuple[str, str]], owner: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import psycopg2
@@ -57,3 +58,25 @@ def test_long_names_are_not_cut_by_postgresql(target: OnServer) -> None:
     with session(target.settings, "test") as conn:
         assert [value(conn, "SELECT (%s::name)::text", [name]) for name in fitted] == fitted
     assert databases.fitted("x" * 63) == "x" * 63
+
+
+def test_database_is_dropped_while_it_is_vacuumed(target: OnServer) -> None:
+    with session(target.settings, "test", autocommit=True) as conn:
+        databases.create(conn, "new", properties_of(target, "storage"))
+        superuser = target.server.connect()
+        superuser.cursor().execute("ALTER SYSTEM SET autovacuum_naptime = '1s'")
+        target.in_database("new").execute("""
+            SELECT pg_reload_conf();
+            CREATE TABLE t (i int, x text) WITH (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1);
+            INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(1, 50000) AS i;
+            UPDATE t SET i = i + 1;
+        """)
+        working = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker' AND datname = 'new'"
+        deadline = time.monotonic() + 60
+        while not target.value(working):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        databases.drop(conn, "new")
+        assert value(conn, "SELECT count(*) FROM pg_database WHERE datname = 'new'") == 0
+        superuser.cursor().execute("ALTER SYSTEM RESET autovacuum_naptime")
+        superuser.close()
