@@ -269,7 +269,9 @@ def _create(target: Connection, database: str, control: dict[str, Any]) -> None:
     # The databases of one window share a run: they come from one ansible-playbook process.
     run_id = value(target, "SELECT id FROM consolidation.run WHERE control = %s::jsonb", [json.dumps(kept)])
     if run_id is None:
-        run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        moment = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        same = value(target, "SELECT count(*) FROM consolidation.run WHERE id LIKE %s", [f"{moment}%"])
+        run_id = f"{moment}-{same + 1}" if same else moment
         execute(
             target,
             "INSERT INTO consolidation.run (id, operator, control, version) VALUES (%s, %s, %s, %s)",
