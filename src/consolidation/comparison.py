@@ -15,6 +15,7 @@ from consolidation.differences import Differences, Pair, bucket_digests, differi
 from consolidation.digest import CompareColumn, Digest, Incomparable, own_columns, table_digest
 from consolidation.errors import describe
 from consolidation.model import Database
+from consolidation.progress import COMPARING, Tally
 from consolidation.snapshot import Snapshot
 from consolidation.verdict import DIFFERENT, EQUAL, NOT_COMPARED, TableResult
 
@@ -25,11 +26,12 @@ EXAMINED_ROWS = 1_000_000
 class Tables:
     """The comparison of all tables: digests side by side, largest table first, then a closer look where they differ."""
 
-    def __init__(self, database: Database, source: Snapshot, target: Snapshot, max_keys: int) -> None:
+    def __init__(self, database: Database, source: Snapshot, target: Snapshot, max_keys: int, tally: Tally) -> None:
         self._database = database
         self._source = source
         self._target = target
         self._max_keys = max_keys
+        self._tally = tally
 
     def compare(
         self, ours: tuple[Table, ...], theirs: tuple[Table, ...], proved: Mapping[str, TableResult]
@@ -55,9 +57,10 @@ class Tables:
                 if table.name in proved:
                     results.append(proved[table.name])
                 else:
+                    self._tally.expect(table)
                     started.append((both, *self._start(both)))
         lonely = [
-            (table, self._target.submit(_Timed(table, own_columns(table))))
+            (table, self._target.submit(_Timed(table, own_columns(table), self._tally)))
             for table in theirs
             if table.name not in names
         ]
@@ -67,8 +70,8 @@ class Tables:
 
     def _start(self, both: Pair) -> tuple[Future[tuple[Digest, float]], Future[tuple[Digest, float]]]:
         return (
-            self._source.submit(_Timed(both.source, both.columns)),
-            self._target.submit(_Timed(both.target, both.columns)),
+            self._source.submit(_Timed(both.source, both.columns, self._tally)),
+            self._target.submit(_Timed(both.target, both.columns, self._tally)),
         )
 
     def _result(
@@ -105,10 +108,13 @@ class _Timed:
 
     table: Table
     columns: tuple[CompareColumn, ...]
+    tally: Tally
 
     def __call__(self, conn: Connection) -> tuple[Digest, float]:
         started = time.monotonic()
+        self.tally.begin(self.table.name, COMPARING)
         digest = table_digest(conn, self.table, self.columns)
+        self.tally.add(self.table.name, digest.rows / 2, 0.5)  # the other half is the other side
         return digest, round(time.monotonic() - started, 3)
 
 

@@ -14,6 +14,7 @@ from consolidation import chunks, journal
 from consolidation.catalog import Table
 from consolidation.digest import Digest
 from consolidation.model import Database
+from consolidation.progress import COMPARING, Tally
 from consolidation.queries import dicts, query
 from consolidation.reread import Range, Readers, readers
 from consolidation.rowsum import RowSum
@@ -23,17 +24,20 @@ METHOD = "rows hashed as they left the source, and read again from the target"
 HALF = 2**64
 
 
-def equal_tables(
+def equal_tables(  # noqa: PLR0913 - what to read, where, and whom to tell
     database: Database,
     run: journal.Run,
     snapshot: tuple[Connection, str],
     tables: Iterable[tuple[Table, Table]],
     workers: int,
+    *,
+    tally: Tally | None = None,
 ) -> dict[str, TableResult]:
     """Name -> result of the tables that are proved equal. ``snapshot``: the target's, with its exported name.
 
-    ``tables``: pairs of source and target. Raises RereadFailed.
+    ``tables``: pairs of source and target, which ``tally`` expects. Raises RereadFailed.
     """
+    tally = tally or Tally()
     target, exported = snapshot
     sums = _sums(target, run)
     chosen = [(here, there) for here, there in tables if here.name in sums and _alike(here, there)]
@@ -44,7 +48,8 @@ def equal_tables(
         for here, there in chosen:
             started = time.monotonic()
             sent, is_binary = sums[here.name]
-            arrived = _read_again(reading, target, (here, there), is_binary=is_binary)
+            tally.begin(here.name, COMPARING)
+            arrived = _read_again(reading, target, (here, there), tally, is_binary=is_binary)
             if arrived == sent:
                 digest = Digest(arrived.rows, divmod(arrived.digest, HALF))
                 seconds = round(time.monotonic() - started, 3)
@@ -68,11 +73,17 @@ def _alike(here: Table, there: Table) -> bool:
     return ours == theirs and not any(column.generated for column in (*here.columns, *there.columns))
 
 
-def _read_again(reading: Readers, target: Connection, tables: tuple[Table, Table], *, is_binary: bool) -> RowSum:
+def _read_again(
+    reading: Readers, target: Connection, tables: tuple[Table, Table], tally: Tally, *, is_binary: bool
+) -> RowSum:
     here, there = tables
     names = [column.name for column in here.stored_columns]
     ranges = [
         Range(chunks.copy_out(there, names, chunk.low, chunk.high, is_binary=is_binary).as_string(target), is_binary)
         for chunk in chunks.cut(target, there)
     ]
-    return sum(reading.sums(ranges), RowSum())
+    total = RowSum()
+    for part in reading.sums(ranges):
+        tally.add(here.name, part.rows, 1 / len(ranges))
+        total += part
+    return total

@@ -33,7 +33,7 @@ LOOK_SECONDS = 1.0
 JOURNAL_SECONDS = 5.0
 COPY_VIEW_VERSION = 140000  # pg_stat_progress_copy
 
-WAITING, DONE = "waiting", "done"
+WAITING, COPYING, LOADED, COMPARING, DONE = "waiting", "copying", "rows are in", "comparing", "done"
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Tally:
         self._amounts: dict[str, Amount] = {}
 
     def expect(self, table: Table) -> None:
-        """A table that will be worked on."""
+        """A table that will be worked on, from its beginning."""
         with self._lock:
             self._amounts[table.name] = Amount(table.name, WAITING, 0, 0, 0.0, table.table_bytes)
 
@@ -125,6 +125,7 @@ def copied(target: Connection, run: Run) -> list[Amount]:
     chunks = dicts(target, query("progress_chunks"), keys)
     has_view = target.server_version >= COPY_VIEW_VERSION
     running = {row["table"]: row for row in dicts(target, query("progress_running"), keys)} if has_view else {}
+    loading = any(row["waiting"] for row in chunks)
     found = []
     for row in chunks:
         now = running.get(row["table"], {"rows": 0, "bytes": 0})
@@ -134,7 +135,9 @@ def copied(target: Connection, run: Run) -> list[Amount]:
             # An estimate: bytes on disk are not bytes on the wire. Rows under way are never the last ones.
             weight = max(row["weight"], 1)
             share = min(0.99, (done_bytes + min(now["bytes"], waiting)) / weight)
-            row["state"] = "copying" if row["rows"] or now["rows"] else WAITING
+            row["state"] = COPYING if row["rows"] or now["rows"] else WAITING
+        elif loading:
+            row["state"] = LOADED  # keys and indexes come when all tables are loaded
         found.append(
             Amount(**{**row, "rows": row["rows"] + now["rows"], "bytes": row["bytes"] + now["bytes"], "share": share})
         )

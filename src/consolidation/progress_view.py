@@ -18,7 +18,7 @@ from typing import Protocol, TextIO
 
 from consolidation import figures, progress
 from consolidation.findings import printable
-from consolidation.progress import DONE, WAITING, Pace, Progress
+from consolidation.progress import DONE, LOADED, WAITING, Pace, Progress
 
 LINES_SECONDS = 10.0
 MOST_TABLES = 12
@@ -112,12 +112,12 @@ def line(state: Progress, pace: Pace) -> str:
 
 def _shown(state: Progress) -> list[Pace]:
     """The tables that are worked on, then the largest that are done, then those that wait."""
-    order = {WAITING: 2, DONE: 1}
+    order = {WAITING: 2, DONE: 1, LOADED: 1}
     return sorted(state.tables, key=lambda pace: (order.get(pace.state, 0), -pace.weight, pace.table))[:MOST_TABLES]
 
 
 def _lines(state: Progress) -> list[str]:
-    at_work = [pace for pace in _shown(state) if pace.state not in (WAITING, DONE)]
+    at_work = [pace for pace in _shown(state) if pace.state not in (WAITING, DONE, LOADED)]
     return [line(state, pace) for pace in at_work] + [line(state, state.total)]
 
 

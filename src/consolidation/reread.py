@@ -47,9 +47,9 @@ class Readers:
             self._free.put(process)
         self._threads = ThreadPoolExecutor(len(processes))
 
-    def sums(self, ranges: Sequence[Range]) -> list[RowSum]:
-        """The sum of every range. Raises RereadFailed."""
-        return list(self._threads.map(self._read, ranges))
+    def sums(self, ranges: Sequence[Range]) -> Iterator[RowSum]:
+        """The sum of every range, as they come. Raises RereadFailed."""
+        return self._threads.map(self._read, ranges)
 
     def _read(self, wanted: Range) -> RowSum:
         process = self._free.get()

@@ -128,8 +128,10 @@ def _compare_sides(
         _require_one_encoding(database, source, target)
         ours = read_tables(source.coordinator, database.source_schema, database.tables)
         theirs = read_tables(target.coordinator, database.name)
+        for table in ours:
+            options.tally.expect(table)
         proved = _proved(database, options, run, target, (ours, theirs)) if run else {}
-        tables = Tables(database, source, target, options.max_keys).compare(ours, theirs, proved)
+        tables = Tables(database, source, target, options.max_keys, options.tally).compare(ours, theirs, proved)
         return tables, _compare_sequences(database, source, target, {table.name for table in ours})
 
 
@@ -143,7 +145,8 @@ def _proved(
     ours, theirs = tables
     there = {table.name: table for table in theirs}
     both = [(table, there[table.name]) for table in ours if table.name in there]
-    return copied.equal_tables(database, run, (target.coordinator, target.exported), both, options.workers)
+    snapshot = (target.coordinator, target.exported)
+    return copied.equal_tables(database, run, snapshot, both, options.workers, tally=options.tally)
 
 
 def _compare_sequences(

@@ -1,0 +1,209 @@
+"""What an operator sees of copy and verify while they work, on a terminal and without, and what Ctrl-C leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from consolidation import journal, progress
+from tests.cluster import Database
+from tests.modules import run_module
+from tests.terminal import CTRL_C, Terminal
+from tests.window import Window
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+TABLES = ['"[red]Two\nLines"', "one", "three", "four"]
+ROWS = 4_000
+DDL = "".join(f"CREATE TABLE {name} (id int PRIMARY KEY, secret text);" for name in TABLES)
+DATA = "".join(f"INSERT INTO {name} SELECT i, 'row data' FROM generate_series(1, {ROWS}) i;" for name in TABLES)
+# Loading a table takes about two seconds.
+SLOW = """
+CREATE FUNCTION public.slow(id int) RETURNS bool LANGUAGE plpgsql AS
+    'BEGIN IF id % 20 = 0 THEN PERFORM pg_sleep(0.01); END IF; RETURN true; END';
+""" + "".join(f"ALTER TABLE campaign_db.{name} ADD CHECK (public.slow(id));" for name in TABLES)
+PLAYBOOK = """
+- name: Copy
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Copy
+      ansible.builtin.import_role: {name: copy}
+    - name: Verify
+      ansible.builtin.import_role: {name: verify}
+"""
+
+
+@pytest.fixture
+def window(source: Database, target: Database) -> Window:
+    source.execute(DDL + DATA, role="campaign_owner")
+    window = Window(source, target)
+    window.begin()
+    window.own_schema(DDL)
+    window.fence("source", "closed")
+    return window
+
+
+@pytest.fixture
+def slow(window: Window) -> Window:
+    window.target.execute(SLOW)
+    return window
+
+
+class Playbook:
+    """Copy and verify of one database."""
+
+    def __init__(self, window: Window, directory: Path) -> None:
+        host = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "consolidation_database": window.options,
+            "consolidation_backup_directory": str(directory),
+            "consolidation_run_directory": str(directory / "runs"),
+        }
+        (directory / "hosts.json").write_text(json.dumps({"all": {"hosts": {"campaign_db": host}}}))
+        (directory / "play.yml").write_text(PLAYBOOK)
+        self.command = [BIN / "ansible-playbook", "-i", directory / "hosts.json", directory / "play.yml"]
+        self.file = directory / "campaign_db.progress.json"
+        """The progress file."""
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", **more}
+
+    def on_a_terminal(self) -> Terminal:
+        return Terminal(self.command, self.environment(), ROOT)
+
+    def without(self, **environment: str) -> str:
+        done = subprocess.run(
+            self.command, cwd=ROOT, env=self.environment(**environment), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def playbook(slow: Window, tmp_path: Path) -> Playbook:
+    return Playbook(slow, tmp_path)
+
+
+def wait_until_alone(window: Window) -> None:
+    """No backend of the runbook is left on either side."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'consolidation%'"
+    deadline = time.monotonic() + 20
+    while window.source.value(query) or window.target.value(query):
+        assert time.monotonic() < deadline, "backends of the runbook are left"
+        time.sleep(0.1)
+
+
+def test_the_file_and_the_journal_tell_how_far_it_is(
+    slow: Window, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(progress, "JOURNAL_SECONDS", 0.1)
+    path = tmp_path / "progress.json"
+    told: list[progress.Progress] = []
+    entered: list[object] = []
+    write, enter = progress._Teller.write, progress._Teller._enter
+
+    def keep(self: progress._Teller, state: progress.Progress) -> None:
+        write(self, state)
+        told.append(state)
+
+    def look(self: progress._Teller, state: progress.Progress) -> None:
+        enter(self, state)
+        entered.append(slow.target.value("SELECT result -> 'progress' FROM consolidation.phase WHERE name = 'copy'"))
+
+    monkeypatch.setattr(progress._Teller, "write", keep)
+    monkeypatch.setattr(progress._Teller, "_enter", look)
+    given = {"database": slow.options, "workers": 2, "progress_file": str(path)}
+    result = run_module(capsys, "pg_copy", False, given)
+    assert result["changed"], result
+
+    under_way = [pace for state in told for pace in state.tables if pace.state == "copying"]
+    assert {pace.table for pace in under_way} == {"[red]Two\nLines", "one", "three", "four"}
+    assert any(0 < pace.rows < ROWS for pace in under_way), "rows of a COPY under way are seen"
+    assert all(0 <= pace.share < 1 for pace in under_way)
+    assert any(pace.rate and pace.eta for pace in under_way)
+    last = progress.read(path)
+    assert last is not None
+    assert last == told[-1]
+    assert (last.ended, last.phase, last.database, last.run_id) == (True, "copy", "campaign_db", result["run_id"])
+    assert [(pace.rows, pace.share, pace.state) for pace in last.tables] == [(ROWS, 1.0, "done")] * 4
+    assert (last.total.rows, last.total.state) == (4 * ROWS, "done")
+    assert last.total.bytes == sum(table["bytes"] for table in result["tables"])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "row data" not in path.read_text()
+    assert any(entered), "the journal shows it while it works"
+    assert slow.target.value("SELECT result ? 'progress' FROM consolidation.phase WHERE name = 'copy'") is False
+
+
+def test_progress_of_an_attempt_that_was_killed_is_forgotten(window: Window) -> None:
+    with journal.phase(window.database, "copy") as work:
+        work.result.update(progress={"at": 1}, run_id="kept")
+    with journal.phase(window.database, "copy") as work:
+        assert work.result == {"run_id": "kept"}
+
+
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_copied(
+    window: Window, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"database": window.options, "progress_file": "/proc/progress.json"}
+    result = run_module(capsys, "pg_copy", False, given)
+    assert "cannot write the progress file /proc/progress.json" in result["msg"]
+    assert window.target.value("SELECT count(*) FROM consolidation.chunk") == 0
+
+
+def test_a_table_on_a_terminal_and_the_cursor_afterwards(playbook: Playbook) -> None:
+    terminal = playbook.on_a_terminal()
+    terminal.read_until("copying", 60)
+    follower = Terminal([BIN / "python", "-m", "consolidation.progress_view", playbook.file], os.environ, ROOT)
+    follower.read_until("copying", 30)
+    follower.press(CTRL_C)
+    assert follower.wait(10) == 0
+    assert terminal.wait(120) == 0, terminal.output
+    for output in (terminal.output, follower.output):
+        assert "per second" in output
+        assert "[red]Two\\nLines" in output, "names are shown as they are, on one line"
+        assert output.rindex("\x1b[?25h") > output.rindex("\x1b[?25l"), "the cursor is back"
+        assert "row data" not in output
+    assert re.search(r"verify\s+campaign_db\s+4 tables\s+100%", terminal.output)
+
+
+def test_lines_without_a_terminal_and_nothing_when_switched_off(playbook: Playbook, slow: Window) -> None:
+    output = playbook.without(CONSOLIDATION_PROGRESS_SECONDS="1")
+    assert "\x1b[?25" not in output
+    assert re.search(r"^copy campaign_db\.one: \d+%, [\d,]+ rows, .* kB, .*/s, .* left, copying$", output, re.M), output
+    assert f"copy campaign_db: 100%, {4 * ROWS:,} rows" in output
+    assert f"verify campaign_db: 100%, {4 * ROWS:,} rows" in output
+    assert "% " not in playbook.without(CONSOLIDATION_PROGRESS="off")
+
+
+def test_ctrl_c_leaves_nothing_and_says_how_to_go_on(playbook: Playbook, slow: Window) -> None:
+    terminal = playbook.on_a_terminal()
+    # The first two tables are loaded, the other two are under way.
+    terminal.read_until("rows are in", 60)
+    terminal.press(CTRL_C)
+    assert terminal.wait(30) != 0
+    assert terminal.output.rindex("\x1b[?25h") > terminal.output.rindex("\x1b[?25l"), "the cursor is back"
+    assert "Stopped while pg_copy on campaign_db worked" in terminal.output
+    assert "run the same command again" in terminal.output
+    assert "Traceback" not in terminal.output
+    wait_until_alone(slow)
+    processes = subprocess.run(
+        ["pgrep", "-fa", "consolidation[.]worker|pg_copy"], capture_output=True, text=True, check=False
+    )
+    assert slow.database.target.dbname not in processes.stdout
+    for name in TABLES:
+        loaded = slow.target.value(f"SELECT count(*) FROM campaign_db.{name}")
+        assert loaded in (0, ROWS), f"{name}: half a chunk is loaded"
+    playbook.without()
+    for name in TABLES:
+        assert slow.target.value(f"SELECT count(*) FROM campaign_db.{name}") == ROWS
