@@ -86,11 +86,13 @@ def apply(plan: Plan) -> dict[str, Any]:
     database = plan.database
     with session(database.target, "schema plan") as target:
         run = journal.current_run(target, database.name, journal.MIGRATING, journal.MIGRATED)
-        done = journal.phases(target, run).get("schema")
-    if not plan.pending and done is not None and done.state == "done":
-        if not database.moves:
+        done = journal.phases(target, run)
+    if not plan.pending and "schema" in done and done["schema"].state == "done":
+        # A copy that was cut off left keys and indexes aside; it restores them when it goes on.
+        loading = "copy" in done and done["copy"].state != "done"
+        if not database.moves and not loading:
             check(database.target, database.name)
-        return done.result
+        return done["schema"].result
     with journal.phase(database, "schema", journal.MIGRATING, journal.MIGRATED) as work:
         if plan.pending:
             upgrade(database.target, database.name)
