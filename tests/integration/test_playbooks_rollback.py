@@ -1,0 +1,136 @@
+"""rollback.yml from every state, also when a verification failed and when the source is lost."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests import playbooks
+from tests.cluster import Cluster
+from tests.playbooks import Played, Site
+
+DAMAGE = """
+SET session_replication_role = replica;
+UPDATE campaign_db.chapters SET title = title || '!'
+ WHERE id = (SELECT id FROM campaign_db.chapters ORDER BY id LIMIT 1)
+"""
+KEYS = """
+SELECT conrelid::regclass::text AS place, conname, pg_get_constraintdef(oid) FROM pg_constraint
+ WHERE connamespace = 'campaign_db'::regnamespace
+UNION ALL SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'campaign_db' ORDER BY 1, 2
+"""
+
+
+@pytest.fixture
+def site(cluster: Cluster, tmp_path: Path) -> Site:
+    return playbooks.create(cluster, tmp_path, ["campaign_db"])
+
+
+def test_before_the_cutover_the_source_opens_and_the_target_is_empty(site: Site) -> None:
+    rows = site.contents("source")
+    site.play("migrate.yml", "--tags", "backup,schema,fence").succeeded()
+    keys = site.target.rows(KEYS)
+    assert_in_charge(site, neither=True)
+    for stopped_after in ("fence", "copy"):
+        if stopped_after == "copy":
+            site.play("migrate.yml", "--tags", "backup,schema,fence,copy").succeeded()
+            assert site.contents("target") == rows
+        back = site.play("rollback.yml").succeeded()
+        assert "campaign_db rolled back." in back.text
+        assert_in_charge(site, "source")
+        assert {content.rows for content in site.contents("target").values()} == {0}
+        assert site.target.rows(KEYS) == keys
+        site.write("source")
+        rows = site.contents("source")
+    site.play("migrate.yml").succeeded()
+    assert site.contents("target") == rows
+    assert site.target.rows(KEYS) == keys
+    assert_in_charge(site, "target")
+
+
+def test_failed_verification_keeps_the_target_closed(site: Site) -> None:
+    site.play("migrate.yml", "--tags", "backup,schema,fence,copy").succeeded()
+    site.target.execute(DAMAGE)
+    for options in (["--tags", "verify"], ["--tags", "cutover"], []):
+        stopped = site.play("migrate.yml", *options).failed()
+        assert "campaign_db: " in stopped.text
+        assert_in_charge(site, neither=True)
+    assert "table chapters different" in stopped.text
+    report = site.report()
+    assert (report["outcome"], report["databases"][0]["outcome"]["phase"]) == ("failed", "verify")
+    assert "rollback.yml" in report["way_back"]["command"]
+    evidence = json.loads((site.run_directory / "campaign_db" / "verify.json").read_text())
+    assert evidence["result"]["outcome"] == "different"
+    site.play("rollback.yml").succeeded()
+    assert_in_charge(site, "source")
+    site.play("migrate.yml").succeeded()
+    assert site.contents("target") == site.contents("source")
+
+
+def test_lost_source_after_the_cutover(site: Site) -> None:
+    """The dump comes back with consent only; what the target has is newer and nothing of it is lost."""
+    site.play("migrate.yml").succeeded()
+    site.write("target")
+    newest = site.contents("target")
+    lose(site)
+    assert "rollback_source_lost" in site.play("rollback.yml", "--check", confirm=False).failed().text
+    before = site.everything()
+    looked = site.play("rollback.yml", "--check", "-e", "rollback_source_lost=yes", confirm=False).succeeded()
+    assert site.everything() == before
+    refused = site.play("rollback.yml", "-e", "rollback_source_lost=yes").failed()
+    assert_in_charge_without_source(site)
+    assert "loses every later write that the storage database has not" in refused.text
+    assert sentence(looked) == sentence(refused)
+    wrong = site.play("rollback.yml", *consent("lose writes")).failed()
+    assert "give that sentence word by word" in wrong.text
+    assert_in_charge_without_source(site)
+    back = site.play("rollback.yml", *consent(sentence(refused))).succeeded()
+    assert "campaign_db rolled back." in back.text
+    assert site.contents("source") == newest
+    assert_in_charge(site, "source")
+    site.play("rollback.yml").unchanged("campaign_db")
+    site.play("migrate.yml").succeeded()
+    assert site.contents("target") == newest
+
+
+def test_lost_source_between_copy_and_cutover(site: Site) -> None:
+    """Writes made between dump and fence are in the copy alone: they come back from there."""
+    site.play("migrate.yml", "--tags", "backup,schema").succeeded()
+    site.write("source")
+    site.play("migrate.yml", "--tags", "fence,copy").succeeded()
+    newest = site.contents("source")
+    lose(site)
+    refused = site.play("rollback.yml", "-e", "rollback_source_lost=yes").failed()
+    site.play("rollback.yml", *consent(sentence(refused))).succeeded()
+    assert site.contents("source") == newest
+    assert_in_charge(site, "source")
+
+
+def lose(site: Site) -> None:
+    """The disk of the service's database is gone; its server and roles are there."""
+    conn = site.sources["campaign_db"].server.connect()
+    conn.cursor().execute("DROP DATABASE campaign WITH (FORCE)")
+    conn.close()
+
+
+def consent(words: str) -> list[str]:
+    return ["-e", json.dumps({"rollback_source_lost": True, "backup_consent": words})]
+
+
+def sentence(played: Played) -> str:
+    found = re.search(r"lose writes to campaign_db since [0-9T:-]+Z", played.text)
+    assert found, played.output
+    return found[0]
+
+
+def assert_in_charge(site: Site, side: str = "", *, neither: bool = False) -> None:
+    found = [name for name in ("source", "target") if site.is_open(name)]
+    assert found == ([] if neither else [side])
+
+
+def assert_in_charge_without_source(site: Site) -> None:
+    """The service goes on writing to the target: nothing was begun."""
+    assert site.is_open("target")
