@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
+import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
 from consolidation.errors import ConsolidationError
+
+STDOUT = 1
 
 
 class Module(Protocol):
@@ -22,10 +28,20 @@ def failures(module: Module) -> Iterator[None]:
     """Turn our errors into the module's failure: ``msg`` says what, where and what next.
 
     Ctrl-C ends the process at once, also inside libpq; the journal and PostgreSQL are left as by any other crash, and
-    the next run takes up from there.
+    the next run takes up from there. So does the loss of the caller.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if stat.S_ISFIFO(mode := os.fstat(STDOUT).st_mode) or stat.S_ISSOCK(mode):
+        threading.Thread(target=_end_without_caller, name="caller", daemon=True).start()
     try:
         yield
     except ConsolidationError as error:
         module.fail_json(msg=str(error), error=type(error).__name__, hint=error.hint, **error.facts)
+
+
+def _end_without_caller() -> None:
+    """Over SSH nobody passes Ctrl-C on to us: but the pipe that our result would go into has no reader any more."""
+    poll = select.poll()
+    poll.register(STDOUT, 0)  # hang-up and error are always reported
+    poll.poll()
+    os.kill(os.getpid(), signal.SIGINT)
