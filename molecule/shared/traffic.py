@@ -1,0 +1,69 @@
+"""Clients of the services on the scenario's hosts, and the judgement of what they were told.
+
+    python molecule/shared/traffic.py run DIRECTORY NAME=URL ...     write until DIRECTORY/stop exists
+    python molecule/shared/traffic.py check DIRECTORY ROWS ...       ROWS: files of `psql` with one JSON row per line
+
+The clients, their ledger and the checker are those of the demo.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT))
+
+from demo import checker, ledger  # noqa: E402 - the demo is no installed package
+from demo.traffic import Traffic  # noqa: E402
+
+LONGEST_SECONDS = 1800
+
+
+def run(directory: Path, services: dict[str, str]) -> None:
+    """Write through the services until the file `stop` appears, half an hour at most; `done` tells that it ended."""
+    deadline = time.monotonic() + LONGEST_SECONDS
+    with Traffic(services, directory / "ledger.jsonl"):
+        while not (directory / "stop").exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+    (directory / "done").touch()
+
+
+def rows_of(files: Iterable[Path]) -> checker.Rows:
+    """The rows that clients wrote, from lines {"table": …, "row": {…}}."""
+    found: dict[str, dict[str, list[checker.Row]]] = {table: defaultdict(list) for table in ledger.TOKENS}
+    for file in files:
+        for line in file.read_text(encoding="utf-8").splitlines():
+            table, row = (json.loads(line)[key] for key in ("table", "row"))
+            state = (ledger.digest(table, row), row["is_deleted"])
+            found[table][row[ledger.TOKENS[table]]].append(checker.Row(row["id"], state))
+    return found
+
+
+def check(directory: Path, files: Iterable[Path]) -> None:
+    """Print what became of the writes, and the outages; exit code 1 when a client was told what is not true."""
+    operations = ledger.read(directory / "ledger.jsonl")
+    verdicts = checker.check(operations, rows_of(files))
+    for service, verdict in sorted(verdicts.items()):
+        print(  # noqa: T201 - the scenario reads it
+            f"{service}: {verdict.acknowledged} writes acknowledged, {verdict.refused} refused, {verdict.unknown} unknown;"
+            f" missing {len(verdict.missing)}, duplicated {len(verdict.duplicated)}, altered {len(verdict.altered)}, "
+            f"uncalled {len(verdict.uncalled)}"
+        )
+    for outage in checker.outages(operations, operations[0].sent, operations[-1].answered):
+        print(f"{outage.service}: no write was acknowledged for {outage.seconds or 0:.1f} s")  # noqa: T201 - see above
+    wrong = [token for verdict in verdicts.values() for token in verdict.wrong]
+    if wrong or any(not verdict.acknowledged for verdict in verdicts.values()):
+        sys.exit(f"clients were told what is not true: {', '.join(wrong[:5]) or 'nothing was acknowledged'}")
+
+
+if __name__ == "__main__":
+    command, folder, *rest = sys.argv[1:]
+    if command == "run":
+        run(Path(folder), dict(each.split("=", 1) for each in rest))
+    else:
+        check(Path(folder), map(Path, rest))
