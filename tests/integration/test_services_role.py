@@ -1,0 +1,265 @@
+"""The role on an application host: files, releases and restarts, played by ansible-playbook. No database takes part."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SECRET = "a-very-secret-word"
+BEFORE = f"""\
+\ufeff# The Campaign Service\r
+server: {{port: 8080}}   # behind the balancer\r
+database:\r
+  type: postgresql\r
+  host: db.example\r
+  password: '{SECRET}'\r
+storage: {{token: {SECRET}}}\r
+""".encode()
+AFTER = BEFORE.replace(
+    f"type: postgresql\r\n  host: db.example\r\n  password: '{SECRET}'".encode(),
+    b"type: storage_service\r\n  schema: campaign_db\r\n  client: storage_client",
+)
+
+
+class Healthy(BaseHTTPRequestHandler):
+    """Says that it is healthy."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(b'{"status": "healthy"}')
+
+    def log_message(self, *_: Any) -> None:
+        """Be quiet."""
+
+
+@pytest.fixture(scope="module")
+def health_url() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Healthy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/health"
+    server.shutdown()
+    server.server_close()
+
+
+@dataclass
+class Host:
+    """An application host below a directory; its restart command notes what the service would have started with."""
+
+    directory: Path
+    health_url: str
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "config.yml"
+
+    @property
+    def current(self) -> str:
+        return (self.directory / "current").resolve().name
+
+    @property
+    def starts(self) -> list[str]:
+        """`release digest-of-the-configuration` at every restart."""
+        log = self.directory / "starts"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def create(self, content: bytes) -> Host:
+        for release in ("1", "2"):
+            (self.directory / "releases" / release).mkdir(parents=True)
+        (self.directory / "releases" / "2" / ".ready").touch()
+        (self.directory / "releases" / "2" / "requirements.txt").write_text("storage-client\n")
+        (self.directory / "current").symlink_to("releases/1")
+        self.config.write_bytes(content)
+        self.config.chmod(0o640)
+        return self
+
+    def inventory(self) -> dict[str, Any]:
+        seen = f'"$(basename $(readlink {self.directory}/current)) $(sha256sum < {self.config})"'
+        note = f"echo {seen} >> {self.directory}/starts"
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        application = {
+            "service_config": str(self.config),
+            "service_health_url": self.health_url,
+            "service_commands": {"restart": ["sh", "-c", note]},
+            "service_release": str(self.directory),
+            "service_release_next": "2",
+        }
+        database = {
+            "consolidation_database": {"name": "campaign_db", "application_roles": ["a"], "target_roles": ["b"]},
+            "consolidation_services": ["application"],
+            "consolidation_run_directory": str(self.directory / "runs"),
+            "services_health_seconds": 5,
+        }
+        return {"all": {"hosts": {"campaign_db": local | database, "application": local | application}}}
+
+    def play(self, *entries: str, options: tuple[str, ...] = ()) -> str:
+        """Run entry points of the role; what ansible-playbook printed. Fails the test when it fails."""
+        done = self.try_play(*entries, options=options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def try_play(self, *entries: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        (self.directory / "play.json").write_text(json.dumps([_play(entry) for entry in entries]))
+        (self.directory / "inventory.json").write_text(json.dumps(self.inventory()))
+        command = ["ansible-playbook", "-i", str(self.directory / "inventory.json"), str(self.directory / "play.json")]
+        environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+        return subprocess.run(
+            [*command, *options], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+
+
+def _play(entry: str) -> dict[str, Any]:
+    """A play of one entry point, with the journal as it is then."""
+    run = {"state": "rolling_back" if entry == "back" else "migrating"}
+    return {
+        "hosts": "campaign_db",
+        "gather_facts": False,
+        "vars": {"journal_run": {"run_id": "r1", "run": run, "cut_over": True}},
+        "tasks": [{"ansible.builtin.import_role": {"name": "services", "tasks_from": entry}}],
+    }
+
+
+@pytest.fixture
+def host(tmp_path: Path, health_url: str) -> Host:
+    return Host(tmp_path, health_url).create(BEFORE)
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def seen_by_the_service(starts: list[str]) -> list[tuple[str, str]]:
+    return [(line.split()[0], line.split()[1]) for line in starts]
+
+
+def test_over_and_back_again_with_the_very_bytes_and_no_secret_in_sight(host: Host) -> None:
+    checked = host.play("prepare", "switch", options=("--check", "--diff", "-vvv"))
+    assert "+database.schema: campaign_db" in checked
+    assert (host.config.read_bytes(), host.current, host.starts) == (BEFORE, "1", [])
+    assert not list(host.directory.glob("config.yml.*"))
+
+    over = host.play("prepare", "switch", options=("--diff", "-vvv"))
+    assert (host.config.read_bytes(), host.current) == (AFTER, "2")
+    assert host.config.stat().st_mode & 0o777 == 0o640
+    assert {path.stat().st_mode & 0o777 for path in host.directory.glob("config.yml.*")} == {0o640}
+    assert seen_by_the_service(host.starts) == [("2", digest(AFTER))]
+
+    back = host.play("back", options=("--diff", "-vvv"))
+    assert (host.config.read_bytes(), host.current) == (BEFORE, "1")
+    assert host.config.stat().st_mode & 0o777 == 0o640
+    assert seen_by_the_service(host.starts) == [("2", digest(AFTER)), ("1", digest(BEFORE))]
+
+    evidence = "".join(path.read_text() for path in (host.directory / "runs").rglob("*.json"))
+    assert "database.password: [redacted]" in evidence
+    assert SECRET not in checked + over + back + evidence
+
+
+def test_done_again_it_changes_nothing(host: Host) -> None:
+    host.play("prepare", "switch")
+    kept = {path: path.read_bytes() for path in host.directory.glob("config.yml*")}
+    again = host.play("prepare", "switch")
+    assert {path: path.read_bytes() for path in host.directory.glob("config.yml*")} == kept
+    assert "changed=1 " in again, "only the restart, which a run that was cut off may still owe"
+    host.play("back", "back")
+    assert host.config.read_bytes() == BEFORE
+
+
+def test_an_edit_between_preparation_and_window_is_kept(host: Host) -> None:
+    host.play("prepare")
+    host.config.write_bytes(BEFORE.replace(b"8080", b"9090"))
+    host.play("switch", "back")
+    assert seen_by_the_service(host.starts)[0] == ("2", digest(AFTER.replace(b"8080", b"9090")))
+    assert host.config.read_bytes() == BEFORE.replace(b"8080", b"9090")
+
+
+def test_an_edit_after_the_cutover_is_kept_by_the_way_back_and_said(host: Host) -> None:
+    host.play("prepare", "switch")
+    host.config.write_bytes(AFTER.replace(b"8080", b"9090"))
+    said = host.play("back", options=("-v",))
+    assert host.config.read_bytes() == BEFORE.replace(b"8080", b"9090")
+    assert "was edited since the cutover; only its database section goes back, the edits stay" in said
+
+
+def test_a_configuration_behind_a_link_stays_behind_it(host: Host) -> None:
+    real = host.directory / "shared.yml"
+    host.config.rename(real)
+    host.config.symlink_to("shared.yml")
+    host.play("prepare", "switch", "back")
+    assert seen_by_the_service(host.starts) == [("2", digest(AFTER)), ("1", digest(BEFORE))]
+    assert host.config.is_symlink()
+    assert real.read_bytes() == BEFORE
+
+
+def test_a_configuration_in_json_stays_json(tmp_path: Path, health_url: str) -> None:
+    host = Host(tmp_path, health_url).create(b'{"database": {"type": "postgresql"}, "n": 1.10}')
+    after = b'{"database": {"type": "storage_service", "schema": "campaign_db", "client": "storage_client"}, "n": 1.10}'
+    host.play("prepare", "switch", "back")
+    assert seen_by_the_service(host.starts)[0] == ("2", digest(after))
+    assert host.config.read_bytes() == b'{"database": {"type": "postgresql"}, "n": 1.10}'
+
+
+def test_a_release_is_built_from_its_wheelhouse_before_the_window(host: Host) -> None:
+    release = host.directory / "releases" / "2"
+    (release / ".ready").unlink()
+    (release / "wheelhouse").mkdir()
+    with zipfile.ZipFile(release / "wheelhouse" / "storage_client-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("storage_client.py", "")
+        wheel.writestr(
+            "storage_client-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: storage-client\nVersion: 1\n"
+        )
+        wheel.writestr(
+            "storage_client-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr("storage_client-1.dist-info/RECORD", "")
+    host.play("prepare")
+    assert host.current == "1", "it is switched in the window"
+    assert subprocess.run([release / "venv/bin/python", "-c", "import storage_client"], check=False).returncode == 0
+    assert (release / ".ready").exists()
+
+
+def test_a_release_that_cannot_be_built_stops_before_the_fence(host: Host) -> None:
+    release = host.directory / "releases" / "2"
+    (release / ".ready").unlink()
+    (release / "wheelhouse").mkdir()
+    done = host.try_play("prepare")
+    assert done.returncode != 0
+    assert "No matching distribution found for storage-client" in done.stdout
+    assert not (release / ".ready").exists()
+    assert (host.config.read_bytes(), host.current) == (BEFORE, "1")
+
+
+def test_preflight_collects_the_findings_and_stops(host: Host) -> None:
+    host.play("preflight", "refuse", options=("--check",))
+    (host.directory / "releases" / "2" / "requirements.txt").write_text("asyncpg\nstorage-client\n")
+    host.config.write_text(f"database: {{type: mysql, password: {SECRET}}}\n")
+    done = host.try_play("preflight", "refuse", options=("-vvv",))
+    assert done.returncode != 0
+    assert (
+        "blockers on the hosts of its service: service.config.unexpected, service.release.requirements" in done.stdout
+    )
+    assert "database.type is mysql, expected postgresql" in done.stdout
+    assert SECRET not in done.stdout + done.stderr
+
+
+def test_what_could_not_be_taken_back_is_refused_before_the_fence(host: Host) -> None:
+    host.config.write_bytes(AFTER)
+    done = host.try_play("prepare")
+    assert done.returncode != 0
+    assert "points at the storage service already, and this run has not kept what it was before" in done.stdout
+    gone = host.try_play("back")
+    assert gone.returncode != 0
+    assert "is missing. The source is open and has every write" in gone.stdout
