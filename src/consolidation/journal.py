@@ -236,7 +236,7 @@ def _lock(target: Connection, database: str) -> None:
     )
     raise RunInProgress(
         f"{database}: another process works on it: {who}",
-        hint="wait until it ends; if its ansible-playbook was killed, the module ends by itself or stop it by its pid",
+        hint="wait until it ends, then run again; a module whose ansible-playbook was killed goes on to its own end",
     )
 
 

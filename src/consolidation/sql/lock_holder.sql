@@ -1,6 +1,6 @@
 -- Who holds the advisory lock of one database.
 -- space: first key of the lock; database: its name.
-SELECT a.pid, a.usename, coalesce(a.client_addr::text, 'a local socket'), a.backend_start
+SELECT a.pid, a.usename, coalesce(host(a.client_addr), 'a local socket'), a.backend_start
   FROM pg_locks l
   JOIN pg_stat_activity a USING (pid)
  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
