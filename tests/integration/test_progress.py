@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from tests.window import Window
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+MARK = "CONSOLIDATION_TEST"
 TABLES = ['"[red]Two\nLines"', "one", "three", "four"]
 ROWS = 4_000
 DDL = "".join(f"CREATE TABLE {name} (id int PRIMARY KEY, secret text);" for name in TABLES)
@@ -76,7 +78,16 @@ class Playbook:
         """The progress file."""
 
     def environment(self, **more: str) -> dict[str, str]:
-        return {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", **more}
+        return {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", MARK: str(self.file), **more}
+
+    def processes(self) -> list[str]:
+        """Process ids of what a run has left; whatever it started has its environment."""
+        mark = f"{MARK}={self.file}\0".encode()
+        found = []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                found += [path.parent.name] if mark in path.read_bytes() else []
+        return found
 
     def on_a_terminal(self) -> Terminal:
         return Terminal(self.command, self.environment(), ROOT)
@@ -190,6 +201,7 @@ def test_ctrl_c_leaves_nothing_and_says_how_to_go_on(playbook: Playbook, slow: W
     terminal = playbook.on_a_terminal()
     # The first two tables are loaded, the other two are under way.
     terminal.read_until("rows are in", 60)
+    assert len(playbook.processes()) >= 4, "Ansible's, the module's and two workers"
     terminal.press(CTRL_C)
     assert terminal.wait(30) != 0
     assert terminal.output.rindex("\x1b[?25h") > terminal.output.rindex("\x1b[?25l"), "the cursor is back"
@@ -197,10 +209,7 @@ def test_ctrl_c_leaves_nothing_and_says_how_to_go_on(playbook: Playbook, slow: W
     assert "run the same command again" in terminal.output
     assert "Traceback" not in terminal.output
     wait_until_alone(slow)
-    processes = subprocess.run(
-        ["pgrep", "-fa", "consolidation[.]worker|pg_copy"], capture_output=True, text=True, check=False
-    )
-    assert slow.database.target.dbname not in processes.stdout
+    assert not playbook.processes()
     for name in TABLES:
         loaded = slow.target.value(f"SELECT count(*) FROM campaign_db.{name}")
         assert loaded in (0, ROWS), f"{name}: half a chunk is loaded"
