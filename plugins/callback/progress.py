@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import atexit
+import shlex
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ansible import constants as C
 from ansible import context
 from ansible.errors import AnsibleError
+from ansible.playbook.play_context import PlayContext
 from ansible.plugins.callback import CallbackBase
-from ansible.template import Templar, trust_as_template
+from ansible.plugins.loader import connection_loader
+from ansible.template import Templar
 
 from consolidation import progress
 from consolidation.progress_view import View, view
@@ -22,8 +27,7 @@ name: progress
 type: notification
 short_description: Shows rows, bytes, rate and time left of every table while copy and verify work
 description:
-  - Follows the progress files of modules that run on this machine. A table on a terminal, lines now and then elsewhere.
-  - Where the modules run on another host, it prints the command that follows them there.
+  - Follows the files that the modules write on their hosts. A table on a terminal, lines now and then elsewhere.
 options:
   show:
     description: V(off) shows nothing; V(lines) prints lines on a terminal too.
@@ -40,13 +44,10 @@ requirements:
   - enable it in ansible.cfg (C(callbacks_enabled=progress))
 """
 
-ACTIONS = ("pg_copy", "pg_verify_info")
-ELSEWHERE = """
-{%- if ansible_connection | default('ssh') not in ('local', 'ansible.builtin.local') -%}
-ssh {{ ansible_host | default(inventory_hostname) }} {{ ansible_python_interpreter | default('python3') }}
-{%- endif -%}
-"""
-"""The start of a command that reaches the module's host; empty where that is this machine."""
+PHASES = {"pg_copy": "copy", "pg_verify_info": "verify"}
+"""Module -> the phase that its progress file tells of."""
+CLOCKS_SECONDS = 30
+"""How much another host's clock may be behind ours."""
 INTERRUPTED = (
     "Stopped while {tasks} worked. What is done is kept: run the same command again and it goes on from there;"
     " rollback.yml goes back.\n"
@@ -64,10 +65,9 @@ class CallbackModule(CallbackBase):
     def __init__(self) -> None:
         super().__init__()
         self._play: Any = None
-        self._files: dict[str, Path] = {}
-        """Host -> its progress file, on this machine."""
+        self._files: list[_File] = []
         self._at_work: dict[str, str] = {}
-        """Host -> the task that works on it."""
+        """Host -> the module that works on it."""
         self._since = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -79,23 +79,14 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """A task begins on a host."""
-        if task.action not in ACTIONS or "progress_file" not in task.args or context.CLIARGS["check"]:
+        if task.action not in PHASES or "progress_file" not in task.args or context.CLIARGS["check"]:
             return
-        self._at_work[host.get_name()] = f"{task.action} on {host.get_name()}"
+        self._at_work[host.get_name()] = task.action
         if self.get_option("show") == "off":
             return
         variables = self._play.get_variable_manager().get_vars(play=self._play, host=host, task=task)
-        templar = Templar(self._play.get_loader(), variables)
-        try:
-            path = Path(str(templar.template(task.args["progress_file"])))
-            elsewhere = templar.template(trust_as_template(ELSEWHERE))
-        except AnsibleError:
-            return  # the task fails for the same reason, and says so
-        if elsewhere:
-            command = f"{elsewhere} -m consolidation.progress_view {path}"
-            self._display.display(f"{host.get_name()}: to follow it from another terminal: {command}")
-        else:
-            self._follow(host.get_name(), path)
+        with suppress(AnsibleError):  # the task fails for the same reason, and says so
+            self._follow(_File(self._play, task, variables))
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A task ended well."""
@@ -113,14 +104,14 @@ class CallbackModule(CallbackBase):
         """A host did not answer."""
         self._ended(result.host.get_name())
 
-    def _follow(self, host: str, path: Path) -> None:
+    def _follow(self, file: _File) -> None:
         if self._thread is None:
-            self._files.clear()
-            self._since = time.time()
+            self._files = []
+            self._since = time.time() - CLOCKS_SECONDS
             self._stop.clear()
             self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
             self._thread.start()
-        self._files[host] = path
+        self._files.append(file)
 
     def _ended(self, host: str) -> None:
         self._at_work.pop(host, None)
@@ -138,7 +129,7 @@ class CallbackModule(CallbackBase):
         shown: View | None = None
         while True:
             is_last = self._stop.wait(progress.LOOK_SECONDS)
-            found = [progress.read(path) for path in list(self._files.values())]
+            found = [file.read() for file in list(self._files)]
             states = [state for state in found if state and state.tables and state.at >= self._since]
             with self._display._lock:
                 if states and shown is None:
@@ -154,4 +145,35 @@ class CallbackModule(CallbackBase):
         """At the end of the process: with tasks at work it was Ctrl-C. The thread gives the cursor back."""
         self._finish()
         if self._at_work:
-            sys.stderr.write(INTERRUPTED.format(tasks=" and ".join(self._at_work.values())))
+            tasks = " and ".join(f"{module} on {host}" for host, module in self._at_work.items())
+            sys.stderr.write(INTERRUPTED.format(tasks=tasks))
+
+
+class _File:
+    """The progress file of a task on its host, read as Ansible reaches the host.
+
+    Everything is loaded here, in the main thread: Ansible forks, and an import under way in another thread would stay
+    locked in the child.
+    """
+
+    def __init__(self, play: Any, task: Any, variables: dict[str, Any]) -> None:
+        templar = Templar(play.get_loader(), variables)
+        self._phase = PHASES[task.action]
+        self._path = str(templar.template(task.args["progress_file"]))
+        name = templar.template(variables.get("ansible_connection", task.connection))
+        self._connection = connection_loader.get(name, PlayContext(play=play), new_stdin=None)
+        options = C.config.get_plugin_vars("connection", self._connection._load_name)
+        given = {option: templar.template(variables[option]) for option in options if option in variables}
+        self._connection.set_options(var_options=given)
+
+    def read(self) -> progress.Progress | None:
+        """What it tells of the phase; None where it does not, or cannot be reached."""
+        if self._connection.transport == "local":
+            state = progress.read(Path(self._path))
+        else:
+            try:
+                _, output, _ = self._connection.exec_command(f"cat {shlex.quote(self._path)}", sudoable=False)
+            except AnsibleError:
+                return None
+            state = progress.parse(output)
+        return state if state and state.phase == self._phase else None

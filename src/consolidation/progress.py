@@ -168,8 +168,16 @@ def told(database: Database, phase: str, path: str | None, tally: Tally | None =
 def read(path: Path) -> Progress | None:
     """What a file tells; None where there is none, or not one of ours."""
     try:
-        return Progress.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
+        return parse(path.read_bytes())
+    except OSError:
+        return None
+
+
+def parse(content: bytes) -> Progress | None:
+    """What the content of a file tells; None where it is not one of ours."""
+    try:
+        return Progress.from_json(json.loads(content))
+    except (ValueError, KeyError, TypeError):
         return None
 
 

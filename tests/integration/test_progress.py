@@ -63,13 +63,14 @@ def slow(window: Window) -> Window:
 class Playbook:
     """Copy and verify of one database."""
 
-    def __init__(self, window: Window, directory: Path) -> None:
+    def __init__(self, window: Window, directory: Path, **connection: str) -> None:
         host = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
             "consolidation_database": window.options,
             "consolidation_backup_directory": str(directory),
             "consolidation_run_directory": str(directory / "runs"),
+            **connection,
         }
         (directory / "hosts.json").write_text(json.dumps({"all": {"hosts": {"campaign_db": host}}}))
         (directory / "play.yml").write_text(PLAYBOOK)
@@ -197,13 +198,24 @@ def test_lines_without_a_terminal_and_nothing_when_switched_off(playbook: Playbo
     assert "% " not in playbook.without(CONSOLIDATION_PROGRESS="off")
 
 
-def test_ctrl_c_leaves_nothing_and_says_how_to_go_on(playbook: Playbook, slow: Window) -> None:
+@pytest.fixture
+def elsewhere(slow: Window, tmp_path: Path) -> Playbook:
+    """The modules run where signals of this terminal do not reach; Ansible's own ssh connection leads there."""
+    program = tmp_path / "ssh"
+    program.write_text('#!/bin/sh\nfor last; do :; done\nsetsid --wait sh -c "$last"\n')
+    program.chmod(0o700)
+    return Playbook(slow, tmp_path, ansible_connection="ssh", ansible_ssh_executable=str(program))
+
+
+@pytest.mark.parametrize("where", ["playbook", "elsewhere"])
+def test_ctrl_c_leaves_nothing_and_says_how_to_go_on(where: str, slow: Window, request: pytest.FixtureRequest) -> None:
+    playbook: Playbook = request.getfixturevalue(where)
     terminal = playbook.on_a_terminal()
     # The first two tables are loaded, the other two are under way.
     terminal.read_until("rows are in", 60)
     assert len(playbook.processes()) >= 4, "Ansible's, the module's and two workers"
     terminal.press(CTRL_C)
-    assert terminal.wait(30) != 0
+    assert terminal.wait(30) != 0, terminal.output
     assert terminal.output.rindex("\x1b[?25h") > terminal.output.rindex("\x1b[?25l"), "the cursor is back"
     assert "Stopped while pg_copy on campaign_db worked" in terminal.output
     assert "run the same command again" in terminal.output
