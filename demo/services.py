@@ -65,15 +65,7 @@ database:
   sslmode: disable  # loopback only
 
 storage:
-  databases:
-    campaign_db:
-      schema: campaign_db
-      migrations: true
-      backup: true
-    image_db:
-      schema: image_db
-      migrations: true
-      backup: true
+  databases: {{}}  # the runbook adds each database that it brings here
 
 # Who may call: the hash of a service's token, and the one database it may use.
 services:

@@ -3,7 +3,7 @@
 import re
 from importlib.util import find_spec
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from service_common.config import PostgresConfig, Section, ServerConfig
 
 
@@ -21,14 +21,14 @@ class DatabaseConfig(Section):
 class StorageConfig(Section):
     """The plan's `storage` section."""
 
-    databases: dict[str, DatabaseConfig] = Field(min_length=1)
+    databases: dict[str, DatabaseConfig]
+    """By name; empty before the first database has been consolidated."""
 
     @field_validator("databases")
     @classmethod
     def _known(cls, databases: dict[str, DatabaseConfig]) -> dict[str, DatabaseConfig]:
         for name in databases:
-            if not re.fullmatch("[a-z][a-z0-9_]*", name) or not _has_schemas(name):
-                raise ValueError(f"no database {name!r}: there is no package storage_service.databases.{name}")
+            require_known(name)
         return databases
 
     def with_migrations(self) -> list[str]:
@@ -60,12 +60,19 @@ class Settings(BaseModel):
     idempotency_hours: int = Field(default=24, gt=0)
     """How long a repeated write is recognised."""
 
-    @model_validator(mode="after")
-    def _served(self) -> "Settings":
-        for name, caller in self.services.items():
-            if caller.database not in self.storage.databases:
-                raise ValueError(f"services.{name}.database: {caller.database!r} is not under storage.databases")
-        return self
+    @field_validator("services")
+    @classmethod
+    def _known(cls, services: dict[str, CallerConfig]) -> dict[str, CallerConfig]:
+        # A caller whose database is not served yet may be there before it: its requests get a 404 until then.
+        for caller in services.values():
+            require_known(caller.database)
+        return services
+
+
+def require_known(name: str) -> None:
+    """Raises ValueError for a database whose package the service does not have."""
+    if not re.fullmatch("[a-z][a-z0-9_]*", name) or not _has_schemas(name):
+        raise ValueError(f"no database {name!r}: there is no package storage_service.databases.{name}")
 
 
 def _has_schemas(name: str) -> bool:
