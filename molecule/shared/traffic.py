@@ -49,11 +49,9 @@ def check(directory: Path, files: Iterable[Path]) -> None:
     operations = ledger.read(directory / "ledger.jsonl")
     verdicts = checker.check(operations, rows_of(files))
     for service, verdict in sorted(verdicts.items()):
-        print(  # noqa: T201 - the scenario reads it
-            f"{service}: {verdict.acknowledged} writes acknowledged, {verdict.refused} refused, {verdict.unknown} unknown;"
-            f" missing {len(verdict.missing)}, duplicated {len(verdict.duplicated)}, altered {len(verdict.altered)}, "
-            f"uncalled {len(verdict.uncalled)}"
-        )
+        told = f"{verdict.acknowledged} writes acknowledged, {verdict.refused} refused, {verdict.unknown} unknown"
+        faults = {name: len(getattr(verdict, name)) for name in ("missing", "duplicated", "altered", "uncalled")}
+        print(f"{service}: {told}; {faults}")  # noqa: T201 - the scenario reads it
     for outage in checker.outages(operations, operations[0].sent, operations[-1].answered):
         print(f"{outage.service}: no write was acknowledged for {outage.seconds or 0:.1f} s")  # noqa: T201 - see above
     wrong = [token for verdict in verdicts.values() for token in verdict.wrong]
