@@ -35,6 +35,8 @@ class Plan:
     tables: tuple[Table, ...]
     sequences: tuple[str, ...]
     """Sequences that no column owns; owned ones follow their table."""
+    settled: str = ""
+    """Why there is nothing to do, where the journal says so."""
 
     @property
     def changed(self) -> bool:
@@ -43,6 +45,8 @@ class Plan:
 
     def diff(self) -> dict[str, str]:
         """One line for each table and sequence."""
+        if self.settled:
+            return {"prepared": f"{self.settled}\n"}
         names = [*(f"TABLE {table.name}" for table in self.tables), *(f"SEQUENCE {name}" for name in self.sequences)]
         return {"prepared": "".join(f"{name}: {self.origin} -> {self.destination}\n" for name in names)}
 
@@ -59,7 +63,11 @@ def plan(database: Database, *, back: bool = False) -> Plan:
             origin, destination, only = destination, origin, ()
         tables = read_tables(conn, origin, only)
         sequences = tuple(item.name for item in read_sequences(conn, origin) if item.table is None)
-    return Plan(database, origin, destination, tables, sequences if tables else ())
+        run = journal.latest_run(conn, database.name)
+    settled = ""
+    if run is not None and run.state == journal.MIGRATED and not tables:
+        settled = f"run {run.id} has moved {database.name} already"
+    return Plan(database, origin, destination, tables, sequences if tables else (), settled)
 
 
 def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
@@ -67,6 +75,8 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
     database = plan.database
     if not database.moves:
         return {"msg": f"{database.name} is copied, not moved"}
+    if plan.settled:
+        return {"msg": plan.settled}
     back = plan.origin == database.name
     states = (journal.ROLLING_BACK,) if back else (journal.MIGRATING,)
     with journal.phase(database, BACK if back else PHASE, *states) as work:

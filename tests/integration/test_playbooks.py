@@ -36,7 +36,7 @@ def test_look_migrate_go_back_and_go_again(site: Site) -> None:
     done = site.everything()
     again = site.play("migrate.yml")
     again.unchanged(*site.sources)
-    assert "has migrated campaign_db fix: nothing to do" in again.text
+    assert "nothing to do; ansible-playbook rollback.yml takes it back" in again.text
     site.play("migrate.yml", "--check", "--diff", confirm=False).unchanged(*site.sources)
     changed = {name for name, held in site.everything().items() if held != done[name]}
     assert changed <= {"runs"}  # the log goes on
