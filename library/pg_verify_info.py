@@ -28,6 +28,13 @@ options:
     description: Number of keys to name for each table and kind of difference.
     type: int
     default: 20
+  recheck_seconds:
+    description:
+      - For how many seconds rows that differ are looked at again before they are called different. Only without
+        O(record), for a pair that is written while one side follows the other; longer than the follower's lag.
+      - A table with rows that changed on both sides all the time and were never seen alike is C(could_not_compare).
+    type: int
+    default: 10
   progress_file:
     description:
       - File on the host that the module runs on, replaced every second with how far each table is; no row data.
@@ -47,6 +54,11 @@ EXAMPLES = r"""
   pg_verify_info:
     database: "{{ consolidation_database }}"
     record: true
+
+- name: Compare both sides while they are written, one following the other by half a minute at most
+  pg_verify_info:
+    database: "{{ consolidation_database }}"
+    recheck_seconds: 60
 """
 
 RETURN = r"""
@@ -101,12 +113,13 @@ def main() -> None:
         record={"type": "bool", "default": False},
         workers={"type": "int", "default": 2},
         max_keys={"type": "int", "no_log": False, "default": 20},
+        recheck_seconds={"type": "int", "default": 10},
         progress_file={"type": "path"},
     )
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params
-        options = verify.Options(given["workers"], given["max_keys"])
+        options = verify.Options(given["workers"], given["max_keys"], given["recheck_seconds"])
         plan = verify.plan(Database.from_options(given["database"]))
         if not given["record"]:
             module.exit_json(changed=False, **verify.check(plan.database, options))

@@ -1,7 +1,7 @@
 """Where two tables differ: first the buckets, then the rows in them.
 
-Rows fall into 1024 buckets by the hash of their primary key, or of the whole row where the tables have no key in
-common. A bucket's digest is as small as a table's, so two tables are compared without any row leaving the servers.
+Rows fall into 1024 buckets or more by the hash of their primary key, or of the whole row where the tables have no key
+in common. A bucket's digest is as small as a table's, so two tables are compared without any row leaving the servers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from consolidation.digest import (
 )
 from consolidation.queries import query, rows
 
-BUCKETS = 1024
+MIN_BUCKETS, MAX_BUCKETS = 2**10, 2**16
+BUCKET_ROWS = 1024
 BUCKET_SEED = 2
 FETCH_ROWS = 10_000
 
@@ -56,11 +57,18 @@ class Pair:
         """The key's columns in the order of ``key``."""
         return tuple(self.columns[place].name for place in self.key)
 
+    @property
+    def buckets(self) -> int:
+        """How many, a power of two: a few rows that differ in a large table are to be found among few."""
+        rows = max(self.source.estimated_rows, self.target.estimated_rows)
+        return max(MIN_BUCKETS, min(MAX_BUCKETS, 1 << (rows // BUCKET_ROWS).bit_length()))
+
     def bucket(self) -> sql.Composable:
         """The number of a row's bucket, over the table's own columns."""
         chosen = [self.columns[place] for place in self.key] or self.columns
         fields = [column.hashed(column.expression, BUCKET_SEED) for column in chosen]
-        return sql.SQL("({} & {})::integer").format(hash_text(row_text(fields), BUCKET_SEED), sql.Literal(BUCKETS - 1))
+        mask = sql.Literal(self.buckets - 1)
+        return sql.SQL("({} & {})::integer").format(hash_text(row_text(fields), BUCKET_SEED), mask)
 
     def placeholders(self, table: Table) -> dict[str, sql.Composable]:
         """What the statements over hashed rows have in common; table: one of the two."""
@@ -85,6 +93,8 @@ class Differences:
     """In both by key, with different content; always 0 without a key."""
     keys: dict[str, list[dict[str, str]]]
     """Kind -> keys, each as column -> value as text."""
+    buckets: tuple[int, ...] = ()
+    """Those that were looked through."""
     complete: bool = True
     """False where only a part of the differing buckets was looked through: the counts are lower bounds then."""
 
@@ -138,17 +148,17 @@ def examine(source: Connection, target: Connection, pair: Pair, buckets: Collect
     counts = {"missing": 0, "extra": 0, "different": 0}
     keys: dict[str, list[dict[str, str]]] = {kind: [] for kind in counts}
     with ThreadPoolExecutor(2) as pool:  # each side hashes and sorts before it gives its first row
-        ours = pool.submit(_row_hashes, source, pair, pair.source, buckets)
-        theirs = pool.submit(_row_hashes, target, pair, pair.target, buckets)
-    for kind, key in merged(ours.result(), theirs.result()):
+        ours = pool.submit(row_hashes, source, pair, pair.source, buckets)
+        theirs = pool.submit(row_hashes, target, pair, pair.target, buckets)
+    for kind, (key, *_) in merged(ours.result(), theirs.result()):
         counts[kind] += 1
         if key and len(keys[kind]) < max_keys:
             keys[kind].append(dict(zip(pair.key_names, key, strict=True)))
-    return Differences(counts["missing"], counts["extra"], counts["different"], keys)
+    return Differences(counts["missing"], counts["extra"], counts["different"], keys, tuple(buckets))
 
 
-def merged(source: Iterable[Row], target: Iterable[Row]) -> Iterator[tuple[str, list[str]]]:
-    """Kind and key of every row that is not on both sides alike. Both sides come in the order of their values.
+def merged(source: Iterable[Row], target: Iterable[Row]) -> Iterator[tuple[str, Row]]:
+    """Kind and row of every row that is not on both sides alike. Both sides come in the order of their values.
 
     Rows without a key are told apart by their hashes, duplicates are counted.
     """
@@ -158,17 +168,17 @@ def merged(source: Iterable[Row], target: Iterable[Row]) -> Iterator[tuple[str, 
         if ours == theirs:
             ours, theirs = next(here, None), next(there, None)
         elif ours is not None and theirs is not None and ours[0] and ours[0] == theirs[0]:
-            yield "different", ours[0]
+            yield "different", ours
             ours, theirs = next(here, None), next(there, None)
-        elif theirs is None or (ours is not None and ours < theirs):
-            yield "missing", ours[0] if ours else []
+        elif ours is not None and (theirs is None or ours < theirs):
+            yield "missing", ours
             ours = next(here, None)
-        else:
-            yield "extra", theirs[0]
+        elif theirs is not None:
+            yield "extra", theirs
             theirs = next(there, None)
 
 
-def _row_hashes(conn: Connection, pair: Pair, table: Table, buckets: Collection[int]) -> Iterator[Row]:
+def row_hashes(conn: Connection, pair: Pair, table: Table, buckets: Collection[int]) -> Iterator[Row]:
     """Key and hashes of the rows of some buckets, streamed in the order of their values."""
     fields = [sql.SQL("{}::text").format(sql.Identifier(f"c{place}")) for place in pair.key]
     key = sql.SQL("ARRAY[{}]::text[]").format(sql.SQL(", ").join(fields))

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg2
 
-from consolidation import copied, fence, journal, moved, selftest, verdict
+from consolidation import copied, fence, journal, moved, recheck, selftest, verdict
 from consolidation.catalog import Sequence, Table, read_sequences, read_tables
 from consolidation.comparison import Tables
 from consolidation.connection import session
@@ -36,6 +36,8 @@ class Options:
     """Tables under way at the same time; each is a session on either side."""
     max_keys: int = 20
     """Keys named for each table and kind of difference."""
+    recheck_seconds: float = 0
+    """How long rows that differ are looked at again before they are called different; not in the verify phase."""
     tally: Tally = field(default_factory=Tally)
     """Gets how far every table is."""
 
@@ -111,6 +113,8 @@ def compare(database: Database, options: Options, run: journal.Run | None = None
     started = time.monotonic()
     tested = selftest.run(database)
     tables, sequences = (moved.compare(database), []) if database.moves else _compare_sides(database, options, run)
+    if run is None:
+        tables = recheck.settle(database, tables, options.recheck_seconds, options.max_keys)
     with session(database.target, "verify") as target:
         parameters = {"schema": database.name, "tables": [table.name for table in tables], "fence": fence.TRIGGER}
         faults = [text for (text,) in rows(target, query("unsound"), parameters)]

@@ -350,7 +350,7 @@ def test_the_module_says_what_it_would_compare_and_then_does(
     assert record(service).state == "done"
 
     damage(target, "SET consolidation.pass = 'on'", "DELETE FROM keyless")
-    failed = call_module("pg_verify_info", database=database)
+    failed = call_module("pg_verify_info", database=database, recheck_seconds=0)
     assert failed["failed"]
     assert "Next: " in failed["msg"]
     assert outcomes(failed)["keyless"] == "different"

@@ -25,7 +25,7 @@ def stream(rows: dict[str, tuple[int, int]]) -> list[Row]:
 def test_rows_with_a_key_are_told_apart_by_it(
     source: dict[str, tuple[int, int]], target: dict[str, tuple[int, int]]
 ) -> None:
-    found = {(kind, key[0]) for kind, key in merged(stream(source), stream(target))}
+    found = {(kind, row[0][0]) for kind, row in merged(stream(source), stream(target))}
     assert found == (
         {("missing", key) for key in source.keys() - target.keys()}
         | {("extra", key) for key in target.keys() - source.keys()}
