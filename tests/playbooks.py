@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,7 @@ class Site:
     sources: dict[str, Database]
     """By inventory host."""
     target: Database
+    started: list[Playing] = field(default_factory=list)
 
     def start(self, playbook: str, *options: str, confirm: bool = True) -> Playing:
         """Start ansible-playbook from the root of the checkout."""
@@ -118,7 +119,8 @@ class Site:
                 stderr=output,
                 start_new_session=True,
             )
-        return Playing(process, log)
+        self.started.append(Playing(process, log))
+        return self.started[-1]
 
     def play(self, playbook: str, *options: str, confirm: bool = True) -> Played:
         """Run a playbook to its end."""
@@ -196,6 +198,15 @@ class Site:
     def nothing_left(self) -> bool:
         """No process of a playbook and none of its sessions."""
         return not self.processes() and not self.backends()
+
+    def kill_everything(self) -> None:
+        """As a power cut would, but for the servers."""
+        while processes := self.processes():
+            for process in processes:
+                if process.is_running():
+                    process.kill()
+        for playing in self.started:
+            playing.process.wait(WAIT_SECONDS)
 
     def _place(self, side: str, name: str) -> tuple[Database, str, str]:
         """(database, schema, role of the application)"""
