@@ -1,0 +1,93 @@
+"""What the runbook itself costs: `migrate.yml` on the demo's servers with empty tables, without its copy and verify."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bench.place import BenchError
+from bench.results import spread, table, write_part
+from demo import data
+from demo.environment import PROJECT, Environment
+
+BARS = {"runbook without copy and verify": 30.0, "fence to first write on the new side": 5.0}
+"""The most seconds that we allow ourselves."""
+FENCE_PHASES = ("fence", "copy", "verify", "cutover", "cutover_services")
+
+
+def measure(results: Path, parent: Path, rounds: int) -> None:
+    """`rounds` migrations, each of a new demo; writes overhead.md and overhead.json."""
+    found = []
+    for number in range(rounds):
+        with tempfile.TemporaryDirectory(prefix="consolidation-bench-", dir=parent) as name:
+            found.append(_once(Path(name)))
+        print(f"  overhead {number + 1}: " + ", ".join(f"{what} {s:.2f}" for what, s in found[-1].items()), flush=True)
+    lines = []
+    for what in found[0]:
+        seconds = [one[what] for one in found]
+        most = BARS.get(what)
+        verdict = "" if most is None else "holds" if sorted(seconds)[len(seconds) // 2] <= most else "DOES NOT HOLD"
+        lines.append((what, spread(seconds), "" if most is None else f"{most:g}", verdict))
+    text = f"# migrate.yml on empty tables, {rounds} rounds\n\n" + table(("", "seconds", "at most", ""), lines)
+    write_part(results, "overhead", text, found)
+
+
+def _once(directory: Path) -> dict[str, float]:
+    directory.chmod(0o711)
+    environment = Environment.create(directory / "demo")
+    try:
+        for service in data.SERVICES:
+            data.create_tables(environment.servers[service], service)
+        environment.start_services()
+        command = ["ansible-playbook", "migrate.yml", "-i", "inventories/demo", "-e", "consolidation_confirm=yes"]
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        started = time.perf_counter()
+        done = subprocess.run(
+            [*command, "-e", f"demo_directory={environment.directory}"],
+            cwd=PROJECT,
+            env=os.environ | {"PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        wall = time.perf_counter() - started
+        if done.returncode != 0:
+            raise BenchError(f"migrate.yml ended with {done.returncode}: {done.stdout[-1500:]}")
+        [report] = (environment.directory / "runs").glob("*/report.json")
+        return _figures(wall, json.loads(report.read_text())["databases"])
+    finally:
+        environment.destroy()
+
+
+def _figures(wall: float, databases: Iterable[dict[str, Any]]) -> dict[str, float]:
+    """The databases are led over side by side: a phase lasts from the first one's start to the last one's end."""
+    databases = list(databases)
+    phases = {
+        name: _span(phase for database in databases for phase in database["journal"]["phases"] if phase["name"] == name)
+        for name in FENCE_PHASES
+    }
+    results = [phase["result"] for database in databases for phase in database["journal"]["phases"]]
+    return {
+        "whole run": wall,
+        "runbook without copy and verify": wall - phases["copy"] - phases["verify"],
+        "fence to open": max(outage["seconds"] for database in databases for outage in database["outages"]),
+        "fence to first write on the new side": max(result.get("outage_seconds", 0.0) for result in results),
+        **{f"of it {name}": seconds for name, seconds in phases.items()},
+    }
+
+
+def _span(phases: Iterable[dict[str, Any]]) -> float:
+    found = list(phases)
+    if not found:
+        return 0.0
+    moment = datetime.fromisoformat
+    ended = max(moment(phase["finished_at"]) for phase in found)
+    return (ended - min(moment(phase["started_at"]) for phase in found)).total_seconds()

@@ -1,0 +1,61 @@
+"""One maintenance window up to the verification, called as the runbook's modules call it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg2 import sql
+
+from consolidation import copy, fence, journal, model, run, schema, verify
+from consolidation.connection import Settings, session
+from consolidation.queries import execute
+
+LOCK_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Product:
+    """A source database on its way into the schema `name` of the target database."""
+
+    name: str
+    source: Settings
+    target: Settings
+    workers: int
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The `database` option of the modules."""
+        return {
+            "name": self.name,
+            "source": self.source.keywords(),
+            "source_schema": "public",
+            "target": self.target.keywords(),
+            "application_roles": [f"{self.name}_app"],
+            "target_roles": ["storage_service"],
+        }
+
+    @property
+    def database(self) -> model.Database:
+        return model.Database.from_options(self.options)
+
+    def prepare(self, ddl: str) -> None:
+        """All that comes before the copy: the run, tables in the target, both fences closed."""
+        caller = run.Caller({"host": "bench", "pid": os.getpid(), "started": "1"}, None, "")
+        run.apply(run.plan(self.database, journal.MIGRATING, caller), caller)
+        name = sql.Identifier(self.name)
+        with session(self.target, "bench") as target:
+            execute(target, sql.SQL("CREATE SCHEMA {name}; SET search_path = {name}").format(name=name))
+            execute(target, ddl)
+        schema.apply_grants(schema.plan_grants(self.database))
+        for side, phase in (("target", "schema_fence"), ("source", "fence")):
+            fence.apply(fence.plan(self.database, side, fence.CLOSED), phase, LOCK_SECONDS)
+
+    def copy(self) -> dict[str, Any]:
+        """The copy phase."""
+        return copy.apply(copy.plan(self.database), self.options, self.workers)
+
+    def verify(self) -> dict[str, Any]:
+        """The verify phase. Raises VerificationFailed."""
+        return verify.apply(verify.plan(self.database), verify.Options(workers=self.workers))

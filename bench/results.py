@@ -1,0 +1,167 @@
+"""The files of `bench/results/`: tables for people, a chart, and figures for programs."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bench.meter import Usage
+from bench.rounds import PEERS, Ratio, Round, ratios
+
+HERE = Path(__file__).parent
+BARS = (
+    ("copy", "raw_pipe", 1.10),
+    ("copy", "pgcopydb", 0.65),
+    ("copy", "pgcopydb_lz4", 0.80),
+    ("copy_verify", "pgcopydb_lz4", 1.00),
+    ("copy_verify", "pgcopydb", 0.75),
+    ("verify", "copy", 0.40),
+)
+"""(name, measured against, the most that we allow ourselves)"""
+CHARTED = ("copy", "copy_verify", "pgcopydb_lz4", "pg_dump_lz4", "pgcopydb", "pg_dump")
+LABELS = 150
+SCALE = 140
+"""Pixels of the chart: left of the axis, and for a ratio of 1."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One data set and all its rounds."""
+
+    title: str
+    gigabytes: float
+    """1e9 bytes of the rows as text."""
+    rounds: tuple[Round, ...]
+
+    @property
+    def ratios(self) -> list[Ratio]:
+        return ratios(self.rounds)
+
+    @property
+    def names(self) -> list[str]:
+        """Of all that ran, in the order they ran."""
+        return list(dict.fromkeys(name for one in self.rounds for name in one))
+
+
+def write(
+    directory: Path,
+    machine: Mapping[str, str],
+    sets: Sequence[Measured],
+    headline: Measured,
+    left_out: Mapping[str, str],
+) -> None:
+    """Write report.md, chart.svg, latest.json (the headline's ratios) and runs.json (everything that was measured)."""
+    directory.mkdir(parents=True, exist_ok=True)
+    _write(directory / "latest.json", json.dumps([asdict(ratio) for ratio in headline.ratios], indent=1) + "\n")
+    runs = {
+        "machine": dict(machine),
+        "left_out": dict(left_out),
+        "headline": headline.title,
+        "sets": [
+            {
+                "data": one.title,
+                "gigabytes": one.gigabytes,
+                "ratios": [asdict(ratio) for ratio in one.ratios],
+                "rounds": [{name: asdict(usage) for name, usage in figures.items()} for figures in one.rounds],
+            }
+            for one in sets
+        ],
+    }
+    _write(directory / "runs.json", json.dumps(runs, indent=1) + "\n")
+    _write(directory / "chart.svg", chart(sets))
+    _write(directory / "report.md", report(machine, sets, headline, left_out))
+
+
+def write_part(directory: Path, name: str, text: str, figures: object) -> None:
+    """Write NAME.md and NAME.json."""
+    directory.mkdir(parents=True, exist_ok=True)
+    _write(directory / f"{name}.md", text)
+    _write(directory / f"{name}.json", json.dumps(figures, indent=1) + "\n")
+
+
+def report(
+    machine: Mapping[str, str], sets: Sequence[Measured], headline: Measured, left_out: Mapping[str, str]
+) -> str:
+    """The tables."""
+    parts = [f"# Copy and verification against their peers\n\n{table(('', ''), machine.items())}"]
+    parts.append(f"## The bars, on {headline.title}\n\n{_bars(headline)}")
+    if left_out:
+        parts.append("## Left out\n\n" + "".join(f"- {name}: {why}\n" for name, why in left_out.items()))
+    for one in sets:
+        heading = f"## {one.title} ({one.gigabytes:.2f} GB as text, {len(one.rounds)} rounds)"
+        parts.append(f"{heading}\n\n{_costs(one)}\n{_against(one)}")
+    parts.append("![chart](chart.svg)\n")
+    return "\n".join(parts)
+
+
+def table(heads: Sequence[str], lines: object) -> str:
+    """A table in Markdown. lines: an iterable of sequences of texts."""
+    rows = [heads, ["---"] * len(heads), *lines]  # type: ignore[misc]  # any iterable of rows
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """Median (least to most)."""
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def _bars(measured: Measured) -> str:
+    found = {(ratio.name, ratio.vs): ratio for ratio in measured.ratios}
+    lines = []
+    for name, vs, most in BARS:
+        ratio = found.get((name, vs))
+        verdict = "not measured" if ratio is None else "holds" if ratio.median <= most else "DOES NOT HOLD"
+        lines.append((f"{name} / {vs}", f"{most:.2f}", _text(ratio), verdict))
+    return table(("ratio", "at most", "median (range)", ""), lines)
+
+
+def _costs(measured: Measured) -> str:
+    heads = ("", "seconds", "CPU source", "CPU target", "CPU client", "largest client process")
+    lines = []
+    for name in measured.names:
+        used: list[Usage] = [one[name] for one in measured.rounds if name in one]
+        cpu = [
+            statistics.median(seconds)
+            for seconds in zip(
+                *((one.source_cpu_seconds, one.target_cpu_seconds, one.client_cpu_seconds) for one in used), strict=True
+            )
+        ]
+        peak = f"{max(one.peak_bytes for one in used) / 1e6:.0f} MB"
+        lines.append((name, spread([one.seconds for one in used]), *(f"{seconds:.2f}" for seconds in cpu), peak))
+    return table(heads, lines)
+
+
+def _against(measured: Measured) -> str:
+    found = {(ratio.name, ratio.vs): ratio for ratio in measured.ratios}
+    peers = [vs for vs in (*PEERS, "copy", "pg_comparator") if any(key[1] == vs for key in found)]
+    names = [name for name in measured.names if any(key[0] == name for key in found)]
+    lines = [(name, *(_text(found.get((name, vs))) for vs in peers)) for name in names]
+    return table(("time of ... / time of", *peers), lines)
+
+
+def _text(ratio: Ratio | None) -> str:
+    return "" if ratio is None else f"{ratio.median:.2f} ({ratio.min:.2f} to {ratio.max:.2f})"
+
+
+def chart(sets: Sequence[Measured]) -> str:
+    """SVG: for every data set, the time of each contender as a multiple of the raw pipe's, with its range."""
+    groups = []
+    for one in sets:
+        found = {ratio.name: ratio for ratio in one.ratios if ratio.vs == "raw_pipe"}
+        groups.append((one.title, [found[name] for name in CHARTED if name in found]))
+    most = max((ratio.max for _, group in groups for ratio in group), default=1)
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("chart.svg.j2").render(groups=groups, most=most, labels=LABELS, scale=SCALE)
+
+
+def _write(path: Path, text: str) -> None:
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text)
+    new.rename(path)
