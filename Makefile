@@ -64,6 +64,7 @@ integration: setup ## Tests on real PostgreSQL servers, the runbook's and the se
 	pytest --numprocesses=2 --dist=loadfile tests/integration $(wildcard services/*/tests)
 
 .PHONY: docs
-docs: setup ## Write the tables that are generated: variables of roles, findings of preflight
+docs: setup ## Write the tables that are generated: variables of roles, findings of preflight, what verification sees
 	python tools/role_docs.py
 	python tools/preflight_docs.py
+	python -m tools.verification_docs

@@ -44,6 +44,14 @@ def from_json(values: Sequence[dict[str, Any]]) -> tuple[Deferred, ...]:
     return tuple(Deferred(**item) for item in values)
 
 
+def lost(target: Connection, run_id: str, database: str) -> list[str]:
+    """What the load of a run has set aside and is not there now as it was, in words."""
+    loads = dicts(target, query("loads"), [run_id, database])
+    present = set(read(target, database, [load["table_name"] for load in loads]))
+    wanted = [item for load in loads for item in from_json(load["deferred"])]
+    return [f"{item.kind} {item.name} of {item.table_name} is not as before" for item in wanted if item not in present]
+
+
 def drop(target: Connection, deferred: Iterable[Deferred]) -> None:
     """Drop all, foreign keys before the keys they refer to. Call it in the transaction that journals them."""
     for item in sorted(deferred, key=lambda item: item.kind != FOREIGN_KEY):

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg2
 
-from consolidation import copied, fence, journal, moved, recheck, selftest, verdict
+from consolidation import copied, defer, fence, journal, moved, recheck, schema, selftest, verdict
 from consolidation.catalog import Sequence, Table, read_sequences, read_tables
 from consolidation.comparison import Tables
 from consolidation.connection import session
@@ -115,11 +115,22 @@ def compare(database: Database, options: Options, run: journal.Run | None = None
     tables, sequences = (moved.compare(database), []) if database.moves else _compare_sides(database, options, run)
     if run is None:
         tables = recheck.settle(database, tables, options.recheck_seconds, options.max_keys)
+    faults = _faults(database, tables, run)
+    result = verdict.as_result(tables, sequences, faults)
+    return {**result, "self_test": tested, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _faults(database: Database, tables: list[TableResult], run: journal.Run | None) -> list[str]:
+    """What is not in force on the target, or not as it was before the load."""
     with session(database.target, "verify") as target:
         parameters = {"schema": database.name, "tables": [table.name for table in tables], "fence": fence.TRIGGER}
         faults = [text for (text,) in rows(target, query("unsound"), parameters)]
-    result = verdict.as_result(tables, sequences, faults)
-    return {**result, "self_test": tested, "seconds": round(time.monotonic() - started, 3)}
+        faults += defer.lost(target, run.id, database.name) if run else []
+        applied = journal.phases(target, run).keys() if run else set()
+    if "schema" in applied:
+        with schema.alembic_session(database.target) as (_, conn):
+            faults += [f"alembic check: {text}" for text in schema.differences(conn, database.name)]
+    return faults
 
 
 def _compare_sides(

@@ -18,6 +18,7 @@ from consolidation.model import Database as Service
 from consolidation.queries import execute
 from tests.cluster import Database
 from tests.modules import run_module
+from tests.window import Window
 
 ODD = 'Odd "name"\n100%s {0}'
 ODD_NAME = '"' + ODD.replace('"', '""') + '"'
@@ -355,6 +356,25 @@ def test_the_module_says_what_it_would_compare_and_then_does(
     assert "Next: " in failed["msg"]
     assert outcomes(failed)["keyless"] == "different"
     assert record(service).result["outcome"] == "equal"  # without `record`, nothing is kept
+
+
+def test_definitions_that_the_load_has_lost_are_faults(campaign: Database, target: Database) -> None:
+    window = Window(campaign, target)
+    window.begin()
+    window.schema()
+    window.fence("source", "closed")
+    window.copy()
+    assert verify.apply(verify.plan(window.database), verify.Options())["faults"] == []
+    damage(
+        target,
+        "ALTER TABLE chapters DROP CONSTRAINT pk_chapters",
+        "ALTER TABLE campaigns ALTER name DROP NOT NULL, ALTER state DROP DEFAULT",
+    )
+    with pytest.raises(VerificationFailed) as raised:
+        verify.apply(verify.plan(window.database), verify.Options())
+    lost, *altered = raised.value.facts["faults"]
+    assert lost == "constraint pk_chapters of chapters is not as before"
+    assert {fault.split()[2] for fault in altered} == {"modify_nullable", "modify_default"}
 
 
 @pytest.fixture
