@@ -68,3 +68,15 @@ docs: setup ## Write the tables that are generated: variables of roles, findings
 	python tools/role_docs.py
 	python tools/preflight_docs.py
 	python -m tools.verification_docs
+
+.PHONY: molecule-packages
+molecule-packages: ## Install the Debian packages that the hosts of the scenarios need; as root
+	sh tools/scenarios.sh packages
+
+.PHONY: molecule
+molecule: setup ## The runbook on real hosts with systemd, SSH and TLS: migrate, and there and back under traffic; as root
+	sh tools/scenarios.sh default rollback
+
+.PHONY: molecule-all
+molecule-all: setup ## All scenarios on real hosts, the injected faults too; as root
+	sh tools/scenarios.sh default rollback failure two_runners upgrade_gap
