@@ -24,6 +24,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 CACHE = Path("/var/cache/consolidation-molecule")
@@ -93,19 +94,16 @@ def check_machine() -> None:
         raise HostsError("this kernel has no overlay file system loaded: try `modprobe overlay`")
 
 
-class exclusive:
+@contextlib.contextmanager
+def exclusive() -> Iterator[None]:
     """One process at a time changes the hosts of this machine."""
-
-    def __enter__(self) -> None:
-        CACHE.mkdir(parents=True, exist_ok=True)
-        self.file = (CACHE / "lock").open("w")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
         try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise HostsError("another process is creating or removing the hosts of this machine: wait for it") from None
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
+        yield
 
 
 def create(wanted: dict) -> None:
@@ -153,9 +151,8 @@ def make_bridge(address: str) -> None:
     network = ipaddress.ip_interface(address).network
     for route in json.loads(run("ip", "-json", "-4", "route", "show")):
         if route["dst"] != "default" and ipaddress.ip_network(route["dst"]).overlaps(network):
-            raise HostsError(
-                f"the network {network} is in use on {route['dev']}: change hosts_bridge in molecule/inventory"
-            )
+            fix = "change molecule_bridge and the addresses in molecule/inventory"
+            raise HostsError(f"the network {network} is in use on {route['dev']}: {fix}")
     run("ip", "link", "add", BRIDGE, "type", "bridge")
     run("ip", "address", "add", address, "dev", BRIDGE)
     run("ip", "link", "set", BRIDGE, "up")
