@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, REGCLASS
 
 from consolidation import preflight
 from consolidation.findings import BLOCKER, INFO, WARNING
@@ -109,3 +109,21 @@ def test_other_features_of_a_lineage(
     if kind == "data.check_violated":
         world.source.execute("INSERT INTO people (name) VALUES ('c')")
     assert_found(world, kind, severity, set())
+
+
+def test_what_cannot_be_carried_is_refused_with_the_fix(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    metadata = sa.MetaData(schema="campaign_db")
+    sa.Table(
+        "uses", metadata, sa.Column("id", sa.Integer, primary_key=True, autoincrement=False), sa.Column("v", REGCLASS)
+    )
+    monkeypatch.setattr(preflight, "lineage_metadata", lambda _name: metadata)
+    world.database = replace(world.database, tables=("uses",))
+    world.owner("CREATE TABLE uses (id int PRIMARY KEY, v regclass); INSERT INTO uses VALUES (1, 'uses')")
+    world.source.execute("SELECT lo_create(0)")
+    found = {finding.id: finding for finding in world.report().findings if finding.severity == BLOCKER}
+    assert found.keys() == {"source.object.large_object", "schema.column.object_identifier"}
+    assert "1 large objects" in found["source.object.large_object"].what
+    assert "store them as bytea in a table first" in found["source.object.large_object"].fix
+    assert "SELECT lo_unlink(oid) FROM pg_largeobject_metadata;" in found["source.object.large_object"].fix
+    accepted = [line for line in found["schema.column.object_identifier"].fix.split("'") if " " in line][-1]
+    assert accepted == "schema.column.object_identifier public.uses.v"

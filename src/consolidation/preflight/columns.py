@@ -10,6 +10,7 @@ from consolidation.catalog import Column, Table
 from consolidation.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.models import Lineage, ModelColumn, ModelTable, Type, default_text, parse
+from consolidation.preflight.objects import ACCEPT
 from consolidation.preflight.side import Check, Side
 from consolidation.queries import rows
 
@@ -18,6 +19,8 @@ STRINGS = ("character varying", "text")
 INTEGERS = ("smallint", "integer", "bigint")
 JSONS = ({"json", "jsonb"}, {"json[]", "jsonb[]"})
 CAST = re.compile(r"::\w+( varying| precision| with(out)? time zone)?(\(\d+(,\s*\d+)?\))?(\[\])?")
+# Their values are object ids, printed as names and resolved anew on the target; regrole and regnamespace too.
+OBJECT_IDENTIFIER = re.compile(r"reg[a-z]+(\[\])*")
 # Another length pads or cuts every value.
 PADDED = ("character", "bit")
 
@@ -92,6 +95,8 @@ def _columns(table: Table, model: ModelTable) -> Iterator[Finding]:
 def _column(subject: str, ours: Column, model: ModelColumn) -> Iterator[Finding]:
     yield from _type(subject, ours, model)
     yield from _generation(subject, ours, model)
+    if OBJECT_IDENTIFIER.fullmatch(ours.type):
+        yield _object_identifier(subject, ours)
     if ours.not_null and not model.not_null:
         what = "NOT NULL on the source, nullable in the lineage"
         yield found("schema.column.looser", subject, what, "nothing to do")
@@ -99,6 +104,13 @@ def _column(subject: str, ours: Column, model: ModelColumn) -> Iterator[Finding]
         what = f"collation {ours.collation} on the source, {model.collation or 'the default'} in the lineage"
         fix = "give the lineage's column the collation, or check the queries that sort by it"
         yield found("schema.column.collation", subject, what, fix)
+
+
+def _object_identifier(subject: str, ours: Column) -> Finding:
+    kind = "schema.column.object_identifier"
+    what = f"{ours.type}: its values name objects of the source's database, the copy would stop at one the target lacks"
+    fix = f"store the names as text, or accept it where all are PostgreSQL's own: {ACCEPT}: ['{kind} {subject}']"
+    return found(kind, subject, what, fix)
 
 
 def _type(subject: str, ours: Column, model: ModelColumn) -> Iterator[Finding]:

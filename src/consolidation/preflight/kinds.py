@@ -114,6 +114,12 @@ _SCHEMA = (
         WARNING,
         "The column sorts and compares by a collation of its own; the lineage's does not.",
     ),
+    (
+        "schema.column.object_identifier",
+        BLOCKER,
+        "A column of type regclass and its like names objects of the source's database; the target may lack them.",
+        True,
+    ),
     ("schema.primary_key.differs", BLOCKER, "The primary keys are of different columns."),
     ("schema.primary_key.added", INFO, "The lineage has a primary key, the source has none; the values are unique."),
     ("schema.unique.extra", BLOCKER, "A unique constraint or index has no counterpart in the lineage.", True),
