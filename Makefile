@@ -39,6 +39,10 @@ demo: setup ## Migrate, roll back and migrate again on embedded PostgreSQL, with
 demo-clean: ## Stop the demo's servers and remove its data
 	$(BIN)/python -m demo clean
 
+.PHONY: bench
+bench: setup ## Measure copy and verification against their peers on this machine (bench/README.md); takes hours
+	$(BIN)/python -m bench $(BENCH_OPTIONS)
+
 .PHONY: test
 test: setup lint types unit integration ## Lint, types, unit and integration tests
 

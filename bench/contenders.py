@@ -198,7 +198,11 @@ def _compare(place: Place, dataset: Dataset, table: str) -> None:
     names = ",".join(f'"{name}"' for (name,) in columns)
     ends = [_uri(place, dataset.name, scheme="pgsql"), _uri(place, PRODUCT, scheme="pgsql", target=True)]
     places = [f"{ends[0]}/public.{table}?id:{names}", f"{ends[1]}/{dataset.name}.{table}?id:{names}"]
-    place.run(["pg_comparator", "--pg-text-cast", "--null=hash", f"--prefix=compared_{table}", *places])
+    said = place.run(
+        ["pg_comparator", "--verbose", "--pg-text-cast", "--null=hash", f"--prefix=compared_{table}", *places]
+    )
+    if not any("done, 0 differences found" in line for line in said):  # its exit status is 0 all the same
+        raise BenchError(f"pg_comparator has found differences in {table}")
 
 
 def _analyze(place: Place, dbname: str) -> None:

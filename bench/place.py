@@ -95,8 +95,8 @@ class Place:
             self.execute(server, "CHECKPOINT")
         os.sync()
 
-    def run(self, command: Sequence[str | Path]) -> None:
-        """Run a program of the servers' version, or a peer. Raises BenchError with the end of what it said."""
+    def run(self, command: Sequence[str | Path]) -> list[str]:
+        """Lines that a program of the servers' version, or a peer, has said. Raises BenchError with a few of them."""
         with tempfile.TemporaryFile("w+") as output:
             done = subprocess.run(command, env=self.environment(), stdout=output, stderr=output, check=False)
             output.seek(0)
@@ -104,6 +104,7 @@ class Place:
         if done.returncode != 0:
             reasons = [line for line in said if "ERROR" in line or "error:" in line] or said
             raise BenchError(f"{Path(command[0]).name} ended with {done.returncode}: {' | '.join(reasons[:3])[:500]}")
+        return said
 
     def environment(self) -> dict[str, str]:
         """For programs: the passwords, and the servers' own client tools before all others."""
