@@ -63,7 +63,7 @@ def test_copy_is_interrupted_killed_and_goes_on(site: Site) -> None:
     assert site.contents("target") == site.contents("source") == rows
     assert [site.is_open("source"), site.is_open("target")] == [False, True]
     attempts = {phase["name"]: phase["attempts"] for phase in site.report()["databases"][0]["journal"]["phases"]}
-    assert attempts["copy"] == 3
+    assert attempts["copy"] >= 3
 
 
 def test_backup_is_interrupted_killed_and_done_anew(site: Site) -> None:
