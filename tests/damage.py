@@ -218,6 +218,8 @@ def by_verify(window: Window) -> set[str]:
     try:
         result = verify.apply(verify.plan(window.database), verify.Options())
     except VerificationFailed as error:
+        if not error.facts:  # nothing was compared
+            raise
         result = error.facts
     found = {entry["name"] for entry in result["tables"] if entry["outcome"] != "equal"}
     found |= {entry["name"].split("_id_seq")[0] for entry in result["sequences"] if entry["outcome"] != "equal"}
