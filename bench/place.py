@@ -97,7 +97,7 @@ class Place:
 
     def run(self, command: Sequence[str | Path]) -> list[str]:
         """Lines that a program of the servers' version, or a peer, has said. Raises BenchError with a few of them."""
-        with tempfile.TemporaryFile("w+") as output:
+        with tempfile.TemporaryFile("w+", errors="replace") as output:
             done = subprocess.run(command, env=self.environment(), stdout=output, stderr=output, check=False)
             output.seek(0)
             said = output.read().strip().splitlines()
