@@ -9,10 +9,10 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-ROWS, COLUMNS = 40, 140
+ROWS, COLUMNS = 40, 200
 CTRL_C = b"\x03"
 
 
@@ -28,7 +28,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             cwd=directory,
-            env={**environment, "TERM": "xterm-256color"},
+            env={**environment, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)},
             start_new_session=True,
             # Ctrl-C reaches the programs of the terminal's session only. No thread of the tests holds a lock here.
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
@@ -38,10 +38,14 @@ class Terminal:
 
     def read_until(self, text: str, seconds: float) -> None:
         """Wait until the text has been written."""
+        self.read_while(lambda: text not in self.output, f"{text!r}", seconds)
+
+    def read_while(self, waiting: Callable[[], bool], what: str, seconds: float) -> None:
+        """Take what is written, so that the program goes on, until what is waited for is there."""
         deadline = time.monotonic() + seconds
-        while text not in self.output:
-            assert self._read(), f"ended without {text!r}: {self.output}"
-            assert time.monotonic() < deadline, f"no {text!r} in {seconds} s: {self.output}"
+        while waiting():
+            assert self._read(), f"ended without {what}: {self.output}"
+            assert time.monotonic() < deadline, f"no {what} in {seconds} s: {self.output}"
 
     def press(self, keys: bytes) -> None:
         """Type something."""
@@ -57,7 +61,7 @@ class Terminal:
 
     def _read(self) -> bool:
         """Take what is there, waiting up to a second; False at the end."""
-        if not select.select([self._ours], [], [], 1.0)[0]:
+        if not select.select([self._ours], [], [], 0.1)[0]:
             return True
         try:
             self.output += os.read(self._ours, 65536).decode(errors="replace")

@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def migrate(live: Environment, sources: dict[str, Database], target: Database, *
             for table in tables:
                 copy(here, there, f"public.{table}", f"{service}_db.{table}")
             there.commit()
+    serve(live.services["storage"], sources)
     time.sleep(0.5)  # without a fence clients still write where the copy has already been
     for service in sources:
         repoint(live.services[service])
@@ -67,6 +69,16 @@ def copy(here: Any, there: Any, source: str, target: str) -> None:
         reader.copy_expert(f"COPY {source} ({columns}) TO STDOUT", rows)
         rows.seek(0)
         writer.copy_expert(f"COPY {target} ({columns}) FROM STDIN", rows)
+
+
+def serve(storage: services.Service, names: Iterable[str]) -> None:
+    """Give the storage service its databases, as the runbook's schema phase does."""
+    config = storage.directory / "config.yml"
+    content = yaml.safe_load(config.read_text())
+    content["storage"]["databases"] = {f"{name}_db": {"schema": f"{name}_db"} for name in names}
+    config.write_text(yaml.safe_dump(content))
+    storage.stop()
+    storage.start()
 
 
 def repoint(service: services.Service) -> None:

@@ -212,7 +212,9 @@ def test_ctrl_c_leaves_nothing_and_says_how_to_go_on(where: str, slow: Window, r
     playbook: Playbook = request.getfixturevalue(where)
     terminal = playbook.on_a_terminal()
     # The first two tables are loaded, the other two are under way.
-    terminal.read_until("rows are in", 60)
+    done = "SELECT count(*) FROM consolidation.chunk WHERE state = 'done'"
+    terminal.read_until("copying", 60)
+    terminal.read_while(lambda: slow.target.value(done) < 2, "two tables that are loaded", 60)
     assert len(playbook.processes()) >= 4, "Ansible's, the module's and two workers"
     terminal.press(CTRL_C)
     assert terminal.wait(30) != 0, terminal.output

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -54,13 +56,13 @@ def certificate(directory: Path, name: str, alternative: x509.GeneralName) -> Pa
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server() -> Iterator[Server]:
     """A server with TLS whose certificate is for `localhost`, not for 127.0.0.1."""
     if TLS_MAJOR not in installations():
         pytest.skip(f"no PostgreSQL {TLS_MAJOR} with OpenSSL on this machine")
-    place = tmp_path_factory.mktemp("tls")
-    for parent in (place, place.parent, place.parent.parent):
-        parent.chmod(0o711)
+    # PostgreSQL's account must be able to enter it, which it cannot below pytest's own folders.
+    place = Path(tempfile.mkdtemp(prefix="consolidation-tls-"))
+    place.chmod(0o711)
     server = Server.create("tls", TLS_MAJOR, place / "server")
     try:
         data = server.directory / "data"
@@ -76,6 +78,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
     finally:
         server.destroy()
+        shutil.rmtree(place)
 
 
 @pytest.fixture
