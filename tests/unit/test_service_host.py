@@ -1,0 +1,131 @@
+"""The two modules that run on an application host: what they see there, and that they switch all or nothing."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.modules import run_module
+
+BEFORE, AFTER = b"type: postgresql\r\n", b"type: storage_service\r\n"
+
+
+class Answers(BaseHTTPRequestHandler):
+    """`/ready` is well, `/fenced` is not, `/text` speaks no JSON."""
+
+    def do_GET(self) -> None:
+        self.send_response(503 if self.path == "/fenced" else 200)
+        self.end_headers()
+        self.wfile.write(b"well" if self.path == "/text" else b'{"status": "said"}')
+
+    def log_message(self, *_: Any) -> None:
+        """Be quiet."""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> dict[str, str]:
+    """The options of service_switch for a host that is prepared; its configuration is reached by a link."""
+    (tmp_path / "etc").mkdir()
+    real = tmp_path / "etc" / "real.yml"
+    real.write_bytes(BEFORE)
+    real.chmod(0o640)
+    (tmp_path / "config.yml").symlink_to(real)
+    (tmp_path / "before").write_bytes(BEFORE)
+    (tmp_path / "after").write_bytes(AFTER)
+    (tmp_path / "current").symlink_to(tmp_path / "1.0")
+    paths = {"config": "config.yml", "before": "before", "after": "after", "link": "current", "release": "2.0"}
+    return {name: str(tmp_path / path) for name, path in paths.items()}
+
+
+def state(host: dict[str, str]) -> tuple[bytes, str, int]:
+    config = Path(host["config"])
+    assert config.is_symlink()
+    return config.read_bytes(), Path(host["link"]).readlink().name, config.stat().st_mode & 0o777
+
+
+def test_looks_at_files_and_reads_only_what_it_is_asked_for(
+    host: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = str(tmp_path / "nothing")
+    given = {"files": [host["before"], host["link"], nothing], "read": [host["config"], str(tmp_path / "none")]}
+    result = run_module(capsys, "service_host_info", True, given)
+    files = result["files"]
+    assert not result["changed"]
+    assert base64.b64decode(files[host["config"]]["content"]) == BEFORE
+    assert files[host["config"]]["mode"] == "0640"
+    assert files[host["before"]]["exists"]
+    assert "content" not in files[host["before"]]
+    assert files[host["link"]] == {
+        "exists": False, "link": str(tmp_path / "1.0"), "readable": False, "writable": False,
+    }  # fmt: skip
+    assert not files[nothing]["exists"]
+    assert "content" not in files[str(tmp_path / "none")]
+    assert result["health"] == {"status": -1, "json": {}}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [("/ready", 200, {"status": "said"}), ("/fenced", 503, {"status": "said"}), ("/text", 200, {})],
+)
+def test_asks_for_the_health(
+    address: str, path: str, status: int, said: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = run_module(capsys, "service_host_info", True, {"health_url": address + path})
+    assert result["health"] == {"status": status, "json": said}
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/health", "no address"])
+def test_no_answer_is_told_not_failed(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_module(capsys, "service_host_info", True, {"health_url": url})["health"] == {"status": -1, "json": {}}
+
+
+def test_switches_once_and_keeps_the_mode(host: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    planned = run_module(capsys, "service_switch", True, host)
+    assert planned["changed"]
+    assert state(host) == (BEFORE, "1.0", 0o640)
+    assert run_module(capsys, "service_switch", False, host)["changed"]
+    assert state(host) == (AFTER, "2.0", 0o640)
+    assert not run_module(capsys, "service_switch", False, host)["changed"]
+
+
+def test_goes_on_where_it_was_cut_off(host: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path(host["config"]).write_bytes(AFTER)
+    Path(host["link"]).with_name(".switch-current").symlink_to("left")
+    assert run_module(capsys, "service_switch", False, host)["changed"]
+    assert state(host) == (AFTER, "2.0", 0o640)
+
+
+@pytest.mark.parametrize("lost", [None, "after", "config"])
+def test_leaves_alone_what_it_was_not_prepared_for(
+    host: dict[str, str], lost: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if lost is None:
+        Path(host["config"]).write_bytes(b"type: edited\n")
+    else:
+        Path(host[lost]).resolve().unlink()
+    result = run_module(capsys, "service_switch", False, host)
+    assert (result["changed"], result["edited"]) == (False, True)
+    assert Path(host["link"]).readlink().name == "1.0"
+
+
+def test_says_which_file_it_may_not_read(host: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path(host["after"]).unlink()
+    Path(host["after"]).mkdir()
+    result = run_module(capsys, "service_switch", False, host)
+    assert result["failed"]
+    assert host["after"] in result["msg"]
