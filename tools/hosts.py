@@ -31,7 +31,6 @@ CACHE = Path("/var/cache/consolidation-molecule")
 BASES = CACHE / "bases"
 HOSTS = CACHE / "hosts"
 BRIDGE = "consolidation0"
-MIRROR = "http://deb.debian.org/debian"
 PROGRAMS = {
     "debootstrap": "debootstrap",
     "systemd-nspawn": "systemd-container",
@@ -122,7 +121,7 @@ def create(wanted: dict) -> None:
 
 def base(suite: str) -> Path:
     """The base of a Debian release, built when this recipe has none in the cache."""
-    recipe = json.dumps([suite, MIRROR, PACKAGES, DATABASE_PACKAGES, POSTGRESQL_COMMON])
+    recipe = json.dumps([suite, PACKAGES, DATABASE_PACKAGES, POSTGRESQL_COMMON])
     path = BASES / f"{suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     if path.exists():
         return path
@@ -131,7 +130,7 @@ def base(suite: str) -> Path:
     for old in BASES.glob(f"{suite}-*"):
         shutil.rmtree(old)
     unfinished = path.with_suffix(".unfinished")
-    run("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, unfinished, MIRROR)
+    run("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, unfinished)
     (unfinished / "etc/postgresql-common").mkdir()
     (unfinished / "etc/postgresql-common/createcluster.conf").write_text(POSTGRESQL_COMMON)
     inside = ("systemd-nspawn", "--quiet", "--pipe", "--register=no", "--keep-unit", "--resolv-conf=copy-host")
@@ -217,18 +216,23 @@ def boot(name: str) -> None:
 
 
 def wait_for_ssh(name: str) -> None:
-    """Wait until the host's sshd answers. Raises HostsError with the end of its console."""
+    """Wait until the host lets users in. Raises HostsError with the end of its console."""
     address = (HOSTS / name / "address").read_text()
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection((address, 22), timeout=2) as ssh:
-            if ssh.recv(4) == b"SSH-":
+            if ssh.recv(4) == b"SSH-" and not is_booting(name):
                 return
         time.sleep(0.2)
     console = (HOSTS / name / "console").read_text(errors="replace")[-2000:]
     raise HostsError(
-        f"{name} did not answer on {address}:22 within {BOOT_SECONDS} s; its console ends with:\n{console}"
+        f"{name} let nobody in on {address}:22 within {BOOT_SECONDS} s; its console ends with:\n{console}"
     )
+
+
+def is_booting(name: str) -> bool:
+    """Whether sshd still turns users away (pam_nologin): it answers some seconds before it lets anybody in."""
+    return any(Path(f"/proc/{pid}/root/run/nologin").exists() for pid in processes(name))
 
 
 def supervisors(name: str) -> list[int]:
