@@ -76,6 +76,7 @@ def test_fenced_table_answers_503_and_loses_nothing(service: Reference) -> None:
     with fenced(service.database, f"{service.schema}.campaigns"):
         refused = service.http.post("/campaigns", json=values)
         assert refused.status_code == 503, refused.text
+        assert refused.json()["type"] == "urn:problem:fenced"
         assert int(refused.headers["Retry-After"]) >= 1
         assert service.http.get("/campaigns").status_code == 200
     assert service.http.post("/campaigns", json=values).status_code == 201

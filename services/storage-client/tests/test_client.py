@@ -14,6 +14,7 @@ from storage_client import (
     Forbidden,
     InvalidRequest,
     NotFound,
+    NotWritten,
     StorageClient,
     StorageError,
     Unauthorized,
@@ -89,6 +90,32 @@ def test_retry_after_is_respected() -> None:
         run(answering(refused, seen=seen), lambda client: client.read("campaign_db", "campaigns"), retry_seconds=0.5)
     assert len(seen) == 1
     assert caught.value.retry_after_seconds == 7
+
+
+def problem(name: str) -> httpx.Response:
+    return httpx.Response(503, json={"type": f"urn:problem:{name}", "detail": "what to do"})
+
+
+@pytest.mark.parametrize(
+    ("answers", "certain"),
+    [
+        ([problem("fenced")], True),
+        ([problem("locked"), problem("fenced")], True),
+        ([problem("timeout")], False),
+        ([httpx.Response(503)], False),
+        ([httpx.Response(502, json={"type": "urn:problem:fenced"})], False),
+        ([httpx.ReadTimeout, problem("fenced")], False),
+        ([problem("timeout"), problem("fenced")], False),
+    ],
+)
+def test_nothing_written_is_said_only_when_no_attempt_left_it_open(answers: list[Any], certain: bool) -> None:
+    seen: list[httpx.Request] = []
+    with pytest.raises(Unavailable) as caught:
+        run(answering(*answers, seen=seen), lambda client: client.write("d", "t", {}), retry_seconds=0.3)
+    assert len(seen) > len(answers) - 1
+    assert isinstance(caught.value, NotWritten) is certain
+    assert getattr(caught.value, "problem", None) == ("fenced" if certain else None)
+    assert caught.value.idempotency_key == seen[0].headers["Idempotency-Key"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.responses import Response
-from storage_client import Conflict, InvalidRequest, NotFound, StorageClient, StorageError, Unavailable
+from storage_client import Conflict, InvalidRequest, NotFound, NotWritten, StorageClient, StorageError, Unavailable
 
 from service_common.backend import Records, StorageAddress
 from service_common.config import ConfigError, read_secret
@@ -41,6 +41,9 @@ class RemoteBackend:
 
 def _problem(error: Exception) -> Problem:
     match error:
+        case NotWritten(problem=name):
+            retry_after = max(1, round(error.retry_after_seconds))
+            return unavailable(name, "The Storage Service cannot write this now; nothing was written.", retry_after)
         case Unavailable():
             retry_after = max(1, round(error.retry_after_seconds))
             return unavailable("storage-unavailable", "The Storage Service cannot do this now.", retry_after)

@@ -15,6 +15,8 @@ Row = dict[str, Any]
 """A row: UUIDs and timestamps as text, fractions as Decimal."""
 
 _BACKOFF = wait_random_exponential(multiplier=0.05, max=1)
+_NOTHING_WRITTEN = {"fenced", "locked", "conflict", "overloaded"}
+"""The problems of a 503 that promise it. "timeout" is none of them: the write may still happen."""
 _BY_STATUS: dict[int, type[errors.StorageError]] = {
     400: errors.InvalidRequest,
     401: errors.Unauthorized,
@@ -144,13 +146,29 @@ class StorageClient:
         return row
 
     async def _send(self, method: str, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Any:
+        in_doubt = False
+
+        async def attempt() -> Any:
+            nonlocal in_doubt
+            try:
+                return await self._once(method, path, body, headers or {})
+            except errors.NotWritten as error:
+                if not in_doubt:
+                    raise
+                # An earlier attempt may be on its way still, and find the table open again.
+                seconds = error.retry_after_seconds
+                raise errors.Unavailable(str(error), status=error.status, retry_after_seconds=seconds) from error
+            except errors.Unavailable:
+                in_doubt = True
+                raise
+
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(errors.Unavailable),
             stop=stop_before_delay(self._retry_seconds),
             wait=_wait,
             reraise=True,
         )
-        return await attempts(self._once, method, path, body, headers or {})
+        return await attempts(attempt)
 
     async def _once(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Any:
         try:
@@ -186,11 +204,19 @@ def _answer(response: httpx.Response, request: str) -> Any:
     detail = content.get("detail", "") if isinstance(content, dict) else ""
     message = f"{request}: {response.status_code} {detail}".rstrip()
     if response.status_code in {429, 502, 503, 504}:
-        raise errors.Unavailable(message, status=response.status_code, retry_after_seconds=_retry_after(response))
+        raise _unavailable(response, content, message)
     kind = _BY_STATUS.get(response.status_code, errors.UnexpectedAnswer)
     raise kind(
         message, status=response.status_code, errors=content.get("errors") if isinstance(content, dict) else None
     )
+
+
+def _unavailable(response: httpx.Response, content: Any, message: str) -> errors.Unavailable:
+    seconds = _retry_after(response)
+    name = str(content.get("type")).removeprefix("urn:problem:") if isinstance(content, dict) else ""
+    if response.status_code == 503 and name in _NOTHING_WRITTEN:
+        return errors.NotWritten(message, problem=name, status=503, retry_after_seconds=seconds)
+    return errors.Unavailable(message, status=response.status_code, retry_after_seconds=seconds)
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -2,6 +2,7 @@
 
 StorageError
 ├── Unavailable         no answer, or 503, for as long as the client may retry
+│   └── NotWritten      503, and certainly nothing was written: the table is fenced or locked, …
 ├── Unauthorized        the token is missing or wrong (401)
 ├── Forbidden           the token is for another database (403)
 ├── NotFound            no such record, or it is deleted (404)
@@ -36,6 +37,17 @@ class Unavailable(StorageError):
         super().__init__(message, status=status)
         self.retry_after_seconds = retry_after_seconds
         self.idempotency_key: str | None = None
+
+
+class NotWritten(Unavailable):
+    """503, and the Storage Service says that nothing was written; no other attempt of the call left that open."""
+
+    def __init__(
+        self, message: str, *, problem: str, status: int | None = None, retry_after_seconds: float = 0
+    ) -> None:
+        super().__init__(message, status=status, retry_after_seconds=retry_after_seconds)
+        self.problem = problem
+        """What the Storage Service calls it: fenced, locked, conflict or overloaded."""
 
 
 class Unauthorized(StorageError):
