@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
+RUN = "20261122T020000Z"
 SECRET = "a-very-secret-word"
 BEFORE = f"""\
 \ufeff# The Campaign Service\r
@@ -123,12 +124,14 @@ class Host:
 
 
 def _play(entry: str) -> dict[str, Any]:
-    """A play of one entry point, with the journal as it is then."""
-    run = {"state": "rolling_back" if entry == "back" else "migrating"}
+    """A play of one entry point, with the journal as it is then, or in the state after a colon."""
+    entry, _, state = entry.partition(":")
+    run = {"state": state or ("rolling_back" if entry == "back" else "migrating")}
+    journal = {"run_id": RUN, "run": run, "cut_over": True}
     return {
         "hosts": "campaign_db",
         "gather_facts": False,
-        "vars": {"journal_run": {"run_id": "r1", "run": run, "cut_over": True}},
+        "vars": {"journal_run": journal if state != "unbegun" else {"run_id": "", "run": {}}},
         "tasks": [{"ansible.builtin.import_role": {"name": "services", "tasks_from": entry}}],
     }
 
@@ -253,6 +256,28 @@ def test_preflight_collects_the_findings_and_stops(host: Host) -> None:
     )
     assert "database.type is mysql, expected postgresql" in done.stdout
     assert SECRET not in done.stdout + done.stderr
+
+
+def test_what_the_way_back_needs_stays_until_nothing_needs_it(host: Host) -> None:
+    earlier = [f"config.yml.{side}-20261121T020000Z-2" for side in ("before", "after")]
+    others = ["config.yml.before-christmas", f"config_yml.before-{RUN}", f"other.yml.before-{RUN}", f"not-before-{RUN}"]
+    for name in (*earlier, *others):
+        (host.directory / name).touch()
+    (host.directory / "before-20261121T020000Z-2").symlink_to("releases/1")
+    host.play("tidy:unbegun", options=("--check",))
+    assert {*earlier, *others} <= left_by_runs(host)
+    host.play("prepare", "switch", "tidy:migrated")
+    mine = {f"config.yml.before-{RUN}", f"config.yml.after-{RUN}", f"before-{RUN}"}
+    assert left_by_runs(host) == {*mine, *others}
+    host.play("back")  # interrupted here, it is done again
+    host.play("back", "tidy:rolling_back")
+    assert left_by_runs(host) == set(others)
+    assert (host.config.read_bytes(), host.current) == (BEFORE, "1")
+    assert "changed=0 " in host.play("tidy:rolled_back")
+
+
+def left_by_runs(host: Host) -> set[str]:
+    return {path.name for path in host.directory.iterdir() if "before-" in path.name or "after-" in path.name}
 
 
 def test_what_could_not_be_taken_back_is_refused_before_the_fence(host: Host) -> None:
