@@ -78,6 +78,19 @@ def database(
     return {"name": name, "state": state, "at_work": at_work, "phases": phases(last, phase_state, **more), "loads": []}
 
 
+def with_services(database: dict[str, Any], proven: float = 66.6) -> dict[str, Any]:
+    """The same, its services led over and seen to write that many seconds after the run began."""
+    records = database["phases"]
+    place = 1 + next(place for place, record in enumerate(records) if record["name"] == "cutover")
+    proof = records[place - 1] | {
+        "name": "cutover_services",
+        "started_at": at(proven),
+        "finished_at": at(proven + 5),
+        "result": {"written_at": at(proven), "rows": 1},
+    }
+    return database | {"phases": [*records[:place], proof, *records[place:]]}
+
+
 def journal(*databases: dict[str, Any], run_id: str = "20261122T020000Z") -> dict[str, Any]:
     """The facts of a run."""
     run = {

@@ -7,11 +7,11 @@ never taken for a success.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from consolidation import journal
+from consolidation import journal, service_proof
 from consolidation.figures import NOTHING
 
 Facts = Mapping[str, Any]
@@ -65,11 +65,18 @@ class Outage:
     """None: not open again."""
     opened: str
     """The side that was opened: STORAGE or SOURCE; '' while it lasts."""
+    proven_at: datetime | None = None
+    """When the services were seen to write on the storage database; None: no services, or not seen."""
 
     @property
     def seconds(self) -> float | None:
         """Length; None while it lasts."""
         return (self.opened_at - self.closed_at).total_seconds() if self.opened_at else None
+
+    @property
+    def services_seconds(self) -> float | None:
+        """What the clients of the services felt, at the most; None where it was not seen."""
+        return (self.proven_at - self.closed_at).total_seconds() if self.proven_at else None
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,10 @@ def outages(database: Facts) -> tuple[Outage, ...]:
     """The write outages: of the migration, then of the rollback after a cutover."""
     migration = _outage(database, "fence", (("cutover", STORAGE), ("rollback_open", SOURCE)))
     rollback = _outage(database, "rollback_fence", (("rollback_open", SOURCE),))
-    if migration is not None and migration.opened != STORAGE:
+    if migration is not None and migration.opened == STORAGE:
+        proven_at = time_of(phase(database, service_proof.PHASE).get("result", {}).get("written_at"))
+        migration = replace(migration, proven_at=proven_at)
+    elif migration is not None:
         rollback = None  # the fence of the migration was still closed
     return tuple(found for found in (migration, rollback) if found is not None)
 

@@ -158,6 +158,8 @@ def _outage(shut: Outage) -> dict[str, Any]:
         "opened_at": shut.opened_at.isoformat() if shut.opened_at else None,
         "opened": shut.opened,
         "seconds": shut.seconds,
+        "services_proven_at": shut.proven_at.isoformat() if shut.proven_at else None,
+        "services_seconds": shut.services_seconds,
     }
 
 
@@ -186,7 +188,8 @@ def _lane(database: Facts, rollback: bool) -> timeline.Lane:
 
 def _no_writes(shut: Outage) -> str:
     if shut.opened_at:
-        return f"no writes for {figures.duration(shut.seconds)}"
+        through = f", through the services for {figures.duration(shut.services_seconds)}" if shut.proven_at else ""
+        return f"no writes for {figures.duration(shut.seconds)}{through}"
     return f"no writes since {shut.closed_at.astimezone(UTC):%H:%M:%S}"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from consolidation import outcome
-from tests.report_facts import at, database
+from tests.report_facts import at, database, with_services
 
 COMMANDS = {"migrate": "MIGRATE", "rollback": "ROLLBACK"}
 
@@ -81,6 +81,17 @@ def test_outages_of_migration_and_rollback() -> None:
     [migration, rollback] = outcome.outages(database(state="rolled_back", last="rollback_open"))
     assert (migration.opened, migration.seconds) == ("the storage database", pytest.approx(20.9))
     assert (rollback.opened, rollback.seconds) == ("the source", pytest.approx(6.6))
+
+
+def test_what_clients_of_the_services_felt_stands_beside_the_databases_own_outage() -> None:
+    [migration, rollback] = outcome.outages(with_services(database(state="rolled_back", last="rollback_open")))
+    assert (migration.seconds, migration.services_seconds) == (pytest.approx(20.9), pytest.approx(23.1))
+    assert rollback.services_seconds is None
+    [unseen] = outcome.outages(database())
+    assert unseen.services_seconds is None
+    failed = with_services(database(state="migrating"))
+    failed["phases"][-1]["result"] = {}
+    assert outcome.outages(failed)[0].services_seconds is None, "the end of the proof is not its write"
 
 
 def test_an_outage_that_lasts_has_no_length() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from consolidation import report
-from tests.report_facts import database, journal, table
+from tests.report_facts import database, journal, table, with_services
 
 COMMANDS = {"migrate": "ansible-playbook migrate.yml -i prod", "rollback": "ansible-playbook rollback.yml -i prod"}
 NASTY = "o\"dd'\n<script>alert(1)</script>&amp;{{ 7*7 }}"
@@ -18,7 +18,7 @@ SEQUENCE = {"name": "images_id_seq", "outcome": "different", "source_next": 9, "
 FACTS = {
     "migrated": journal(database(tables=[table("campaigns")]), database("image_db", tables=[table("images")])),
     "failed": journal(
-        database(tables=[table("campaigns")]),
+        with_services(database(tables=[table("campaigns")])),
         database(
             "image_db",
             "migrating",
@@ -111,7 +111,10 @@ def test_what_the_operator_needs_stands_on_the_page(tmp_path: Path) -> None:
         "image_db failed in phase verify; campaign_db migrated.",
         COMMANDS["migrate"],
         COMMANDS["rollback"],
-        "20.9 s from 2026-11-22 02:00:43 UTC until the storage database was opened",
+        "20.9 s from 2026-11-22 02:00:43 UTC until the storage database was opened 23.1 s until its services"
+        " were seen to write there again, 2026-11-22 02:01:06 UTC",
+        "no writes for 20.9 s, through the services for 23.1 s",
+        "cutover_services done 1",
         "still closed since 2026-11-22 02:00:43 UTC",
         "1 not shown to be equal",
         "2 rows missing",
