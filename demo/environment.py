@@ -60,13 +60,23 @@ class Environment:
             laid_out = services.create(directory / "services", servers, lines)
             environment = cls(directory, servers, laid_out)
             write_private(environment.passfile, "".join(lines))
-            environment._write_state()
+            environment.save()
         except BaseException:
             for server in servers.values():
                 server.destroy()
             shutil.rmtree(directory / "services", ignore_errors=True)
             raise
         return environment
+
+    def save(self) -> None:
+        """Describe it in state.json, for `load` and the inventory."""
+        state = {
+            "directory": str(self.directory),
+            "passfile": str(self.passfile),
+            "servers": {name: asdict(server) for name, server in self.servers.items()},
+            "services": {name: asdict(service) | {"url": service.url} for name, service in self.services.items()},
+        }
+        write_private(self.directory / "state.json", json.dumps(state, indent=2, default=str) + "\n")
 
     def start(self) -> None:
         """Start the servers that are down."""
@@ -96,15 +106,6 @@ class Environment:
             server.destroy()
         for place in (*places, self.directory):
             shutil.rmtree(place, ignore_errors=True)
-
-    def _write_state(self) -> None:
-        state = {
-            "directory": str(self.directory),
-            "passfile": str(self.passfile),
-            "servers": {name: asdict(server) for name, server in self.servers.items()},
-            "services": {name: asdict(service) | {"url": service.url} for name, service in self.services.items()},
-        }
-        write_private(self.directory / "state.json", json.dumps(state, indent=2, default=str) + "\n")
 
 
 def _server(described: Mapping[str, object]) -> Server:

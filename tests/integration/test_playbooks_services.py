@@ -1,0 +1,133 @@
+"""A cutover whose proof fails under live traffic: the run leads itself back, and the next one comes through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from demo import checker, data, services
+from demo.environment import Environment
+from demo.ledger import Operation
+from demo.servers import write_private
+from demo.traffic import Traffic
+from tests import playbooks
+from tests.cluster import Cluster
+from tests.playbooks import Site
+
+WAIT_SECONDS = 20
+
+
+@pytest.fixture
+def site(cluster: Cluster, tmp_path: Path) -> Iterator[Site]:
+    site = playbooks.create(cluster, tmp_path)
+    (tmp_path / "hosts.json").write_text('{"all": {}}')  # the demo's inventory knows the services, too
+    try:
+        yield site
+    finally:
+        site.kill_everything()
+
+
+@pytest.fixture
+def live(site: Site, cluster: Cluster, tmp_path: Path) -> Iterator[Environment]:
+    """The three services, running on the services' own databases."""
+    source, target = site.sources["campaign_db"].server, site.target.server
+    servers = {"campaign": source, "image": source, "storage": target}
+    lines = cluster.passfile.read_text().splitlines(keepends=True)
+    live = Environment(tmp_path, servers, services.create(tmp_path / "services", servers, lines))
+    write_private(live.passfile, "".join(lines))
+    live.save()
+    try:
+        live.start_services()
+        yield live
+    finally:
+        for service in live.services.values():
+            service.stop()
+
+
+def test_a_proof_that_fails_leads_one_service_back_with_every_write(site: Site, live: Environment) -> None:
+    """An instance that the inventory does not name keeps its session on the source."""
+    campaign, image = live.services["campaign"], live.services["image"]
+    before = (campaign.directory / "config.yml").read_bytes()
+    with traffic(live, "first") as first:
+        with site.sources["campaign_db"].connection("campaign_app"):
+            failed = migrate(site, "-e", "services_leave_seconds=6").failed()
+        assert first.wait_for_writes(WAIT_SECONDS) == set()
+
+    assert "could not be led over (prove | See it in the new schema, and nobody on the source: " in failed.text
+    assert "there are sessions of the service on campaign on " in failed.text
+    assert "The run was taken back, no write is lost: the source is in charge, the services are on it." in failed.text
+    assert standing(site) == {"campaign_db": "rolled back", "image_db": "migrated"}
+    assert brought_back(site) > 0, "clients wrote on the new side before the proof failed"
+    assert {side: site.is_open(side) for side in ("source", "target")} == {"source": True, "target": False}
+    assert {side: site.is_open(side, "image_db") for side in ("source", "target")} == {"source": False, "target": True}
+    assert (campaign.directory / "config.yml").read_bytes() == before
+    assert (release(campaign), kept(campaign), backend(campaign)) == ("1.0", 0, "postgresql")
+    assert (release(image), kept(image), backend(image)) == ("2.0", 3, "storage_service")
+    assert wrong(site, first.operations, campaign="source", image="target") == []
+    assert proofs(site) == 0
+
+    with traffic(live, "second") as second:
+        migrate(site).succeeded()
+        assert second.wait_for_writes(WAIT_SECONDS) == set()
+    assert standing(site) == {"campaign_db": "migrated"}
+    assert (release(campaign), kept(campaign), backend(campaign)) == ("2.0", 3, "storage_service")
+    assert wrong(site, [*first.operations, *second.operations], campaign="target", image="target") == []
+    assert proofs(site) == 0
+    for service, operations in (("image", first.operations), ("campaign", second.operations)):
+        assert {one.answer for one in operations if one.service == service} >= {"503 fenced"}
+
+
+def migrate(site: Site, *options: str) -> playbooks.Played:
+    inventory = ("-i", "inventories/demo", "-e", f"demo_directory={site.directory}")
+    return site.play("migrate.yml", *inventory, *options)
+
+
+def traffic(live: Environment, name: str) -> Traffic:
+    urls = {name: live.services[name].url for name in data.SERVICES}
+    return Traffic(urls, live.directory / f"{name}.jsonl")
+
+
+def standing(site: Site) -> dict[str, str]:
+    return {database["name"]: database["outcome"]["kind"] for database in site.report()["databases"]}
+
+
+def brought_back(site: Site) -> int:
+    """Rows that the way back has brought to the source."""
+    [database] = [each for each in site.report()["databases"] if each["name"] == "campaign_db"]
+    [phase] = [each for each in database["journal"]["phases"] if each["name"] == "reconcile"]
+    return sum(table["inserted"] + table["updated"] + table["deleted"] for table in phase["result"]["tables"])
+
+
+def backend(service: services.Service) -> str:
+    health: dict[str, Any] = httpx.get(f"{service.url}/health", trust_env=False).raise_for_status().json()
+    return str(health["storage"]["backend"])
+
+
+def release(service: services.Service) -> str:
+    return (service.directory / "current").resolve().name
+
+
+def kept(service: services.Service) -> int:
+    """How much the runbook has left for the way back."""
+    return len([path for path in service.directory.iterdir() if "before-" in path.name or "after-" in path.name])
+
+
+def proofs(site: Site) -> int:
+    """Rows that the runbook's proofs have left anywhere."""
+    query = "SELECT count(*) FROM {}.campaigns WHERE name = 'The runbook''s proof'"
+    sides = {"public": site.sources["campaign_db"], "campaign_db": site.target}
+    return sum(database.value(query.format(schema)) for schema, database in sides.items())
+
+
+def wrong(site: Site, operations: Iterable[Operation], **sides: str) -> list[str]:
+    """Records of which a client was told what is not true of the side in charge, by service."""
+    rows: checker.Rows = {}
+    for service, side in sides.items():
+        database = site.sources[f"{service}_db"] if side == "source" else site.target
+        schema = "public" if side == "source" else f"{service}_db"
+        rows = {**rows, **checker.rows_of(database.server, database.name, schema, data.SERVICES[service])}
+    return [token for verdict in checker.check(operations, rows).values() for token in verdict.wrong]
