@@ -225,9 +225,7 @@ def wait_for_ssh(name: str) -> None:
                 return
         time.sleep(0.2)
     console = (HOSTS / name / "console").read_text(errors="replace")[-2000:]
-    raise HostsError(
-        f"{name} let nobody in on {address}:22 within {BOOT_SECONDS} s; its console ends with:\n{console}"
-    )
+    raise HostsError(f"{name} let nobody in on {address}:22 within {BOOT_SECONDS} s; its console ends with:\n{console}")
 
 
 def is_booting(name: str) -> bool:
