@@ -58,7 +58,6 @@ edited:
 """
 
 import os
-import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -88,10 +87,11 @@ def main() -> None:
 
 def replace_file(module: AnsibleModule, path: Path, content: bytes) -> None:
     """Write beside it and rename, so that a service which starts now reads the one or the other."""
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".switch-")
-    with os.fdopen(handle, "wb") as file:
+    beside = path.with_name(f".switch-{path.name}")  # what a killed run has left there is replaced
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
         file.write(content)
-    module.atomic_move(beside, str(path))  # it takes over owner, group and mode
+    module.atomic_move(str(beside), str(path))  # it takes over owner, group and mode
 
 
 def replace_link(link: Path, release: Path) -> None:

@@ -104,10 +104,12 @@ def test_switches_once_and_keeps_the_mode(host: dict[str, str], capsys: pytest.C
 
 
 def test_goes_on_where_it_was_cut_off(host: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    Path(host["config"]).write_bytes(AFTER)
-    Path(host["link"]).with_name(".switch-current").symlink_to("left")
+    left = [Path(host["link"]).with_name(".switch-current"), Path(host["config"]).resolve().with_name(".switch-real.yml")]
+    left[0].symlink_to("left")
+    left[1].write_bytes(b"half a file")
     assert run_module(capsys, "service_switch", False, host)["changed"]
     assert state(host) == (AFTER, "2.0", 0o640)
+    assert not any(path.is_symlink() or path.exists() for path in left)
 
 
 @pytest.mark.parametrize("lost", [None, "after", "config"])
