@@ -48,10 +48,15 @@ class LookupModule(LookupBase):
 
 
 def _main_process() -> psutil.Process:
-    """The outermost ansible process above this one: lookups run in forks of it."""
-    this = psutil.Process()
-    chain = [this, *(process for process in this.parents() if any("ansible" in word for word in process.cmdline()[:2]))]
-    return chain[-1]
+    """The ansible-playbook above this one: lookups run in forks of it, which show its command line.
+
+    Another ansible-playbook may have started it: that one is at something else.
+    """
+    found = psutil.Process()
+    words = found.cmdline()
+    while (parent := found.parent()) is not None and parent.cmdline() == words:
+        found = parent
+    return found
 
 
 def _identity(process: psutil.Process) -> dict[str, Any]:

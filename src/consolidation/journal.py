@@ -267,7 +267,7 @@ def _claim(target: Connection, run: Run, control: dict[str, Any], state: str) ->
 def _create(target: Connection, database: str, control: dict[str, Any]) -> None:
     kept = {key: control.get(key) for key in ("host", "pid", "started")}
     # The databases of one window share a run: they come from one ansible-playbook process.
-    run_id = value(target, "SELECT id FROM consolidation.run WHERE control = %s::jsonb", [json.dumps(kept)])
+    run_id = value(target, query("run_to_join"), {"control": json.dumps(kept), "database": database})
     if run_id is None:
         moment = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         same = value(target, "SELECT count(*) FROM consolidation.run WHERE id LIKE %s", [f"{moment}%"])

@@ -39,6 +39,15 @@ def test_databases_of_one_process_share_a_run_and_those_of_another_do_not(window
         assert len({result["run_id"] for result in pool.map(Window.begin, (window, other))}) == 1
 
 
+def test_a_process_that_goes_there_and_back_begins_a_new_run(window: Window) -> None:
+    """Such as a program that calls the entry points in turn, and is taken for their ansible-playbook."""
+    first = window.begin()["run_id"]
+    caller = run.Caller(window.control, None, "")
+    for state in (journal.ROLLING_BACK, journal.ROLLED_BACK):
+        run.apply(run.plan(window.database, state, caller), caller)
+    assert window.begin()["run_id"] != first
+
+
 def test_a_run_whose_process_lives_is_refused_and_one_whose_process_died_is_resumed(window: Window) -> None:
     first = window.begin()
     theirs = window.control

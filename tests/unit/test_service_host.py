@@ -104,7 +104,10 @@ def test_switches_once_and_keeps_the_mode(host: dict[str, str], capsys: pytest.C
 
 
 def test_goes_on_where_it_was_cut_off(host: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    left = [Path(host["link"]).with_name(".switch-current"), Path(host["config"]).resolve().with_name(".switch-real.yml")]
+    left = [
+        Path(host["link"]).with_name(".switch-current"),
+        Path(host["config"]).resolve().with_name(".switch-real.yml"),
+    ]
     left[0].symlink_to("left")
     left[1].write_bytes(b"half a file")
     assert run_module(capsys, "service_switch", False, host)["changed"]
