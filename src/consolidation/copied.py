@@ -44,12 +44,16 @@ def equal_tables(  # noqa: PLR0913 - what to read, where, and whom to tell
     if not chosen:
         return {}
     found = {}
+    cuts = chunks.cut(target, [there for _, there in chosen])
     with readers(database.target, exported, workers) as reading:
         for here, there in chosen:
             started = time.monotonic()
             sent, is_binary = sums[here.name]
             tally.begin(here.name, COMPARING)
-            arrived = _read_again(reading, target, (here, there), tally, is_binary=is_binary)
+            ranges = _ranges(
+                target, there, cuts[there.name], [c.name for c in here.stored_columns], is_binary=is_binary
+            )
+            arrived = _read_again(reading, here.name, ranges, tally)
             if arrived == sent:
                 digest = Digest(arrived.rows, divmod(arrived.digest, HALF))
                 seconds = round(time.monotonic() - started, 3)
@@ -73,17 +77,16 @@ def _alike(here: Table, there: Table) -> bool:
     return ours == theirs and not any(column.generated for column in (*here.columns, *there.columns))
 
 
-def _read_again(
-    reading: Readers, target: Connection, tables: tuple[Table, Table], tally: Tally, *, is_binary: bool
-) -> RowSum:
-    here, there = tables
-    names = [column.name for column in here.stored_columns]
-    ranges = [
-        Range(chunks.copy_out(there, names, chunk.low, chunk.high, is_binary=is_binary).as_string(target), is_binary)
-        for chunk in chunks.cut(target, there)
-    ]
+def _ranges(
+    target: Connection, table: Table, cut: Iterable[chunks.Chunk], names: list[str], *, is_binary: bool
+) -> list[Range]:
+    statements = [chunks.copy_out(table, names, chunk.low, chunk.high, is_binary=is_binary) for chunk in cut]
+    return [Range(statement.as_string(target), is_binary) for statement in statements]
+
+
+def _read_again(reading: Readers, name: str, ranges: list[Range], tally: Tally) -> RowSum:
     total = RowSum()
     for part in reading.sums(ranges):
-        tally.add(here.name, part.rows, 1 / len(ranges))
+        tally.add(name, part.rows, 1 / len(ranges))
         total += part
     return total
