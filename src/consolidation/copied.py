@@ -16,7 +16,7 @@ from consolidation.digest import Digest
 from consolidation.model import Database
 from consolidation.progress import COMPARING, Tally
 from consolidation.queries import dicts, query
-from consolidation.reread import Range, Readers, readers
+from consolidation.reread import Range, Readers
 from consolidation.rowsum import RowSum
 from consolidation.verdict import EQUAL, TableResult
 
@@ -29,13 +29,13 @@ def equal_tables(  # noqa: PLR0913 - what to read, where, and whom to tell
     run: journal.Run,
     snapshot: tuple[Connection, str],
     tables: Iterable[tuple[Table, Table]],
-    workers: int,
+    reading: Readers,
     *,
     tally: Tally | None = None,
 ) -> dict[str, TableResult]:
     """Name -> result of the tables that are proved equal. ``snapshot``: the target's, with its exported name.
 
-    ``tables``: pairs of source and target, which ``tally`` expects. Raises RereadFailed.
+    ``tables``: pairs of source and target, which ``tally`` expects; ``reading`` reads the latter. Raises RereadFailed.
     """
     tally = tally or Tally()
     target, exported = snapshot
@@ -45,19 +45,17 @@ def equal_tables(  # noqa: PLR0913 - what to read, where, and whom to tell
         return {}
     found = {}
     cuts = chunks.cut(target, [there for _, there in chosen])
-    with readers(database.target, exported, workers) as reading:
-        for here, there in chosen:
-            started = time.monotonic()
-            sent, is_binary = sums[here.name]
-            tally.begin(here.name, COMPARING)
-            ranges = _ranges(
-                target, there, cuts[there.name], [c.name for c in here.stored_columns], is_binary=is_binary
-            )
-            arrived = _read_again(reading, here.name, ranges, tally)
-            if arrived == sent:
-                digest = Digest(arrived.rows, divmod(arrived.digest, HALF))
-                seconds = round(time.monotonic() - started, 3)
-                found[here.name] = TableResult(here.name, EQUAL, digest, digest, seconds=seconds, method=METHOD)
+    reading.connect(database.target, exported)
+    for here, there in chosen:
+        started = time.monotonic()
+        sent, is_binary = sums[here.name]
+        tally.begin(here.name, COMPARING)
+        ranges = _ranges(target, there, cuts[there.name], [c.name for c in here.stored_columns], is_binary=is_binary)
+        arrived = _read_again(reading, here.name, ranges, tally)
+        if arrived == sent:
+            digest = Digest(arrived.rows, divmod(arrived.digest, HALF))
+            seconds = round(time.monotonic() - started, 3)
+            found[here.name] = TableResult(here.name, EQUAL, digest, digest, seconds=seconds, method=METHOD)
     return found
 
 
