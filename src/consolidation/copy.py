@@ -19,7 +19,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from consolidation import defer, fence, figures, journal, loads
+from consolidation import chunks, defer, fence, figures, helper, journal, loads
 from consolidation.catalog import Table, read_sequences, read_tables
 from consolidation.connection import session
 from consolidation.digest import scan
@@ -27,7 +27,7 @@ from consolidation.errors import CopyError, StepRefused
 from consolidation.model import Database
 from consolidation.queries import dicts, execute, query, rows, value
 from consolidation.sequences import pairs
-from consolidation.workers import run_workers
+from consolidation.workers import started
 
 OPEN_STATES = (journal.MIGRATING, journal.MIGRATED)
 
@@ -55,6 +55,11 @@ class Plan:
     def changed(self) -> bool:
         """Whether any table is to be loaded."""
         return not self.settled and any(not load.done for load in self.loads)
+
+    @property
+    def chunks(self) -> int:
+        """About how many the tables are cut into."""
+        return sum(1 + load.table.table_bytes // chunks.CHUNK_BYTES for load in self.loads)
 
     def diff(self) -> dict[str, str]:
         """One line for each table."""
@@ -86,7 +91,7 @@ def plan(database: Database) -> Plan:
     return Plan(database, tuple(planned), "")
 
 
-def apply(plan: Plan, options: dict[str, Any], workers: int, phase: str = "copy") -> dict[str, Any]:
+def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
     """Load what is not loaded yet, with ``workers`` processes. ``options``: the module's ``database`` option.
 
     Raises CopyError, StepRefused.
@@ -94,29 +99,34 @@ def apply(plan: Plan, options: dict[str, Any], workers: int, phase: str = "copy"
     database = plan.database
     if plan.settled:
         return {"msg": plan.settled, "moves": database.moves}
-    started = time.monotonic()
-    with journal.phase(database, phase) as work:
+    begun = time.monotonic()
+    with journal.phase(database, "copy") as work:
         work.result.update(run_id=work.run.id, moves=False)
         if journal.target_in_charge(journal.phases(work.journal, work.run)):
             raise StepRefused(
                 f"{database.name}: run {work.run.id} has opened the target, nothing is loaded over it any more",
                 hint="run migrate.yml again to go on with the cutover, or rollback.yml to go back",
             )
-        with session(database.target, "copy") as target, _snapshot(database) as (source, snapshot):
+        with (
+            started(max(1, min(workers, plan.chunks))) as processes,
+            session(database.target, "copy") as target,
+            _snapshot(database) as (source, snapshot),
+        ):
             _require_fences(source, target, database)
             tables = loads.matched(source, target, database)
             leftovers = {load.table.name for load in plan.loads if load.leftover_rows}
             loads.enqueue(source, target, work.run, tables, leftovers)
             with ThreadPoolExecutor(1) as counting:
                 counted = counting.submit(_count, source, [table for table, _ in tables])
-                errors = run_workers(options, work.run.id, snapshot, workers)
+                errors = processes.run(options, helper.publish(work, snapshot))
             _require_loaded(target, work.run, errors)
             _require_counts(target, work.run, counted.result())
             sequences = _set_sequences(source, target, database)
         _restore(database, work.run, workers)
         with session(database.target, "copy") as target:
             work.result["tables"] = dicts(target, query("load_figures"), [work.run.id, database.name])
-        work.result.update(sequences=sequences, seconds=round(time.monotonic() - started, 3))
+            work.result["hosts"] = helper.loaded_by_host(target, work.run.id, database.name)
+        work.result.update(sequences=sequences, seconds=round(time.monotonic() - begun, 3))
         return dict(work.result)
 
 
