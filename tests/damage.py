@@ -13,6 +13,7 @@ from consolidation.connection import session
 from consolidation.digest import Incomparable, comparison, table_digest
 from consolidation.errors import VerificationFailed
 from consolidation.queries import value
+from consolidation.reread import readers
 from consolidation.snapshot import frozen
 from tests.cluster import Database
 from tests.window import Window
@@ -235,7 +236,8 @@ def by_row_hash(window: Window) -> set[str]:
         run = journal.latest_run(target.coordinator, window.name)
         assert run is not None
         at = (target.coordinator, target.exported)
-        return set(NAMES.values()) - copied.equal_tables(window.database, run, at, both, 1).keys()
+        with readers(1) as reading:
+            return set(NAMES.values()) - copied.equal_tables(window.database, run, at, both, reading).keys()
 
 
 def by_digest(window: Window) -> set[str]:

@@ -243,7 +243,7 @@ def write_inventory(site: Site, databases: dict[str, dict[str, Any]]) -> None:
     groups = {
         "databases": {"hosts": hosts},
         "storage": {"hosts": {"storage_db": {}}},
-        "runners": {"hosts": {"runner": {}}},
+        "runners": {"hosts": {"runner": {}, "unreachable": {"ansible_connection": "ssh", "ansible_port": 1}}},
     }
     (site.directory / "hosts.json").write_text(json.dumps({"all": {"vars": variables, "children": groups}}))
 

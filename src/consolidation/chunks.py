@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.catalog import Table
-from consolidation.queries import value
+from consolidation.queries import rows
 
 CHUNK_BYTES = 64 * 1024 * 1024  # large enough to hide the round trips, small enough to lose little when interrupted
 CTID_RANGE_VERSION = 140000  # older servers read the whole table for a ctid range
@@ -37,16 +37,23 @@ class Chunk:
     estimated_bytes: int
 
 
-def cut(source: Connection, table: Table) -> tuple[Chunk, ...]:
-    """Ranges of the table's pages of about CHUNK_BYTES each (TOAST included); together they are the table.
+def cut(conn: Connection, tables: Sequence[Table]) -> dict[str, tuple[Chunk, ...]]:
+    """By table: ranges of its pages of about CHUNK_BYTES each (TOAST included); together they are the table.
 
     The last one is open upwards, and one covers all where pages cannot be addressed: partitioned tables, old servers.
     """
-    if table.kind != "r" or source.server_version < CTID_RANGE_VERSION:
-        return (Chunk(0, None, None, table.table_bytes),)
-    block = int(value(source, "SELECT current_setting('block_size')::int"))
-    pages = int(value(source, "SELECT pg_relation_size(%s::oid::regclass)", [table.oid])) // block
-    return page_ranges(pages, table.table_bytes, CHUNK_BYTES)
+    found = rows(
+        conn,
+        "SELECT t, pg_relation_size(t::regclass) / current_setting('block_size')::int FROM unnest(%s::oid[]) AS t",
+        [[table.oid for table in tables if table.kind == "r"]],
+    )
+    pages = dict(found) if conn.server_version >= CTID_RANGE_VERSION else {}
+    return {
+        table.name: page_ranges(pages[table.oid], table.table_bytes, CHUNK_BYTES)
+        if table.oid in pages
+        else (Chunk(0, None, None, table.table_bytes),)
+        for table in tables
+    }
 
 
 def page_ranges(pages: int, table_bytes: int, chunk_bytes: int) -> tuple[Chunk, ...]:

@@ -28,6 +28,10 @@ PINNED_SETTINGS = {
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "default_transaction_read_only": "off",
+    # A runner that vanished leaves its locks within about a minute, too.
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
 }
 # Settings that not every version knows, by the version that brought them. The check of the client: a backend whose
 # client was killed ends within seconds, even in the middle of an index build.

@@ -16,7 +16,7 @@ from consolidation.digest import Digest
 from consolidation.model import Database
 from consolidation.progress import COMPARING, Tally
 from consolidation.queries import dicts, query
-from consolidation.reread import Range, Readers, readers
+from consolidation.reread import Range, Readers
 from consolidation.rowsum import RowSum
 from consolidation.verdict import EQUAL, TableResult
 
@@ -29,13 +29,13 @@ def equal_tables(  # noqa: PLR0913 - what to read, where, and whom to tell
     run: journal.Run,
     snapshot: tuple[Connection, str],
     tables: Iterable[tuple[Table, Table]],
-    workers: int,
+    reading: Readers,
     *,
     tally: Tally | None = None,
 ) -> dict[str, TableResult]:
     """Name -> result of the tables that are proved equal. ``snapshot``: the target's, with its exported name.
 
-    ``tables``: pairs of source and target, which ``tally`` expects. Raises RereadFailed.
+    ``tables``: pairs of source and target, which ``tally`` expects; ``reading`` reads the latter. Raises RereadFailed.
     """
     tally = tally or Tally()
     target, exported = snapshot
@@ -44,16 +44,18 @@ def equal_tables(  # noqa: PLR0913 - what to read, where, and whom to tell
     if not chosen:
         return {}
     found = {}
-    with readers(database.target, exported, workers) as reading:
-        for here, there in chosen:
-            started = time.monotonic()
-            sent, is_binary = sums[here.name]
-            tally.begin(here.name, COMPARING)
-            arrived = _read_again(reading, target, (here, there), tally, is_binary=is_binary)
-            if arrived == sent:
-                digest = Digest(arrived.rows, divmod(arrived.digest, HALF))
-                seconds = round(time.monotonic() - started, 3)
-                found[here.name] = TableResult(here.name, EQUAL, digest, digest, seconds=seconds, method=METHOD)
+    cuts = chunks.cut(target, [there for _, there in chosen])
+    reading.connect(database.target, exported)
+    for here, there in chosen:
+        started = time.monotonic()
+        sent, is_binary = sums[here.name]
+        tally.begin(here.name, COMPARING)
+        ranges = _ranges(target, there, cuts[there.name], [c.name for c in here.stored_columns], is_binary=is_binary)
+        arrived = _read_again(reading, here.name, ranges, tally)
+        if arrived == sent:
+            digest = Digest(arrived.rows, divmod(arrived.digest, HALF))
+            seconds = round(time.monotonic() - started, 3)
+            found[here.name] = TableResult(here.name, EQUAL, digest, digest, seconds=seconds, method=METHOD)
     return found
 
 
@@ -73,17 +75,16 @@ def _alike(here: Table, there: Table) -> bool:
     return ours == theirs and not any(column.generated for column in (*here.columns, *there.columns))
 
 
-def _read_again(
-    reading: Readers, target: Connection, tables: tuple[Table, Table], tally: Tally, *, is_binary: bool
-) -> RowSum:
-    here, there = tables
-    names = [column.name for column in here.stored_columns]
-    ranges = [
-        Range(chunks.copy_out(there, names, chunk.low, chunk.high, is_binary=is_binary).as_string(target), is_binary)
-        for chunk in chunks.cut(target, there)
-    ]
+def _ranges(
+    target: Connection, table: Table, cut: Iterable[chunks.Chunk], names: list[str], *, is_binary: bool
+) -> list[Range]:
+    statements = [chunks.copy_out(table, names, chunk.low, chunk.high, is_binary=is_binary) for chunk in cut]
+    return [Range(statement.as_string(target), is_binary) for statement in statements]
+
+
+def _read_again(reading: Readers, name: str, ranges: list[Range], tally: Tally) -> RowSum:
     total = RowSum()
     for part in reading.sums(ranges):
-        tally.add(here.name, part.rows, 1 / len(ranges))
+        tally.add(name, part.rows, 1 / len(ranges))
         total += part
     return total

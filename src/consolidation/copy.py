@@ -10,14 +10,16 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any
 
+import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from consolidation import chunks, defer, fence, figures, journal
+from consolidation import chunks, defer, fence, figures, helper, journal, loads
 from consolidation.catalog import Table, read_sequences, read_tables
 from consolidation.connection import session
 from consolidation.digest import scan
@@ -25,7 +27,7 @@ from consolidation.errors import CopyError, StepRefused
 from consolidation.model import Database
 from consolidation.queries import dicts, execute, query, rows, value
 from consolidation.sequences import pairs
-from consolidation.workers import run_workers
+from consolidation.workers import started
 
 OPEN_STATES = (journal.MIGRATING, journal.MIGRATED)
 
@@ -54,6 +56,11 @@ class Plan:
         """Whether any table is to be loaded."""
         return not self.settled and any(not load.done for load in self.loads)
 
+    @property
+    def chunks(self) -> int:
+        """About how many the tables are cut into."""
+        return sum(1 + load.table.table_bytes // chunks.CHUNK_BYTES for load in self.loads)
+
     def diff(self) -> dict[str, str]:
         """One line for each table."""
         lines = [self.settled] if self.settled else [_line(self.database, load) for load in self.loads]
@@ -71,22 +78,20 @@ def plan(database: Database) -> Plan:
         if run is not None and run.state in OPEN_STATES and journal.target_in_charge(journal.phases(target, run)):
             # Whatever the source looks like now: rows that the target has taken since are not to be loaded over.
             return Plan(database, (), f"run {run.id} has copied {database.name} and opened its target")
-        loaded = {row["table_name"]: row["state"] for row in _loads(target, run)} if run else {}
+        loaded = {row["table_name"]: row["state"] for row in loads.of_run(target, run)} if run else {}
         there = {table.name: table for table in read_tables(target, database.name)}
         rolled_back = journal.was_rolled_back(target, database.name)
-        plans = []
-        for table in tables:
-            filled = table.name in there and table.name not in loaded and _has_rows(target, there[table.name])
-            if filled and not rolled_back:
-                raise StepRefused(
-                    f"{database.name}: target table {there[table.name]} holds rows that this runbook did not bring",
-                    hint="find out whose they are; empty the table or choose another schema, then run again",
-                )
-            plans.append(Load(table, loaded.get(table.name) == "done", filled))
-    return Plan(database, tuple(plans), "")
+        filled = loads.filled(target, [there[t.name] for t in tables if t.name in there and t.name not in loaded])
+    if filled and not rolled_back:
+        raise StepRefused(
+            f"{database.name}: target table {there[min(filled)]} holds rows that this runbook did not bring",
+            hint="find out whose they are; empty the table or choose another schema, then run again",
+        )
+    planned = [Load(table, loaded.get(table.name) == "done", table.name in filled) for table in tables]
+    return Plan(database, tuple(planned), "")
 
 
-def apply(plan: Plan, options: dict[str, Any], workers: int, phase: str = "copy") -> dict[str, Any]:
+def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
     """Load what is not loaded yet, with ``workers`` processes. ``options``: the module's ``database`` option.
 
     Raises CopyError, StepRefused.
@@ -94,28 +99,34 @@ def apply(plan: Plan, options: dict[str, Any], workers: int, phase: str = "copy"
     database = plan.database
     if plan.settled:
         return {"msg": plan.settled, "moves": database.moves}
-    started = time.monotonic()
-    with journal.phase(database, phase) as work:
+    begun = time.monotonic()
+    with journal.phase(database, "copy") as work:
         work.result.update(run_id=work.run.id, moves=False)
         if journal.target_in_charge(journal.phases(work.journal, work.run)):
             raise StepRefused(
                 f"{database.name}: run {work.run.id} has opened the target, nothing is loaded over it any more",
                 hint="run migrate.yml again to go on with the cutover, or rollback.yml to go back",
             )
-        with session(database.target, "copy") as target, _snapshot(database) as (source, snapshot):
+        with (
+            started(max(1, min(workers, plan.chunks))) as processes,
+            session(database.target, "copy") as target,
+            _snapshot(database) as (source, snapshot),
+        ):
             _require_fences(source, target, database)
-            tables = _matched(source, target, database)
-            _enqueue(source, target, work, tables, {load.table.name for load in plan.loads if load.leftover_rows})
+            tables = loads.matched(source, target, database)
+            leftovers = {load.table.name for load in plan.loads if load.leftover_rows}
+            loads.enqueue(source, target, work.run, tables, leftovers)
             with ThreadPoolExecutor(1) as counting:
                 counted = counting.submit(_count, source, [table for table, _ in tables])
-                errors = run_workers(options, work.run.id, snapshot, workers)
+                errors = processes.run(options, helper.publish(work, snapshot))
             _require_loaded(target, work.run, errors)
             _require_counts(target, work.run, counted.result())
             sequences = _set_sequences(source, target, database)
         _restore(database, work.run, workers)
         with session(database.target, "copy") as target:
             work.result["tables"] = dicts(target, query("load_figures"), [work.run.id, database.name])
-        work.result.update(sequences=sequences, seconds=round(time.monotonic() - started, 3))
+            work.result["hosts"] = helper.loaded_by_host(target, work.run.id, database.name)
+        work.result.update(sequences=sequences, seconds=round(time.monotonic() - begun, 3))
         return dict(work.result)
 
 
@@ -124,8 +135,10 @@ def _snapshot(database: Database) -> Iterator[tuple[Connection, str]]:
     """The source frozen: a snapshot for all workers, its tables locked against TRUNCATE and rewrites."""
     with session(database.source, "copy snapshot") as source:
         execute(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        for table in read_tables(source, database.source_schema, database.tables):
-            execute(source, sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(table.identifier))
+        tables = read_tables(source, database.source_schema, database.tables)
+        if tables:
+            names = sql.SQL(", ").join(table.identifier for table in tables)
+            execute(source, sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
         yield source, value(source, "SELECT pg_export_snapshot()")
 
 
@@ -136,71 +149,6 @@ def _require_fences(source: Connection, target: Connection, database: Database) 
                 f"{database.name}: the {name} is not fenced, rows could change while they are copied",
                 hint="run the phases in order: ansible-playbook migrate.yml closes both fences first",
             )
-
-
-def _matched(source: Connection, target: Connection, database: Database) -> tuple[tuple[Table, Table], ...]:
-    there = {table.name: table for table in read_tables(target, database.name)}
-    pairs = []
-    for table in read_tables(source, database.source_schema, database.tables):
-        counterpart = there.get(table.name)
-        missing = (
-            set()
-            if counterpart is None
-            else {c.name for c in table.stored_columns} - {c.name for c in counterpart.stored_columns}
-        )
-        if counterpart is None or missing:
-            what = f"columns {', '.join(sorted(missing))}" if counterpart else f"table {table.name}"
-            raise StepRefused(
-                f"{database.name}: the target has no {what} for {table}",
-                hint="the lineage and the source must agree; preflight lists every difference with its fix",
-            )
-        pairs.append((table, counterpart))
-    return tuple(pairs)
-
-
-def _enqueue(
-    source: Connection,
-    target: Connection,
-    work: journal.Work,
-    tables: tuple[tuple[Table, Table], ...],
-    leftovers: set[str],
-) -> None:
-    """Journal the chunks of every table that has none yet, and drop what the load goes without: one transaction."""
-    known = {row["table_name"]: row for row in _loads(target, work.run)}
-    states = {table.name: _source_state(source, target, work.run, table) for table, _ in tables}
-    waiting = [
-        (table, counterpart)
-        for table, counterpart in tables
-        if table.name not in known or known[table.name]["source_state"] != states[table.name]
-    ]
-    fence.pass_through(target)
-    deferred = {table.name: _defer(target, counterpart, known.get(table.name)) for table, counterpart in waiting}
-    # Rows of a load whose source was open or rewritten since: its page ranges mean nothing now, it is done again.
-    emptied = [there for table, there in waiting if table.name in leftovers or table.name in known]
-    if emptied:
-        names = sql.SQL(", ").join(table.identifier for table in emptied)
-        execute(target, sql.SQL("TRUNCATE {}").format(names))
-    for table, counterpart in waiting:
-        if _has_rows(target, counterpart):
-            raise StepRefused(f"{counterpart} is not empty any more", hint="find out who writes to it; run again")
-        keys = [work.run.id, work.run.database, table.name]
-        execute(target, query("load_delete"), keys)
-        definitions = json.dumps([item.as_json() for item in deferred[table.name]])
-        is_binary = chunks.binary(table, counterpart)
-        execute(target, query("load_insert"), [*keys, definitions, is_binary, states[table.name]])
-        for chunk in chunks.cut(source, table):
-            execute(target, query("chunk_insert"), [*keys, *asdict(chunk).values()])
-    target.commit()
-
-
-def _defer(target: Connection, table: Table, load: dict[str, Any] | None) -> tuple[defer.Deferred, ...]:
-    """Drop what the load goes without, after what an earlier load of this run has dropped and not restored yet."""
-    missing = defer.from_json(load["deferred"]) if load and load["state"] != "done" else ()
-    if load and load["state"] == "restoring":
-        missing = tuple(item for item in missing if item.kind == defer.FOREIGN_KEY)
-    present = defer.read(target, table.schema, [table.name])
-    defer.drop(target, present)
-    return (*present, *missing)
 
 
 def _require_loaded(target: Connection, run: journal.Run, errors: list[str]) -> None:
@@ -223,11 +171,12 @@ def _count(source: Connection, tables: list[Table]) -> dict[str, int]:
 
 
 def _require_counts(target: Connection, run: journal.Run, counted: dict[str, int]) -> None:
+    keys = {"run_id": run.id, "database": run.database, "counted": json.dumps(counted, ensure_ascii=False)}
+    arrived = dict(rows(target, query("loads_counted"), keys))
     for name, rows_there in counted.items():
-        arrived = value(target, query("load_counted"), [rows_there, run.id, run.database, name])
-        if arrived != rows_there:
+        if arrived.get(name) != rows_there:
             raise CopyError(
-                f"{run.database}: {name} has {rows_there} rows on the source, {arrived} were loaded",
+                f"{run.database}: {name} has {rows_there} rows on the source, {arrived.get(name)} were loaded",
                 hint="report this: a fault of ours; rollback.yml re-opens the source",
             )
     target.commit()
@@ -247,41 +196,37 @@ def _set_sequences(source: Connection, target: Connection, database: Database) -
 
 def _restore(database: Database, run: journal.Run, workers: int) -> None:
     """Make keys and indexes again, tables side by side; then foreign keys, when every key they refer to is there."""
-    for state, following in (("loading", "restoring"), ("restoring", "done")):
-        with session(database.target, "copy restore") as target:
-            waiting = [row for row in _loads(target, run) if row["state"] == state]
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(lambda row, after=following: _restore_table(database, run, row, after), waiting))
+    with ExitStack() as stack:
+        free: SimpleQueue[Connection] = SimpleQueue()
+        for _ in range(workers):
+            free.put(stack.enter_context(session(database.target, "copy restore")))
+        for state, following in (("loading", "restoring"), ("restoring", "done")):
+            with session(database.target, "copy restore") as target:
+                waiting = [row for row in loads.of_run(target, run) if row["state"] == state]
+            with ThreadPoolExecutor(workers) as pool:
+                list(pool.map(lambda row, after=following: _restore_table(free, run, row, after), waiting))
 
 
-def _restore_table(database: Database, run: journal.Run, load: dict[str, Any], following: str) -> None:
+def _restore_table(free: SimpleQueue[Connection], run: journal.Run, load: dict[str, Any], following: str) -> None:
+    """One table in one transaction, on a session that is free."""
     last = following == "done"
-    with session(database.target, "copy restore") as target:
+    target = free.get()
+    try:
         execute(target, "SET LOCAL maintenance_work_mem = '256MB'")
         defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=last)
         if last:
-            execute(target, sql.SQL("ANALYZE {}").format(sql.Identifier(database.name, load["table_name"])))
+            execute(target, sql.SQL("ANALYZE {}").format(sql.Identifier(run.database, load["table_name"])))
         execute(
             target,
             "UPDATE consolidation.table_load SET state = %s, finished_at = clock_timestamp()"
             " WHERE run_id = %s AND database = %s AND table_name = %s",
             [following, run.id, run.database, load["table_name"]],
         )
-
-
-def _source_state(source: Connection, target: Connection, run: journal.Run, table: Table) -> str:
-    """Changes when the source was opened in between, or its table rewritten: then old page ranges are void."""
-    closed = journal.phases(target, run)["fence"].result.get("closed_at")
-    node = rows(source, "SELECT pg_relation_filenode(%s::oid::regclass)", [table.oid])[0][0]
-    return f"closed {closed}, file {node}"
-
-
-def _loads(target: Connection, run: journal.Run) -> list[dict[str, Any]]:
-    return dicts(target, query("loads"), [run.id, run.database])
-
-
-def _has_rows(target: Connection, table: Table) -> bool:
-    return bool(value(target, sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table.identifier)))
+        target.commit()
+    finally:
+        with suppress(psycopg2.Error):  # a lost session fails at its next use, with the words for it
+            target.rollback()
+        free.put(target)
 
 
 def _line(database: Database, load: Load) -> str:

@@ -54,12 +54,13 @@ def lost(target: Connection, run_id: str, database: str) -> list[str]:
 
 def drop(target: Connection, deferred: Iterable[Deferred]) -> None:
     """Drop all, foreign keys before the keys they refer to. Call it in the transaction that journals them."""
-    for item in sorted(deferred, key=lambda item: item.kind != FOREIGN_KEY):
-        execute(target, item.drop_statement)
+    ordered = sorted(deferred, key=lambda item: item.kind != FOREIGN_KEY)
+    if ordered:
+        execute(target, "; ".join(item.drop_statement for item in ordered))
 
 
 def restore(target: Connection, deferred: Iterable[Deferred], *, foreign_keys: bool) -> None:
     """Make again either the foreign keys or all the rest, as they were."""
-    for item in deferred:
-        if (item.kind == FOREIGN_KEY) == foreign_keys:
-            execute(target, item.create_statement)
+    wanted = [item.create_statement for item in deferred if (item.kind == FOREIGN_KEY) == foreign_keys]
+    if wanted:
+        execute(target, "; ".join(wanted))

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from consolidation import lineages
-
 PACKAGES = ("consolidation", "storage_service")
 SUFFIXES = {".py", ".sql", ".j2", ".css", ".mako"}
+
+
+def script_directory() -> Path:
+    """Alembic's folder, with env.py: inside the installed package, or beside src/ in a checkout."""
+    installed = Path(__file__).parent / "alembic"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "alembic"
 
 
 def fingerprint() -> str:
@@ -23,7 +27,7 @@ def fingerprint() -> str:
 
 def _files() -> Iterator[tuple[str, Path]]:
     """(name, path) of every file that counts; names do not depend on where things are installed."""
-    revisions = lineages.script_directory()
+    revisions = script_directory()
     folders = {"alembic": revisions}
     for package in PACKAGES:
         spec = find_spec(package)

@@ -12,16 +12,11 @@ from sqlalchemy import JSON, Column, MetaData
 from sqlalchemy.dialects.postgresql import JSONB
 
 from consolidation.errors import ConfigurationError
+from consolidation.installation import script_directory
 
 VERSION_SCHEMA = "consolidation"
 VERSION_TABLE = "alembic_version"
 JOURNAL = "journal"
-
-
-def script_directory() -> Path:
-    """The folder with env.py: inside the installed package, or beside src/ in a checkout."""
-    installed = Path(__file__).parent / "alembic"
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "alembic"
 
 
 def lineages(directory: str | Path | None = None) -> tuple[str, ...]:

@@ -42,10 +42,17 @@ class Readers:
     """Processes that share one snapshot and read ranges side by side. See ``readers``."""
 
     def __init__(self, processes: Sequence[subprocess.Popen[str]]) -> None:
+        self._processes = processes
         self._free: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
         for process in processes:
             self._free.put(process)
         self._threads = ThreadPoolExecutor(len(processes))
+
+    def connect(self, settings: Settings, snapshot: str) -> None:
+        """Have them read from one exported snapshot."""
+        task = json.dumps({"settings": asdict(settings), "snapshot": snapshot, "parent": os.getpid()})
+        for process in self._processes:
+            _send(process, task)
 
     def sums(self, ranges: Sequence[Range]) -> Iterator[RowSum]:
         """The sum of every range, as they come. Raises RereadFailed."""
@@ -64,9 +71,8 @@ class Readers:
 
 
 @contextmanager
-def readers(settings: Settings, snapshot: str, count: int) -> Iterator[Readers]:
-    """``count`` processes on one exported snapshot; they end with the block."""
-    task = json.dumps({"settings": asdict(settings), "snapshot": snapshot, "parent": os.getpid()})
+def readers(count: int) -> Iterator[Readers]:
+    """``count`` processes, which start while the caller finds out what they are to read; they end with the block."""
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "consolidation.reread"],
@@ -79,8 +85,6 @@ def readers(settings: Settings, snapshot: str, count: int) -> Iterator[Readers]:
     ]
     found = Readers(processes)
     try:
-        for process in processes:
-            _send(process, task)
         yield found
     finally:
         for process in processes:

@@ -24,13 +24,13 @@ from sqlalchemy import Connection, create_engine, pool
 from consolidation import journal
 from consolidation.connection import Settings, connect, session
 from consolidation.errors import StatementFailed, StepRefused, describe
+from consolidation.installation import script_directory
 from consolidation.lineages import (
     VERSION_SCHEMA,
     VERSION_TABLE,
     comparison_options,
     lineage_metadata,
     lineages,
-    script_directory,
 )
 from consolidation.model import Database
 from consolidation.queries import execute, query, rows, value

@@ -7,12 +7,15 @@ looks at any table, the verifier proves on a scratch table that it sees damage (
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import psycopg2
 
-from consolidation import copied, defer, fence, journal, moved, recheck, schema, selftest, verdict
+from consolidation import copied, defer, fence, journal, moved, recheck, selftest, verdict
 from consolidation.catalog import Sequence, Table, read_sequences, read_tables
 from consolidation.comparison import Tables
 from consolidation.connection import session
@@ -20,6 +23,7 @@ from consolidation.errors import StepRefused, VerificationFailed, describe
 from consolidation.model import Database
 from consolidation.progress import Tally
 from consolidation.queries import query, rows, value
+from consolidation.reread import Readers, readers
 from consolidation.sequences import is_behind, next_value, pairs
 from consolidation.snapshot import Snapshot, frozen
 from consolidation.verdict import DIFFERENT, EQUAL, NOT_COMPARED, SequenceResult, TableResult
@@ -111,8 +115,14 @@ def compare(database: Database, options: Options, run: journal.Run | None = None
     compared at all.
     """
     started = time.monotonic()
-    tested = selftest.run(database)
-    tables, sequences = (moved.compare(database), []) if database.moves else _compare_sides(database, options, run)
+    with ThreadPoolExecutor(1) as beside, readers(options.workers) if run else nullcontext() as reading:
+        if run is not None:
+            beside.submit(import_module, "consolidation.schema")  # half a second, while others read
+        tested = selftest.run(database)
+        proof = (run, reading) if run and reading else None
+        tables, sequences = (
+            (moved.compare(database), []) if database.moves else _compare_sides(database, options, proof)
+        )
     if run is None:
         tables = recheck.settle(database, tables, options.recheck_seconds, options.max_keys)
     faults = _faults(database, tables, run)
@@ -128,13 +138,15 @@ def _faults(database: Database, tables: list[TableResult], run: journal.Run | No
         faults += defer.lost(target, run.id, database.name) if run else []
         applied = journal.phases(target, run).keys() if run else set()
     if "schema" in applied:
+        from consolidation import schema  # noqa: PLC0415 - Alembic and SQLAlchemy: only where they are needed, see above
+
         with schema.alembic_session(database.target) as (_, conn):
             faults += [f"alembic check: {text}" for text in schema.differences(conn, database.name)]
     return faults
 
 
 def _compare_sides(
-    database: Database, options: Options, run: journal.Run | None
+    database: Database, options: Options, proof: tuple[journal.Run, Readers] | None
 ) -> tuple[list[TableResult], list[SequenceResult]]:
     with (
         frozen(database.source, "verify", options.workers) as source,
@@ -145,23 +157,24 @@ def _compare_sides(
         theirs = read_tables(target.coordinator, database.name)
         for table in ours:
             options.tally.expect(table)
-        proved = _proved(database, options, run, target, (ours, theirs)) if run else {}
+        proved = _proved(database, options.tally, proof, target, (ours, theirs)) if proof else {}
         tables = Tables(database, source, target, options.max_keys, options.tally).compare(ours, theirs, proved)
         return tables, _compare_sequences(database, source, target, {table.name for table in ours})
 
 
 def _proved(
     database: Database,
-    options: Options,
-    run: journal.Run,
+    tally: Tally,
+    proof: tuple[journal.Run, Readers],
     target: Snapshot,
     tables: tuple[tuple[Table, ...], tuple[Table, ...]],
 ) -> dict[str, TableResult]:
+    run, reading = proof
     ours, theirs = tables
     there = {table.name: table for table in theirs}
     both = [(table, there[table.name]) for table in ours if table.name in there]
     snapshot = (target.coordinator, target.exported)
-    return copied.equal_tables(database, run, snapshot, both, options.workers, tally=options.tally)
+    return copied.equal_tables(database, run, snapshot, both, reading, tally=tally)
 
 
 def _compare_sequences(

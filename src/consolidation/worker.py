@@ -1,4 +1,4 @@
-"""A copy worker: a process of its own that takes chunks from the journal's queue until none is left.
+"""A copy worker: a process of its own that takes chunks from the journal's queue until all are loaded.
 
 ``python -m consolidation.worker`` reads its task as one JSON object from standard input and prints one JSON line for
 each chunk. It dies with the process that started it; a chunk half loaded is rolled back by the server.
@@ -19,12 +19,14 @@ from psycopg2.extensions import connection as Connection
 from consolidation import chunks
 from consolidation.catalog import Table, read_tables
 from consolidation.connection import connect
-from consolidation.errors import ConsolidationError, describe
+from consolidation.errors import ConsolidationError, CopyError, describe
 from consolidation.fence import pass_through
+from consolidation.journal import LOCK_SPACE
 from consolidation.model import Database
 from consolidation.processes import die_with_parent
 from consolidation.queries import dicts, execute, query, value
 from consolidation.stream import stream
+from consolidation.workers import Queue
 
 
 @dataclass(frozen=True)
@@ -33,20 +35,21 @@ class Task:
 
     database: dict[str, Any]
     """The ``database`` option of our modules."""
-    run_id: str
-    snapshot: str
+    queue: Queue
+    host: str
+    """For the journal."""
     parent: int
     """Process id of the coordinator."""
 
 
 def work(task: Task) -> None:
-    """Copy chunks until the queue is empty."""
+    """Copy chunks until all are loaded, those too that others began and left behind."""
     database = Database.from_options(task.database)
     source = connect(database.source, "copy worker")
     target = connect(database.target, "copy worker")
     try:
         execute(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        execute(source, "SET TRANSACTION SNAPSHOT %s", [task.snapshot])
+        execute(source, "SET TRANSACTION SNAPSHOT %s", [task.queue.snapshot])
         source_tables = {table.name: table for table in read_tables(source, database.source_schema, database.tables)}
         target_tables = {table.name: table for table in read_tables(target, database.name)}
         prefer_lz4(target)
@@ -69,8 +72,8 @@ def _next_chunk(
     task: Task, source: Connection, target: Connection, sources: dict[str, Table], targets: dict[str, Table]
 ) -> dict[str, Any] | None:
     """Load one chunk; its rows and its ``done`` commit together, so it is loaded exactly once whatever dies."""
-    keys = {"run_id": task.run_id, "database": task.database["name"]}
-    claimed = dicts(target, query("claim_chunk"), keys)
+    keys = {"run_id": task.queue.run_id, "database": task.database["name"]}
+    claimed = dicts(target, query("claim_chunk") + "SKIP LOCKED", keys) or dicts(target, query("claim_chunk"), keys)
     if not claimed:
         return None
     chunk = claimed[0]
@@ -81,15 +84,26 @@ def _next_chunk(
     copy_out = chunks.copy_out(here, names, chunk["low"], chunk["high"], is_binary=chunk["binary"])
     copy_in = chunks.copy_in(here, there, is_binary=chunk["binary"])
     passed = stream(source, target, copy_out, copy_in, is_binary=chunk["binary"])
-    figures = {**asdict(passed), "seconds": round(time.monotonic() - started, 3), "worker": str(os.getpid())}
-    execute(target, query("chunk_done"), {**keys, **figures, "table": here.name, "number": chunk["number"]})
+    figures = {
+        **asdict(passed),
+        "seconds": round(time.monotonic() - started, 3),
+        "worker": f"{task.host}:{os.getpid()}",
+    }
+    named = {"table": here.name, "number": chunk["number"]}
+    in_charge = {"attempt": task.queue.attempt, "lead": task.queue.lead, "space": LOCK_SPACE}
+    if not execute(target, query("chunk_done"), {**keys, **named, **figures, **in_charge}):
+        raise CopyError(
+            f"{keys['database']}: the copy that this worker belongs to has ended, its chunk was rolled back",
+            hint="run the same command again: it resumes with the chunks that are not done",
+        )
     target.commit()
-    return {"table": here.name, "number": chunk["number"], **figures}
+    return {**named, **figures}
 
 
 def main() -> int:
-    """Run one task; 0 when the queue is empty, 1 after an error, which is the last line printed."""
-    task = Task(**json.load(sys.stdin))
+    """Run one task; 0 when all chunks are loaded, 1 after an error, which is the last line printed."""
+    given = json.load(sys.stdin)
+    task = Task(**{**given, "queue": Queue(**given["queue"])})
     die_with_parent(task.parent)
     try:
         work(task)

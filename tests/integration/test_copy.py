@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -203,6 +205,15 @@ chunks.CHUNK_BYTES = 400_000
 options = json.load(sys.stdin)
 copy.apply(copy.plan(Database.from_options(options)), options, 2)
 """
+# The same as the module `pg_copy_helper` does on another host.
+HELPER = """
+import json, socket, sys
+from consolidation import helper
+from consolidation.model import Database
+socket.gethostname = lambda: "runner-2"
+options = json.load(sys.stdin)
+print(json.dumps(helper.join(Database.from_options(options), options, 2, 20)))
+"""
 
 
 @pytest.fixture
@@ -210,14 +221,20 @@ def big(source: Database, target: Database) -> Window:
     return ready(source, target, BIG + BIG_ROWS, BIG)
 
 
+def begin_process(program: str, options: dict[str, Any]) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(options))
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
 @contextmanager
 def copying(window: Window) -> Iterator[subprocess.Popen[str]]:
     """A copy in a process of its own, that has loaded a few chunks and has many to go."""
-    process = subprocess.Popen([sys.executable, "-c", DRIVER], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(window.options))
-    process.stdin.close()
-    process.stdin = None
+    process = begin_process(DRIVER, window.options)
     deadline = time.monotonic() + 30
     while done_chunks(window) < 3:
         assert process.poll() is None, process.stderr and process.stderr.read()
@@ -319,6 +336,92 @@ def test_a_worker_that_dies_leaves_its_chunk_to_the_others(big: Window, disturb)
         disturb(process, big)
     assert process.returncode == 0
     wait_until_alone(big.source, big.target)
+    assert_undisturbed(big)
+
+
+def loaded_by(window: Window) -> dict[str, int]:
+    """Host -> chunks."""
+    query = "SELECT split_part(worker, ':', 1), count(*)::int FROM consolidation.chunk WHERE state = 'done' GROUP BY 1"
+    return dict(window.target.rows(query))
+
+
+def wait_for_the_helper(window: Window) -> None:
+    deadline = time.monotonic() + 30
+    while loaded_by(window).get("runner-2", 0) < 2:
+        assert time.monotonic() < deadline, "the helper loads nothing"
+        time.sleep(0.01)
+
+
+def test_a_second_host_loads_chunks_of_the_same_queue_and_a_late_one_finds_nothing(big: Window) -> None:
+    helper = begin_process(HELPER, big.options)
+    with copying(big) as lead:
+        pass
+    said, complaint = helper.communicate(timeout=30)
+    assert (lead.returncode, helper.returncode) == (0, 0), complaint
+    assert_undisturbed(big)
+    hosts = loaded_by(big)
+    assert hosts.keys() == {socket.gethostname(), "runner-2"}, hosts
+    assert min(hosts.values()) > 2
+    assert json.loads(said)["chunks"] == hosts["runner-2"]
+    told = {host["host"]: host["chunks"] for host in big.phases()["copy"].result["hosts"]}
+    assert told == hosts
+    late = begin_process(HELPER, big.options)
+    assert "found nothing to load" in late.communicate(timeout=10)[0]
+
+
+def test_a_helper_that_is_killed_leaves_its_chunks_to_the_lead(big: Window) -> None:
+    helper = begin_process(HELPER, big.options)
+    with copying(big) as lead:
+        wait_for_the_helper(big)
+        kill(helper, big)
+    helper.communicate()
+    assert lead.returncode == 0
+    assert_undisturbed(big)
+
+
+def test_a_helper_that_cannot_reach_the_source_takes_nothing(big: Window) -> None:
+    there = {**big.options["source"], "dbname": "nowhere"}
+    helper = begin_process(HELPER, {**big.options, "source": there})
+    with copying(big) as lead:
+        pass
+    complaint = helper.communicate(timeout=30)[1]
+    assert (lead.returncode, helper.returncode) == (0, 1)
+    assert "runner-2: 2 of 2 workers stopped: cannot connect to nowhere" in complaint
+    assert loaded_by(big).keys() == {socket.gethostname()}
+    assert_undisturbed(big)
+
+
+def test_a_helper_does_not_work_on_without_its_lead(big: Window) -> None:
+    """Its snapshot may be older than the rows that the next attempt is to load."""
+    helper = begin_process(HELPER, big.options)
+    with copying(big) as lead:
+        wait_for_the_helper(big)
+        kill(lead, big)
+    complaint = helper.communicate(timeout=30)[1]
+    assert helper.returncode == 1
+    assert "the copy that this worker belongs to has ended" in complaint
+    wait_until_alone(big.source, big.target)
+    done = done_chunks(big)
+    assert 0 < done < big.target.value("SELECT count(*) FROM consolidation.chunk")
+    big.copy()
+    assert_undisturbed(big)
+
+
+def test_a_lead_waits_for_the_chunk_in_the_hands_of_a_helper_and_loads_what_it_leaves(big: Window) -> None:
+    claim = "SELECT number FROM consolidation.chunk WHERE state = 'queued' LIMIT 1 FOR UPDATE SKIP LOCKED"
+    with big.target.connection() as conn, conn.cursor() as cursor, copying(big) as lead:
+        cursor.execute(claim)
+        assert cursor.rowcount == 1
+        chunks = big.target.value("SELECT count(*) FROM consolidation.chunk")
+        deadline = time.monotonic() + 30
+        while done_chunks(big) < chunks - 1:
+            assert time.monotonic() < deadline, "the lead does not load the other chunks"
+            time.sleep(0.05)
+        time.sleep(0.5)
+        assert lead.poll() is None
+        assert big.phases()["copy"].state == "running"
+        conn.rollback()
+    assert lead.returncode == 0
     assert_undisturbed(big)
 
 

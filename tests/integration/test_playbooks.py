@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -81,8 +82,11 @@ def test_one_database_alone_and_one_phase_alone(site: Site) -> None:
     assert site.everything()["source16"]["image"] == clean["source16"]["image"]
 
     rows = site.contents("source")
-    alone = site.play("migrate.yml", "--limit", "campaign_db").succeeded()
+    helpers = json.dumps({"copy_helpers": ["runner", "unreachable"]})
+    alone = site.play("migrate.yml", "--limit", "campaign_db", "-e", helpers).succeeded()
     assert "campaign_db migrated." in alone.text
+    assert re.search(r"campaign_db: \S+ (has loaded \d+ chunks|found nothing to load)", alone.text)
+    assert "UNREACHABLE" in alone.text
     assert site.everything()["source16"]["image"] == clean["source16"]["image"]
     assert site.target.value("SELECT to_regnamespace('image_db') IS NULL")
     first = site.report()

@@ -11,7 +11,7 @@ from typing import Any
 from alembic.script import ScriptDirectory
 from storage_service.health import HEADS
 
-from consolidation.lineages import script_directory
+from consolidation.installation import script_directory
 from services.tests.harness import Caller, Running, campaign, connection, free_port, running, storage_configuration
 from tests.cluster import Database
 

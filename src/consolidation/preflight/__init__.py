@@ -18,7 +18,8 @@ import psycopg2.errors
 from consolidation.connection import Settings
 from consolidation.errors import ConfigurationError, ConnectionFailed, ConsolidationError, describe
 from consolidation.findings import BLOCKER, Finding, accept, in_order, summary, text_table
-from consolidation.lineages import lineage_metadata, lineages, script_directory
+from consolidation.installation import script_directory
+from consolidation.lineages import lineage_metadata, lineages
 from consolidation.model import Database
 from consolidation.preflight import activity, columns, constraints, data, objects, roles, runner, server, state
 from consolidation.preflight.kinds import KINDS, found

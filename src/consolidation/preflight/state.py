@@ -11,7 +11,8 @@ from consolidation import fence, journal
 from consolidation.digest import scan
 from consolidation.figures import size
 from consolidation.findings import Finding
-from consolidation.lineages import lineages, script_directory
+from consolidation.installation import script_directory
+from consolidation.lineages import lineages
 from consolidation.model import Database
 from consolidation.preflight.kinds import found
 from consolidation.preflight.models import Lineage

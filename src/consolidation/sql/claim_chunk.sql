@@ -1,4 +1,5 @@
--- Take the largest chunk that nobody works on; it stays locked until this transaction ends.
+-- Take the largest chunk that is not loaded; it stays locked until this transaction ends.
+-- With SKIP LOCKED added: one that nobody works on. Without: waits for those who do, and takes what they leave behind.
 -- run_id, database: the run.
 SELECT c.table_name, c.number, c.low, c.high, l."binary"
   FROM consolidation.chunk c
@@ -6,4 +7,4 @@ SELECT c.table_name, c.number, c.low, c.high, l."binary"
  WHERE c.run_id = %(run_id)s AND c.database = %(database)s AND c.state = 'queued' AND l.state = 'loading'
  ORDER BY c.estimated_bytes DESC, c.table_name, c.number
  LIMIT 1
-   FOR UPDATE OF c SKIP LOCKED
+   FOR UPDATE OF c

@@ -1,8 +1,9 @@
 -- Note that a phase begins (again); returns the result of the time before, if there was one,
--- without the progress of an attempt that was killed.
+-- without what an attempt that was killed has said of itself while it worked.
 -- positional: run id, database, name of the phase.
 INSERT INTO consolidation.phase (run_id, database, name, state, started_at)
 VALUES (%s, %s, %s, 'running', clock_timestamp())
 ON CONFLICT (run_id, database, name) DO UPDATE
-   SET state = 'running', attempts = phase.attempts + 1, finished_at = NULL, error = NULL
-RETURNING result - 'progress'
+   SET state = 'running', attempts = phase.attempts + 1, finished_at = NULL, error = NULL,
+       result = phase.result - 'progress' - 'queue'
+RETURNING result
