@@ -5,11 +5,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_switch
-short_description: Put a prepared configuration and a prepared release of a service in place
+short_description: Switch a service to its prepared configuration and release, and restart it
 version_added: "0.1.0"
 description:
   - What is left to do inside the write outage, in one task. The file and the link are replaced whole; owner, group and
-    mode of the configuration stay.
+    mode of the configuration stay. The service is restarted in any case, and has to be healthy then.
   - A configuration that is neither the one it was prepared from nor the prepared one is left alone, see RV(edited).
 options:
   config:
@@ -32,9 +32,24 @@ options:
     description: The prepared release.
     type: path
     required: true
+  unit:
+    description: Name of the systemd unit to restart.
+    type: str
+  command:
+    description: Program and arguments that restart the service where it is no unit.
+    type: list
+    elements: str
+  health_url:
+    description: Address that answers C(200) and a C(status) of V(healthy) when the service is well.
+    type: str
+    required: true
+  timeout_seconds:
+    description: How long it may take until it is, in seconds.
+    type: float
+    default: 60
 attributes:
   check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
+    description: The module changes nothing in check mode, and says that it would.
     support: full
 author:
   - The storage consolidation team (@storage-consolidation)
@@ -48,27 +63,40 @@ EXAMPLES = r"""
     after: /etc/campaign/config.yml.after-20260101T020000Z
     link: /opt/campaign/current
     release: /opt/campaign/releases/2.0
+    unit: campaign-service
+    health_url: http://127.0.0.1:8080/health
 """
 
 RETURN = r"""
 edited:
-  description: Whether somebody has edited the configuration since; nothing was changed then.
+  description: Whether somebody has edited the configuration since; nothing was done then.
   returned: always
   type: bool
 """
 
+import json
 import os
+import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
 
-SPEC = {name: {"type": "path", "required": True} for name in ("config", "before", "after", "link", "release")}
+PATHS = ("config", "before", "after", "link", "release")
+SPEC = {name: {"type": "path", "required": True} for name in PATHS} | {
+    "unit": {"type": "str"},
+    "command": {"type": "list", "elements": "str"},
+    "health_url": {"type": "str", "required": True},
+    "timeout_seconds": {"type": "float", "default": 60},
+}
+POLL_SECONDS = 0.1
 
 
 def main() -> None:
-    """Compare, and switch what is not switched yet."""
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    config, before, after, link, release = (Path(module.params[name]) for name in SPEC)
+    """Switch what is not switched yet, restart, wait."""
+    restart = {"required_one_of": [("unit", "command")], "mutually_exclusive": [("unit", "command")]}
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True, **restart)
+    config, before, after, link, release = (Path(module.params[name]) for name in PATHS)
     config = config.resolve()
     try:
         now, old, new = (path.read_bytes() if path.exists() else None for path in (config, before, after))
@@ -76,13 +104,42 @@ def main() -> None:
         module.fail_json(msg=f"{error.filename} cannot be read: {error.strerror}")
     if now is None or new is None or now not in (old, new):
         module.exit_json(changed=False, edited=True)
-    linked = link.is_symlink() and link.readlink() == release
     if not module.check_mode:
         if now != new:
             replace_file(module, config, new)
-        if not linked:
+        if not link.is_symlink() or link.readlink() != release:
             replace_link(link, release)
-    module.exit_json(changed=now != new or not linked, edited=False)
+        restart_service(module)
+        wait_until_healthy(module)
+    module.exit_json(changed=True, edited=False)
+
+
+def restart_service(module: AnsibleModule) -> None:
+    """As the inventory says."""
+    unit = module.params["unit"]
+    command = ["systemctl", "restart", unit] if unit else module.params["command"]
+    status, _, errors = module.run_command(command)
+    if status:
+        log = f"; Next: systemctl status {unit}" if unit else ""
+        module.fail_json(msg=f"`{' '.join(command)}` ended with {status}: {errors.strip()[-1000:]}{log}")
+
+
+def wait_until_healthy(module: AnsibleModule) -> None:
+    """Ask often: every wait here is write outage."""
+    url, seconds = module.params["health_url"], module.params["timeout_seconds"]
+    deadline = time.monotonic() + seconds
+    while (said := ask(url)) != "healthy":
+        if time.monotonic() >= deadline:
+            module.fail_json(msg=f"{url} did not say healthy within {seconds:g} s; its last answer: {said}")
+        time.sleep(POLL_SECONDS)
+
+
+def ask(url: str) -> str:
+    """The status that the service gives itself, or why there is none."""
+    try:
+        return str(json.loads(open_url(url, timeout=5, use_proxy=False).read())["status"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        return f"{type(error).__name__}: {error}"
 
 
 def replace_file(module: AnsibleModule, path: Path, content: bytes) -> None:

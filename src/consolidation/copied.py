@@ -5,7 +5,6 @@ It can only say "equal". Everything else (no sums of this run, other types, a di
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
 from psycopg2.extensions import connection as Connection
@@ -43,19 +42,20 @@ def equal_tables(  # noqa: PLR0913 - what to read, where, and whom to tell
     chosen = [(here, there) for here, there in tables if here.name in sums and _alike(here, there)]
     if not chosen:
         return {}
-    found = {}
     cuts = chunks.cut(target, [there for _, there in chosen])
     reading.connect(database.target, exported)
-    for here, there in chosen:
-        started = time.monotonic()
-        sent, is_binary = sums[here.name]
+    parts = {}
+    # Large tables first, and all at once: the readers are busy to the end.
+    for here, there in sorted(chosen, key=lambda pair: -pair[1].table_bytes):
         tally.begin(here.name, COMPARING)
-        ranges = _ranges(target, there, cuts[there.name], [c.name for c in here.stored_columns], is_binary=is_binary)
-        arrived = _read_again(reading, here.name, ranges, tally)
-        if arrived == sent:
+        names, is_binary = [column.name for column in here.stored_columns], sums[here.name][1]
+        parts[here.name] = reading.sums(_ranges(target, there, cuts[there.name], names, is_binary=is_binary))
+    found = {}
+    for name, ranges in parts.items():
+        arrived, seconds = _total(name, ranges, len(cuts[name]), tally)
+        if arrived == sums[name][0]:
             digest = Digest(arrived.rows, divmod(arrived.digest, HALF))
-            seconds = round(time.monotonic() - started, 3)
-            found[here.name] = TableResult(here.name, EQUAL, digest, digest, seconds=seconds, method=METHOD)
+            found[name] = TableResult(name, EQUAL, digest, digest, seconds=round(seconds, 3), method=METHOD)
     return found
 
 
@@ -82,9 +82,10 @@ def _ranges(
     return [Range(statement.as_string(target), is_binary) for statement in statements]
 
 
-def _read_again(reading: Readers, name: str, ranges: list[Range], tally: Tally) -> RowSum:
-    total = RowSum()
-    for part in reading.sums(ranges):
-        tally.add(name, part.rows, 1 / len(ranges))
-        total += part
-    return total
+def _total(name: str, parts: Iterable[tuple[RowSum, float]], count: int, tally: Tally) -> tuple[RowSum, float]:
+    """The sum of all ranges, and the seconds that reading them took."""
+    total, seconds = RowSum(), 0.0
+    for part, took in parts:
+        tally.add(name, part.rows, 1 / count)
+        total, seconds = total + part, seconds + took
+    return total, seconds

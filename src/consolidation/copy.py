@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from queue import SimpleQueue
 from typing import Any
 
 import psycopg2
 from psycopg2 import sql
+from psycopg2.errors import DeadlockDetected
 from psycopg2.extensions import connection as Connection
 
 from consolidation import chunks, defer, fence, figures, helper, journal, loads
@@ -29,6 +31,8 @@ from consolidation.queries import dicts, execute, query, rows, value
 from consolidation.sequences import pairs
 from consolidation.workers import started
 
+MOST_DEADLOCKS = 20
+"""How often a table gives way to another one before the phase fails."""
 OPEN_STATES = (journal.MIGRATING, journal.MIGRATED)
 
 
@@ -209,24 +213,36 @@ def _restore(database: Database, run: journal.Run, workers: int) -> None:
 
 def _restore_table(free: SimpleQueue[Connection], run: journal.Run, load: dict[str, Any], following: str) -> None:
     """One table in one transaction, on a session that is free."""
-    last = following == "done"
     target = free.get()
     try:
-        execute(target, "SET LOCAL maintenance_work_mem = '256MB'")
-        defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=last)
-        if last:
-            execute(target, sql.SQL("ANALYZE {}").format(sql.Identifier(run.database, load["table_name"])))
-        execute(
-            target,
-            "UPDATE consolidation.table_load SET state = %s, finished_at = clock_timestamp()"
-            " WHERE run_id = %s AND database = %s AND table_name = %s",
-            [following, run.id, run.database, load["table_name"]],
-        )
-        target.commit()
+        for attempt in count(1):
+            try:
+                _restore_in(target, run, load, following)
+                break
+            except DeadlockDetected:
+                # A foreign key locks both its tables: two tables made side by side may wait for each other.
+                target.rollback()
+                if attempt == MOST_DEADLOCKS:
+                    raise
     finally:
         with suppress(psycopg2.Error):  # a lost session fails at its next use, with the words for it
             target.rollback()
         free.put(target)
+
+
+def _restore_in(target: Connection, run: journal.Run, load: dict[str, Any], following: str) -> None:
+    last = following == "done"
+    execute(target, "SET LOCAL maintenance_work_mem = '256MB'")
+    defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=last)
+    if last:
+        execute(target, sql.SQL("ANALYZE {}").format(sql.Identifier(run.database, load["table_name"])))
+    execute(
+        target,
+        "UPDATE consolidation.table_load SET state = %s, finished_at = clock_timestamp()"
+        " WHERE run_id = %s AND database = %s AND table_name = %s",
+        [following, run.id, run.database, load["table_name"]],
+    )
+    target.commit()
 
 
 def _line(database: Database, load: Load) -> str:

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -54,14 +55,15 @@ class Readers:
         for process in self._processes:
             _send(process, task)
 
-    def sums(self, ranges: Sequence[Range]) -> Iterator[RowSum]:
-        """The sum of every range, as they come. Raises RereadFailed."""
+    def sums(self, ranges: Sequence[Range]) -> Iterator[tuple[RowSum, float]]:
+        """Begin to read; the sum of every range and the seconds it took, in order. Raises RereadFailed."""
         return self._threads.map(self._read, ranges)
 
-    def _read(self, wanted: Range) -> RowSum:
+    def _read(self, wanted: Range) -> tuple[RowSum, float]:
         process = self._free.get()
+        started = time.monotonic()
         try:
-            return _ask(process, wanted)
+            return _ask(process, wanted), time.monotonic() - started
         finally:
             self._free.put(process)
 

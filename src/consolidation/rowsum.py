@@ -21,7 +21,7 @@ TRAILER = b"\xff\xff"
 
 @dataclass(frozen=True)
 class RowSum:
-    """Rows and bytes of a stream, and the sum of its rows' hashes modulo 2**128."""
+    """Rows of a stream, their bytes, and the sum of their hashes modulo 2**128: alike however the stream was cut."""
 
     rows: int = 0
     bytes: int = 0
@@ -43,16 +43,15 @@ class Summing:
 
     def write(self, data: bytes) -> int:
         """Take one message: a row, preceded by the header in the first one of a binary stream."""
-        size = len(data)
-        self._bytes += size
+        row = data
         if self._is_binary:
-            if self._header:
-                data = self._without_header(data)
-            if data == TRAILER or not data:
-                return size
+            row = self._without_header(data) if self._header else data
+            if row == TRAILER or not row:
+                return len(data)
         self._rows += 1
-        self._digest += xxh3_128_intdigest(data)
-        return size
+        self._bytes += len(row)
+        self._digest += xxh3_128_intdigest(row)
+        return len(data)
 
     def result(self) -> RowSum:
         """What has been written so far."""

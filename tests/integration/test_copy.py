@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from consolidation import copy, discard, journal
+from consolidation import chunks, copied, copy, discard, journal, verify
 from consolidation.errors import CopyError, StatementFailed, StepRefused
 from tests.cluster import Database, digest_of_everything
 from tests.window import Window
@@ -175,6 +175,23 @@ def test_an_orphan_stops_the_restore_and_a_run_after_the_mending_goes_through(
     window.copy()
     assert target.value("SELECT convalidated FROM pg_constraint WHERE conname = 'c_p_fkey'") is True
     assert target.value("SELECT p FROM campaign_db.c") == 7
+
+
+def test_foreign_keys_that_wait_for_each_other_are_all_made(source: Database, target: Database) -> None:
+    """Of `a` and `c` each holds a table that the other one needs, because every ALTER TABLE takes its time."""
+    tables = ["CREATE TABLE z (id int PRIMARY KEY)", "CREATE TABLE c (id int PRIMARY KEY, z int REFERENCES z)"]
+    tables += ["CREATE TABLE a (first int REFERENCES z, second int REFERENCES c)"]
+    window = ready(source, target, "; ".join(tables), "; ".join(tables))
+    target.execute(
+        "CREATE FUNCTION public.linger() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.5); END';"
+        " CREATE EVENT TRIGGER linger ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION public.linger()"
+    )
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    before = target.value(deadlocks)
+    window.copy()
+    assert target.value(deadlocks) > before, "this test has lost its point"
+    assert target.value("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated") == 3
+    target.execute("DROP EVENT TRIGGER linger")
 
 
 def test_rows_that_changed_behind_a_fence_are_missed_by_nobody(source: Database, target: Database) -> None:
@@ -423,6 +440,15 @@ def test_a_lead_waits_for_the_chunk_in_the_hands_of_a_helper_and_loads_what_it_l
         conn.rollback()
     assert lead.returncode == 0
     assert_undisturbed(big)
+
+
+def test_what_was_copied_is_proved_by_reading_it_again_however_it_is_cut(
+    big: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    big.copy()
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", chunks.CHUNK_BYTES // 64)
+    result = verify.apply(verify.plan(big.database), verify.Options())
+    assert {table["method"] for table in result["tables"]} == {copied.METHOD}
 
 
 def test_a_second_copy_refuses_while_one_works_and_says_whose(big: Window) -> None:

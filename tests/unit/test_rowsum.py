@@ -36,10 +36,12 @@ def test_equal_sums_mean_the_same_rows_as_often(ours: list[bytes], theirs: list[
     assert (summed(ours) == summed(theirs)) == (Counter(ours) == Counter(theirs))
 
 
-@given(st.lists(rows, max_size=5))
-def test_sums_of_ranges_add_up_to_the_sum_of_all(ranges: list[list[bytes]]) -> None:
+@given(st.lists(rows, max_size=5), st.booleans())
+def test_sums_of_ranges_add_up_to_the_sum_of_all(ranges: list[list[bytes]], is_binary: bool) -> None:
     whole = summed([message for messages in ranges for message in messages])
-    assert reduce(add, map(summed, ranges), RowSum()) == whole
+    streams = [[HEADER, *messages, TRAILER] if is_binary else messages for messages in ranges]
+    sums = [summed(stream, is_binary=is_binary) for stream in streams]
+    assert reduce(add, sums, RowSum()) == whole, "both sides of a table may be cut at different places"
 
 
 @given(rows)
@@ -48,9 +50,7 @@ def test_header_and_trailer_of_a_binary_stream_are_not_rows(messages: list[bytes
     # Servers send the header alone, before the first row, or before the trailer.
     first, *rest = [*messages, TRAILER]
     for stream in ([HEADER, *messages, TRAILER], [HEADER + first, *rest]):
-        found = summed(stream, is_binary=True)
-        assert (found.rows, found.digest) == (plain.rows, plain.digest)
-        assert found.bytes == plain.bytes + HEADER_BYTES + len(TRAILER)
+        assert summed(stream, is_binary=True) == plain
 
 
 def test_something_else_than_a_binary_stream_is_refused() -> None:
