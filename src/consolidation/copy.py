@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
 from queue import SimpleQueue
 from typing import Any
 
@@ -31,8 +30,6 @@ from consolidation.queries import dicts, execute, query, rows, value
 from consolidation.sequences import pairs
 from consolidation.workers import started
 
-MOST_DEADLOCKS = 20
-"""How often a table gives way to another one before the phase fails."""
 OPEN_STATES = (journal.MIGRATING, journal.MIGRATED)
 
 
@@ -208,22 +205,22 @@ def _restore(database: Database, run: journal.Run, workers: int) -> None:
             with session(database.target, "copy restore") as target:
                 waiting = [row for row in loads.of_run(target, run) if row["state"] == state]
             with ThreadPoolExecutor(workers) as pool:
-                list(pool.map(lambda row, after=following: _restore_table(free, run, row, after), waiting))
+                made = list(pool.map(lambda row, after=following: _restore_table(free, run, row, after), waiting))
+            # A foreign key locks both its tables, so two tables may wait for each other. Who gave way comes after them.
+            for row in (row for row, is_made in zip(waiting, made, strict=True) if not is_made):
+                with session(database.target, "copy restore") as target:
+                    _restore_in(target, run, row, following)
 
 
-def _restore_table(free: SimpleQueue[Connection], run: journal.Run, load: dict[str, Any], following: str) -> None:
-    """One table in one transaction, on a session that is free."""
+def _restore_table(free: SimpleQueue[Connection], run: journal.Run, load: dict[str, Any], following: str) -> bool:
+    """One table on a session that is free; False where it gave way to another one (a deadlock)."""
     target = free.get()
     try:
-        for attempt in count(1):
-            try:
-                _restore_in(target, run, load, following)
-                break
-            except DeadlockDetected:
-                # A foreign key locks both its tables: two tables made side by side may wait for each other.
-                target.rollback()
-                if attempt == MOST_DEADLOCKS:
-                    raise
+        _restore_in(target, run, load, following)
+    except DeadlockDetected:
+        return False
+    else:
+        return True
     finally:
         with suppress(psycopg2.Error):  # a lost session fails at its next use, with the words for it
             target.rollback()
@@ -231,6 +228,7 @@ def _restore_table(free: SimpleQueue[Connection], run: journal.Run, load: dict[s
 
 
 def _restore_in(target: Connection, run: journal.Run, load: dict[str, Any], following: str) -> None:
+    """One table in one transaction."""
     last = following == "done"
     execute(target, "SET LOCAL maintenance_work_mem = '256MB'")
     defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=last)
