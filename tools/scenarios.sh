@@ -5,6 +5,8 @@ cd "$(dirname "$0")/.."
 hosts() { python tools/hosts.py "$@"; }
 case "${1:-}" in
   packages) # Debian packages for the hosts; needs root
+    # Nothing is fetched where all is there.
+    for program in systemd-nspawn debootstrap ip ssh-keygen openssl; do command -v $program; done >/dev/null && exit
     apt-get update
     exec apt-get install --yes --no-install-recommends systemd-container debootstrap iproute2 openssh-client openssl
     ;;

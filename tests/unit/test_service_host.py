@@ -17,12 +17,13 @@ BEFORE, AFTER = b"type: postgresql\r\n", b"type: storage_service\r\n"
 
 
 class Answers(BaseHTTPRequestHandler):
-    """`/ready` is well, `/fenced` is not, `/text` speaks no JSON."""
+    """`/ready` and `/health` are well, `/fenced` is not, `/text` speaks no JSON."""
 
     def do_GET(self) -> None:
         self.send_response(503 if self.path == "/fenced" else 200)
         self.end_headers()
-        self.wfile.write(b"well" if self.path == "/text" else b'{"status": "said"}')
+        said = "healthy" if self.path == "/health" else "said"
+        self.wfile.write(b"well" if self.path == "/text" else b'{"status": "%s"}' % said.encode())
 
     def log_message(self, *_: Any) -> None:
         """Be quiet."""
@@ -38,7 +39,7 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> dict[str, str]:
+def host(tmp_path: Path, address: str) -> dict[str, Any]:
     """The options of service_switch for a host that is prepared; its configuration is reached by a link."""
     (tmp_path / "etc").mkdir()
     real = tmp_path / "etc" / "real.yml"
@@ -49,17 +50,31 @@ def host(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "after").write_bytes(AFTER)
     (tmp_path / "current").symlink_to(tmp_path / "1.0")
     paths = {"config": "config.yml", "before": "before", "after": "after", "link": "current", "release": "2.0"}
-    return {name: str(tmp_path / path) for name, path in paths.items()}
+    restart = [
+        "sh",
+        "-c",
+        f"readlink {tmp_path}/current >> {tmp_path}/starts; cat {tmp_path}/config.yml >> {tmp_path}/starts",
+    ]
+    return {name: str(tmp_path / path) for name, path in paths.items()} | {
+        "command": restart,
+        "health_url": f"{address}/health",
+    }
 
 
-def state(host: dict[str, str]) -> tuple[bytes, str, int]:
+def starts(host: dict[str, Any]) -> list[str]:
+    """Release and configuration at each restart."""
+    log = Path(host["config"]).with_name("starts")
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def state(host: dict[str, Any]) -> tuple[bytes, str, int]:
     config = Path(host["config"])
     assert config.is_symlink()
     return config.read_bytes(), Path(host["link"]).readlink().name, config.stat().st_mode & 0o777
 
 
 def test_looks_at_files_and_reads_only_what_it_is_asked_for(
-    host: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    host: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nothing = str(tmp_path / "nothing")
     given = {"files": [host["before"], host["link"], nothing], "read": [host["config"], str(tmp_path / "none")]}
@@ -94,16 +109,34 @@ def test_no_answer_is_told_not_failed(url: str, capsys: pytest.CaptureFixture[st
     assert run_module(capsys, "service_host_info", True, {"health_url": url})["health"] == {"status": -1, "json": {}}
 
 
-def test_switches_once_and_keeps_the_mode(host: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    planned = run_module(capsys, "service_switch", True, host)
-    assert planned["changed"]
+def test_switches_keeps_the_mode_and_restarts_on_the_new_side(
+    host: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_module(capsys, "service_switch", True, host)["changed"]
     assert state(host) == (BEFORE, "1.0", 0o640)
-    assert run_module(capsys, "service_switch", False, host)["changed"]
-    assert state(host) == (AFTER, "2.0", 0o640)
-    assert not run_module(capsys, "service_switch", False, host)["changed"]
+    assert starts(host) == []
+    for times in (1, 2):  # a run that was cut off after the switch restarts it again
+        assert run_module(capsys, "service_switch", False, host)["changed"]
+        assert state(host) == (AFTER, "2.0", 0o640)
+        assert starts(host) == [f"{tmp_path}/2.0", AFTER.decode().strip()] * times
 
 
-def test_goes_on_where_it_was_cut_off(host: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_restart_that_fails_is_told(host: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    host["command"] = ["sh", "-c", "echo port is taken >&2; exit 3"]
+    assert "ended with 3: port is taken" in run_module(capsys, "service_switch", False, host)["msg"]
+
+
+@pytest.mark.parametrize("path", ["/fenced", "/ready", "/text"])
+def test_a_service_that_is_not_well_is_told(
+    host: dict[str, Any], address: str, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host |= {"health_url": address + path, "timeout_seconds": 0.3}
+    result = run_module(capsys, "service_switch", False, host)
+    assert result["failed"]
+    assert f"{path} did not say healthy within 0.3 s" in result["msg"]
+
+
+def test_goes_on_where_it_was_cut_off(host: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     left = [
         Path(host["link"]).with_name(".switch-current"),
         Path(host["config"]).resolve().with_name(".switch-real.yml"),
@@ -117,7 +150,7 @@ def test_goes_on_where_it_was_cut_off(host: dict[str, str], capsys: pytest.Captu
 
 @pytest.mark.parametrize("lost", [None, "after", "config"])
 def test_leaves_alone_what_it_was_not_prepared_for(
-    host: dict[str, str], lost: str | None, capsys: pytest.CaptureFixture[str]
+    host: dict[str, Any], lost: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if lost is None:
         Path(host["config"]).write_bytes(b"type: edited\n")
@@ -128,7 +161,7 @@ def test_leaves_alone_what_it_was_not_prepared_for(
     assert Path(host["link"]).readlink().name == "1.0"
 
 
-def test_says_which_file_it_may_not_read(host: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_says_which_file_it_may_not_read(host: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     Path(host["after"]).unlink()
     Path(host["after"]).mkdir()
     result = run_module(capsys, "service_switch", False, host)
