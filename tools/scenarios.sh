@@ -6,7 +6,11 @@ hosts() { python tools/hosts.py "$@"; }
 case "${1:-}" in
   packages) # Debian packages for the hosts; needs root
     # Nothing is fetched where all is there.
-    for program in systemd-nspawn debootstrap ip ssh-keygen openssl; do command -v $program; done >/dev/null && exit
+    missing=""
+    for program in systemd-nspawn debootstrap ip ssh-keygen openssl; do
+      command -v "$program" >/dev/null || missing="$missing $program"
+    done
+    [ -n "$missing" ] || exit 0
     apt-get update
     exec apt-get install --yes --no-install-recommends systemd-container debootstrap iproute2 openssh-client openssl
     ;;
