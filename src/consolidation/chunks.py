@@ -14,6 +14,7 @@ from consolidation.catalog import Table
 from consolidation.queries import rows
 
 CHUNK_BYTES = 64 * 1024 * 1024  # large enough to hide the round trips, small enough to lose little when interrupted
+WORKER_BYTES = 8 * 1024 * 1024  # about what passes in the time that one more process takes to start
 CTID_RANGE_VERSION = 140000  # older servers read the whole table for a ctid range
 
 # Types whose binary form is the same on every supported version; everything else goes as text.
@@ -54,6 +55,11 @@ def cut(conn: Connection, tables: Sequence[Table]) -> dict[str, tuple[Chunk, ...
         else (Chunk(0, None, None, table.table_bytes),)
         for table in tables
     }
+
+
+def workers(tables: Iterable[Table], most: int) -> int:
+    """How many processes are worth their start for these tables."""
+    return max(1, min(most, math.ceil(sum(table.table_bytes for table in tables) / WORKER_BYTES)))
 
 
 def page_ranges(pages: int, table_bytes: int, chunk_bytes: int) -> tuple[Chunk, ...]:

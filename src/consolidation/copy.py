@@ -57,11 +57,6 @@ class Plan:
         """Whether any table is to be loaded."""
         return not self.settled and any(not load.done for load in self.loads)
 
-    @property
-    def chunks(self) -> int:
-        """About how many the tables are cut into."""
-        return sum(1 + load.table.table_bytes // chunks.CHUNK_BYTES for load in self.loads)
-
     def diff(self) -> dict[str, str]:
         """One line for each table."""
         lines = [self.settled] if self.settled else [_line(self.database, load) for load in self.loads]
@@ -109,7 +104,7 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
                 hint="run migrate.yml again to go on with the cutover, or rollback.yml to go back",
             )
         with (
-            started(max(1, min(workers, plan.chunks))) as processes,
+            started(chunks.workers([load.table for load in plan.loads], workers)) as processes,
             session(database.target, "copy") as target,
             _snapshot(database) as (source, snapshot),
         ):

@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
 import psycopg2
 
-from consolidation import copied, defer, fence, journal, moved, recheck, selftest, verdict
+from consolidation import chunks, copied, defer, fence, journal, moved, recheck, selftest, verdict
 from consolidation.catalog import Sequence, Table, read_sequences, read_tables
 from consolidation.comparison import Tables
 from consolidation.connection import session
@@ -95,7 +95,8 @@ def apply(plan: Plan, options: Options) -> dict[str, Any]:
         work.result.update(run_id=work.run.id, outcome=NOT_COMPARED, tables=[], sequences=[], faults=[])
         _require_fences(plan.database)
         work.result["closed_at"] = _closed_at(journal.phases(work.journal, work.run))
-        work.result.update(compare(plan.database, options, work.run))
+        fewer = replace(options, workers=chunks.workers(plan.tables, options.workers))
+        work.result.update(compare(plan.database, fewer, work.run))
         _require_equal(plan.database, work.result)
         return dict(work.result)
 
