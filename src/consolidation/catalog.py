@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from consolidation.queries import dicts, query, rows
+from consolidation.queries import dicts, query, rows, value
 
 # Bookkeeping of the service's former Alembic set-up: the new lineage has its own (consolidation.alembic_version).
 LEFT_BEHIND = frozenset({"alembic_version"})
@@ -178,6 +178,11 @@ def read_sequences(conn: Connection, schema: str) -> tuple[Sequence, ...]:
             )
         )
     return tuple(found)
+
+
+def definitions(conn: Connection, schema: str) -> str:
+    """A digest of all that a lineage makes in a schema: equal ones mean the same columns, constraints and indexes."""
+    return str(value(conn, query("definitions"), {"schema": schema}))
 
 
 def parents_first(tables: Iterable[str], foreign_keys: Iterable[ForeignKey]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from psycopg2 import sql
 from sqlalchemy import Connection, create_engine, pool
 
 from consolidation import journal
+from consolidation.catalog import definitions
 from consolidation.connection import Settings, connect, session
 from consolidation.errors import StatementFailed, StepRefused, describe
 from consolidation.installation import script_directory
@@ -102,6 +103,8 @@ def apply(plan: Plan) -> dict[str, Any]:
         heads = [revision.revision for revision in scripts.get_revisions(f"{database.name}@head")]
         applied = work.result.get("revisions", []) + [revision.id for revision in plan.pending]
         work.result.update(run_id=work.run.id, heads=heads, revisions=applied)
+        with session(database.target, "schema") as target:
+            work.result["definitions"] = definitions(target, database.name)
         return dict(work.result)
 
 
