@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ COPIES_ON_DISK = 6
 def main() -> int:
     """Exit code: 0 measured, 1 could not, 130 interrupted. A bar that does not hold is a result, not an error."""
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the servers have to go then too
     try:
         _run(arguments)
     except (BenchError, ConsolidationError) as error:
