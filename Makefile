@@ -63,9 +63,12 @@ types: setup ## Check types with mypy --strict
 unit: setup ## Unit tests, and the tests of the documentation
 	pytest tests/unit tests/docs
 
+# Files that run ansible-playbook: first, so that no core waits at the end for the other one's last file.
+SLOW := $(foreach word,playbooks abandon demo role,$(wildcard tests/integration/test_*$(word)*.py))
 .PHONY: integration
 integration: setup ## Tests on real PostgreSQL servers, the runbook's and the services'
-	pytest --numprocesses=2 --dist=loadfile tests/integration $(wildcard services/*/tests)
+	pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=15 $(SLOW) \
+	  $(filter-out $(SLOW),$(wildcard tests/integration/test_*.py)) $(wildcard services/*/tests)
 
 .PHONY: docs
 docs: setup ## Write the tables that are generated: variables of roles, findings of preflight, what verification sees
