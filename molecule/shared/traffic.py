@@ -49,9 +49,13 @@ def rows_of(files: Iterable[Path]) -> checker.Rows:
 
 
 def check(directory: Path, files: Iterable[Path]) -> None:
-    """Print what became of the writes, and the outages; exit code 1 when a client was told what is not true."""
+    """Print what became of the writes, and the outages; exit code 1 when a client was told what is not true.
+
+    Clients that wrote earlier in the scenario, with ledgers in folders beside this one, are judged again.
+    """
     operations = ledger.read(directory / "ledger.jsonl")
-    verdicts = checker.check(operations, rows_of(files))
+    everything = [operation for path in directory.parent.glob("*/ledger.jsonl") for operation in ledger.read(path)]
+    verdicts = checker.check(everything, rows_of(files))
     for service, verdict in sorted(verdicts.items()):
         told = f"{verdict.acknowledged} writes acknowledged, {verdict.refused} refused, {verdict.unknown} unknown"
         faults = {name: len(getattr(verdict, name)) for name in ("missing", "duplicated", "altered", "uncalled")}
