@@ -7,6 +7,7 @@ as they pass, byte by byte as they were sent. Two sums are equal only if both st
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from xxhash import xxh3_128_intdigest
@@ -17,6 +18,7 @@ MODULUS = 2**128
 SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 HEADER_BYTES = 19
 TRAILER = b"\xff\xff"
+BATCH_BYTES = 256 * 1024  # enough to hide what is done for each batch, little beside a worker's memory
 
 
 @dataclass(frozen=True)
@@ -32,34 +34,58 @@ class RowSum:
 
 
 class Summing:
-    """A file-like object for ``copy_expert`` that hashes every row written to it."""
+    """A file-like object for ``copy_expert`` that hashes every row written to it, and may pass all on.
 
-    def __init__(self, *, is_binary: bool) -> None:
+    ``pass_on`` gets every byte, the header and trailer of a binary stream too. Call ``result`` at the end.
+    """
+
+    def __init__(self, *, is_binary: bool, pass_on: Callable[[bytes], object] | None = None) -> None:
         self._is_binary = is_binary
         self._header = is_binary
-        self._rows = 0
-        self._bytes = 0
-        self._digest = 0
-
-    def write(self, data: bytes) -> int:
-        """Take one message: a row, preceded by the header in the first one of a binary stream."""
-        row = data
-        if self._is_binary:
-            row = self._without_header(data) if self._header else data
-            if row == TRAILER or not row:
-                return len(data)
-        self._rows += 1
-        self._bytes += len(row)
-        self._digest += xxh3_128_intdigest(row)
-        return len(data)
+        self._pass_on = pass_on
+        self._waiting: list[bytes] = []
+        self._sum = RowSum()
+        self.write = self._writer()
+        """Takes one message: a row, preceded by the header in the first one of a binary stream."""
 
     def result(self) -> RowSum:
-        """What has been written so far."""
-        return RowSum(self._rows, self._bytes, self._digest % MODULUS)
+        """What has been written, all of which has been passed on then."""
+        self._settle()
+        return self._sum
 
-    def _without_header(self, data: bytes) -> bytes:
-        self._header = False
-        if not data.startswith(SIGNATURE) or len(data) < HEADER_BYTES:
-            raise CopyError("the server's binary COPY does not begin as expected", hint="report this: a fault of ours")
-        # The header is alone, or stands before the first row, or before the trailer of a table without rows.
-        return data[HEADER_BYTES:]
+    def _writer(self) -> Callable[[bytes], None]:
+        """psycopg2 calls it for every row, and rows may be short: what is not done here is done for many at once."""
+        append, settle, waiting_bytes = self._waiting.append, self._settle, 0
+
+        def write(data: bytes) -> None:
+            nonlocal waiting_bytes
+            append(data)
+            waiting_bytes += len(data)
+            if waiting_bytes > BATCH_BYTES:
+                settle()
+                waiting_bytes = 0
+
+        return write
+
+    def _settle(self) -> None:
+        """Pass on and hash what has waited."""
+        rows = self._waiting
+        if rows and self._pass_on is not None:
+            last = rows[-1]  # on its own: it may be huge, and joining copies
+            self._pass_on(b"".join(rows[:-1]))
+            self._pass_on(last)
+        if rows and self._header:
+            first = _without_header(rows[0])
+            rows[:1] = [first] if first else []
+            self._header = False
+        if self._is_binary and rows and rows[-1] == TRAILER:
+            rows.pop()
+        self._sum += RowSum(len(rows), sum(map(len, rows)), sum(map(xxh3_128_intdigest, rows)) % MODULUS)
+        rows.clear()
+
+
+def _without_header(data: bytes) -> bytes:
+    """The header is alone, or stands before the first row, or before the trailer of a table without rows."""
+    if not data.startswith(SIGNATURE) or len(data) < HEADER_BYTES:
+        raise CopyError("the server's binary COPY does not begin as expected", hint="report this: a fault of ours")
+    return data[HEADER_BYTES:]

@@ -70,8 +70,7 @@ def _unseen(source: Connection, target: Connection) -> list[str]:
     sound = table_digest(source, here, columns)
     unseen = [] if table_digest(target, there, columns) == sound else ["that equal tables are equal"]
     for name, damage in DAMAGES.items():
-        execute(target, "SAVEPOINT damage")
-        execute(target, damage)
+        execute(target, f"SAVEPOINT damage; {damage}")
         if table_digest(target, there, columns) == sound:
             unseen.append(name)
         if name == "a lost row" and not _lost_row_is_named(source, target, here, there):

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from queue import SimpleQueue
+from threading import Event
 from typing import TypeVar
 
-import psycopg2
+import psycopg2.errors
 from psycopg2.extensions import connection as Connection
 
 from consolidation.connection import Settings, session
@@ -20,26 +21,29 @@ T = TypeVar("T")
 class Snapshot:
     """Connections of one database that all see the same moment, and threads that use them. See ``frozen``."""
 
-    def __init__(self, coordinator: Connection, readers: list[Connection], exported: str) -> None:
+    def __init__(self, coordinator: Connection, exported: str, join: Callable[[], Connection], readers: int) -> None:
         self.coordinator = coordinator
         """For the catalog, in the calling thread."""
         self.exported = exported
         """Name of the snapshot, for other processes to join."""
-        self._free: SimpleQueue[Connection] = SimpleQueue()
-        for reader in readers:
-            self._free.put(reader)
-        self._threads = ThreadPoolExecutor(len(readers))
+        self._join = join
+        self._free: SimpleQueue[Connection | None] = SimpleQueue()
+        for _ in range(readers):
+            self._free.put(None)  # opened when it is needed: a verification that a copy proved needs hardly any
+        self._threads = ThreadPoolExecutor(readers)
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A free connection; waits for one. An error leaves it usable."""
         conn = self._free.get()
         try:
+            conn = conn or self._join()
             execute(conn, "SAVEPOINT work")
             yield conn
         finally:
             with suppress(psycopg2.Error):  # a lost connection fails at the next use, there with its own message
-                execute(conn, "ROLLBACK TO work")
+                if conn is not None:
+                    execute(conn, "ROLLBACK TO work")
             self._free.put(conn)
 
     def submit(self, work: Callable[[Connection], T]) -> Future[T]:
@@ -60,21 +64,33 @@ class Snapshot:
 def frozen(settings: Settings, purpose: str, workers: int) -> Iterator[Snapshot]:
     """A read-only snapshot of a database for ``workers`` threads. On an error, running statements are cancelled."""
     with ExitStack() as stack:
-        connections = [stack.enter_context(session(settings, purpose)) for _ in range(workers + 1)]
-        for conn in connections:
+        opened: list[Connection] = []
+        interrupted = Event()
+
+        def enter() -> Connection:
+            conn = stack.enter_context(session(settings, purpose))
             end_when_we_are_gone(conn)
             conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        coordinator, *readers = connections
+            return conn
+
+        def join() -> Connection:
+            conn = enter()
+            execute(conn, "SET TRANSACTION SNAPSHOT %s", [exported])
+            opened.append(conn)
+            if interrupted.is_set():
+                raise psycopg2.errors.QueryCanceled  # it was not there yet when the others were cancelled
+            return conn
+
+        coordinator = enter()
         exported = value(coordinator, "SELECT pg_export_snapshot()")
-        for reader in readers:
-            execute(reader, "SET TRANSACTION SNAPSHOT %s", [exported])
-        snapshot = Snapshot(coordinator, readers, exported)
+        snapshot = Snapshot(coordinator, exported, join, workers)
         try:
             yield snapshot
         except BaseException:
-            for reader in readers:
+            interrupted.set()
+            for conn in opened:
                 with suppress(psycopg2.Error):
-                    reader.cancel()
+                    conn.cancel()
             raise
         finally:
             snapshot.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from typing import Any
+from typing import IO, Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
@@ -28,21 +28,6 @@ class _Reader:
         return os.read(self._descriptor, size)
 
 
-class _Pipe(Summing):
-    """The writing end of the pipe; hashes the rows that go through."""
-
-    def __init__(self, descriptor: int, *, is_binary: bool) -> None:
-        super().__init__(is_binary=is_binary)
-        self._pipe = os.fdopen(descriptor, "wb", buffering=PIPE_BYTES)
-
-    def write(self, data: bytes) -> int:
-        self._pipe.write(data)
-        return super().write(data)
-
-    def close(self) -> None:
-        self._pipe.close()
-
-
 def stream(
     source: Connection,
     target: Connection,
@@ -57,14 +42,18 @@ def stream(
     """
     read_end, write_end = os.pipe()
     failures: list[BaseException] = []
-    pipe = _Pipe(write_end, is_binary=is_binary)
+    pipe = os.fdopen(write_end, "wb", buffering=PIPE_BYTES)
+    hashed = Summing(is_binary=is_binary, pass_on=pipe.write)
+    passed = RowSum()
     sent: list[int] = []
 
     def produce() -> None:
+        nonlocal passed
         try:
             with source.cursor() as cursor:
-                cursor.copy_expert(copy_out, pipe, size=READ_BYTES)
+                cursor.copy_expert(copy_out, hashed, size=READ_BYTES)
                 sent.append(cursor.rowcount)
+            passed = hashed.result()
         except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
             failures.append(error)
         finally:
@@ -86,13 +75,12 @@ def stream(
         producer.join()
     if failures:
         raise next((error for error in failures if not isinstance(error, BrokenPipeError)), failures[0])
-    passed = pipe.result()
     if not sent[0] == passed.rows == received:
         counts = f"{sent[0]} rows left the source, {passed.rows} were hashed, {received} arrived"
         raise CopyError(counts, hint="run the same command again")
     return passed
 
 
-def _close_quietly(pipe: _Pipe) -> None:
+def _close_quietly(pipe: IO[bytes]) -> None:
     with contextlib.suppress(BrokenPipeError):  # the target has stopped reading; it has the error
         pipe.close()
