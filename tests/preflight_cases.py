@@ -73,12 +73,6 @@ OWNER: list[Case] = [
     Case("schema.unique.extra", BLOCKER, "ALTER TABLE chapters ADD UNIQUE (campaign_id, sequence_number)"),
     Case("schema.foreign_key.extra", BLOCKER, "ALTER TABLE campaigns ADD FOREIGN KEY (theme_id) REFERENCES campaigns"),
     Case(
-        "schema.foreign_key.cycle",
-        BLOCKER,
-        "ALTER TABLE campaigns ADD FOREIGN KEY (theme_id) REFERENCES chapters",
-        {"schema.foreign_key.extra"},
-    ),
-    Case(
         "schema.foreign_key.action",
         WARNING,
         NO_REFERENCE + "ALTER TABLE chapters ADD FOREIGN KEY (campaign_id) REFERENCES campaigns ON DELETE CASCADE",

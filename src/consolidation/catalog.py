@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
@@ -73,20 +72,6 @@ class Table:
 
 
 @dataclass(frozen=True)
-class ForeignKey:
-    """One foreign key that starts at ``table``."""
-
-    name: str
-    table: str
-    columns: tuple[str, ...]
-    references_schema: str
-    references_table: str
-    references_columns: tuple[str, ...]
-    deferrable: bool
-    validated: bool
-
-
-@dataclass(frozen=True)
 class Sequence:
     """One sequence and where it stands."""
 
@@ -138,23 +123,6 @@ def read_tables(conn: Connection, schema: str, only: Iterable[str] = ()) -> tupl
     )
 
 
-def read_foreign_keys(conn: Connection, schema: str) -> tuple[ForeignKey, ...]:
-    """Foreign keys that start at tables of a schema."""
-    return tuple(
-        ForeignKey(
-            name=row["name"],
-            table=row["table_name"],
-            columns=tuple(row["columns"]),
-            references_schema=row["references_schema"],
-            references_table=row["references_table"],
-            references_columns=tuple(row["references_columns"]),
-            deferrable=row["deferrable"],
-            validated=row["validated"],
-        )
-        for row in dicts(conn, query("foreign_keys"), {"schema": schema})
-    )
-
-
 def read_sequences(conn: Connection, schema: str) -> tuple[Sequence, ...]:
     """Sequences of a schema with their present position (needs SELECT on each)."""
     found = []
@@ -183,19 +151,3 @@ def read_sequences(conn: Connection, schema: str) -> tuple[Sequence, ...]:
 def definitions(conn: Connection, schema: str) -> str:
     """A digest of all that a lineage makes in a schema: equal ones mean the same columns, constraints and indexes."""
     return str(value(conn, query("definitions"), {"schema": schema}))
-
-
-def parents_first(tables: Iterable[str], foreign_keys: Iterable[ForeignKey]) -> tuple[str, ...]:
-    """Table names so that a referenced table comes before the tables that refer to it.
-
-    Self-references do not count. Raises ValueError where tables refer to each other in a circle.
-    """
-    names = sorted(tables)
-    graph: dict[str, set[str]] = {name: set() for name in names}
-    for key in foreign_keys:
-        if key.table in graph and key.references_table in graph and key.table != key.references_table:
-            graph[key.table].add(key.references_table)
-    try:
-        return tuple(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        raise ValueError(f"tables refer to each other in a circle: {' -> '.join(error.args[1])}") from error

@@ -106,6 +106,15 @@ def test_the_target_must_not_be_older() -> None:
     assert list(server.versions(16, 16)) == list(server.versions(15, 18)) == []
 
 
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_room_for_locks(side: str) -> None:
+    assert list(server.locks(side, 3200, 64, 6400)) == []
+    [few] = server.locks(side, 10_000, 64, 6400)
+    assert few.id in ("source.locks.few", "target.locks.few")
+    assert few.id.startswith(side)
+    assert "max_locks_per_transaction = 256" in few.fix
+
+
 @pytest.mark.parametrize(
     ("side", "sslmode", "tls", "client", "expected"),
     [

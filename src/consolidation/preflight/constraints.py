@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from consolidation.catalog import Table, parents_first, read_foreign_keys
+from consolidation.catalog import Table
 from consolidation.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.models import Lineage, ModelTable
@@ -22,7 +22,6 @@ def checks(source: Side, lineage: Lineage, *, moves: bool) -> Iterator[Check]:
     if moves:
         yield Check("the lineage's indexes", lambda: _missing_indexes(source, pairs))
     yield Check("foreign keys and CHECK constraints", lambda: _constraints(source, pairs, lineage.name))
-    yield Check("the order of the tables", lambda: _order(source))
 
 
 Pairs = dict[int, tuple[Table, ModelTable]]
@@ -95,11 +94,3 @@ def _foreign_key(subject: str, row: dict[str, Any], model: ModelTable, lineage: 
         what = f"ON UPDATE, ON DELETE or DEFERRABLE differ from the lineage's: {row['definition']}"
         fix = f"make it the same by a revision of alembic/versions/{lineage}, unless the service does not rely on it"
         yield found("schema.foreign_key.action", subject, what, fix)
-
-
-def _order(source: Side) -> Iterator[Finding]:
-    try:
-        parents_first((table.name for table in source.tables), read_foreign_keys(source.conn, source.schema))
-    except ValueError as error:
-        fix = "make one of the foreign keys DEFERRABLE in the lineage and the source, or drop it"
-        yield found("schema.foreign_key.cycle", source.schema, str(error), fix)

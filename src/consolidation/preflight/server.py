@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from math import ceil
 from typing import Any
 
 from consolidation.figures import count
@@ -33,6 +34,7 @@ def checks(side: Side) -> Iterator[Check]:
 def checks_of_both(source: Side, target: Side) -> Iterator[Check]:
     """Checks that compare the two servers."""
     yield Check("the versions of both servers", lambda: versions(source.major, target.major))
+    yield Check("room for the locks of all tables", lambda: _locks(source, target))
     yield Check("encodings and collations of both databases", lambda: _locales(source, target))
     yield Check("extensions", lambda: _extensions(source, target))
 
@@ -52,6 +54,24 @@ def versions(source: int, target: int) -> Iterator[Finding]:
     if target < source:
         what = f"the source runs PostgreSQL {source}, the target {target}: types and dumps only go up"
         yield found("target.version.older", str(target), what, f"upgrade the storage server to {source} or newer")
+
+
+def locks(side: str, relations: int, per_transaction: int, room: int) -> Iterator[Finding]:
+    """relations: to be locked in one transaction. room: what the server's lock table holds, for all sessions."""
+    if relations * 2 > room:
+        enough = per_transaction * ceil(relations * 2 / room)
+        what = f"one transaction locks {count(relations)} tables and indexes; all sessions have {count(room)} locks"
+        fix = f"ALTER SYSTEM SET max_locks_per_transaction = {enough}; then restart the server"
+        yield found(f"{side}.locks.few", "max_locks_per_transaction", what, fix)
+
+
+def _locks(source: Side, target: Side) -> Iterator[Finding]:
+    # The target's tables are not there yet; they will be as many.
+    oids = {"oids": [table.oid for table in source.tables]}
+    relations = value(source.conn, query("preflight_relations"), oids)
+    for side in (source, target):
+        [(per_transaction, room)] = rows(side.conn, query("preflight_lock_room"))
+        yield from locks(side.name, relations, per_transaction, room)
 
 
 def encryption(side: str, host: str, sslmode: str, tls: bool, client: str | None) -> Iterator[Finding]:
