@@ -30,6 +30,11 @@ TEST_SETTINGS = {
 }
 
 
+def quoted(name: str) -> str:
+    """A name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 @dataclass(frozen=True)
 class Database:
     """A database of a test server. `settings` is the connection of the runbook's role."""

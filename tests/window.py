@@ -8,7 +8,7 @@ from typing import Any
 
 from consolidation import copy, cutover, fence, journal, model, run, schema
 from consolidation.connection import Settings
-from tests.cluster import Database
+from tests.cluster import Database, quoted
 
 
 @dataclass
@@ -54,7 +54,8 @@ class Window:
 
     def own_schema(self, ddl: str) -> None:
         """A target schema without a lineage: tables that only a test has."""
-        self.target.execute(f"CREATE SCHEMA {self.name}; SET search_path = {self.name}; {ddl}", user="consolidation")
+        name = quoted(self.name)
+        self.target.execute(f"CREATE SCHEMA {name}; SET search_path = {name}; {ddl}", user="consolidation")
         schema.apply_grants(schema.plan_grants(self.database))
         self.fence("target", "closed", "schema_fence")
 

@@ -94,7 +94,7 @@ def read_tables(conn: Connection, schema: str, only: Iterable[str] = ()) -> tupl
         columns.setdefault(row["table_name"], []).append(
             Column(
                 name=row["name"],
-                type=row["type"].replace(f"{schema}.", ""),
+                type=row["type"],
                 type_kind=row["type_kind"],
                 type_category=row["type_category"],
                 not_null=row["not_null"],

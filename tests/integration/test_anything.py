@@ -9,11 +9,14 @@ import pytest
 
 from consolidation import fence, journal, reconcile, verify
 from tests import builtin_types
-from tests.cluster import Database
+from tests.cluster import Database, quoted
 from tests.integration.test_copy import definitions
 from tests.window import Window
 
 DATA = Path(__file__).parents[1] / "data"
+NAME = 'Any "DB'
+"""Of the database and its schema in the target: such names need quotes too."""
+QUOTED = quoted(NAME)
 TABLES, ROWS, WRITES = ((DATA / f"anything_{name}.sql").read_text() for name in ("tables", "rows", "writes"))
 
 
@@ -32,7 +35,7 @@ def content(database: Database, schema: str) -> dict[str, list[str]]:
     names = database.rows(
         "SELECT c.relname, c.relkind::text, c.oid::regclass::text FROM pg_class c"
         " WHERE c.relnamespace = %s::regnamespace AND c.relkind IN ('r', 'S')",
-        [schema],
+        [quoted(schema)],
     )
     found = {}
     for name, kind, qualified in names:
@@ -46,7 +49,7 @@ def content(database: Database, schema: str) -> dict[str, list[str]]:
 def fenced_window(source: Database, target: Database, ddl: str, rows: str) -> Window:
     """Up to the closed fence of the source."""
     source.execute(f"SET search_path = public, pg_catalog; {ddl}{rows}", role="campaign_owner")
-    window = Window(source, target)
+    window = Window(source, target, NAME)
     window.begin()
     window.own_schema(ddl)
     window.fence("source", "closed")
@@ -77,14 +80,14 @@ def test_anything_goes_there_and_back(source: Database, target: Database) -> Non
     types = types_of_both(source, target)
     ddl = TABLES + builtin_types.tables(types)
     window = fenced_window(source, target, ddl, ROWS + builtin_types.rows(types))
-    before, there = definitions(source, "public"), definitions(target, "campaign_db")
+    before, there = definitions(source, "public"), definitions(target, NAME)
 
     migrate(window)
-    assert content(target, "campaign_db") == content(source, "public")
-    assert definitions(target, "campaign_db") == opened(there)
+    assert content(target, NAME) == content(source, "public")
+    assert definitions(target, NAME) == opened(there)
 
-    target.execute(f"SET search_path = campaign_db, pg_catalog; {WRITES}", user="consolidation")
-    written = content(target, "campaign_db")
+    target.execute(f"SET search_path = {QUOTED}, pg_catalog; {WRITES}", user="consolidation")
+    written = content(target, NAME)
     assert written != content(source, "public")
     roll_back(window)
     assert content(source, "public") == written
@@ -153,10 +156,8 @@ def test_1600_columns(source: Database, target: Database) -> None:
     values = ", ".join(("'x'", str(n), "'{}'", "true")[n % 4] for n in range(1600))
     window = fenced_window(source, target, ddl, f"INSERT INTO wide VALUES ({values}); INSERT INTO wide DEFAULT VALUES")
     migrate(window)
-    assert content(target, "campaign_db") == content(source, "public")
-    target.execute(
-        "UPDATE campaign_db.wide SET c1596 = 'new' WHERE c1 IS NULL; DELETE FROM campaign_db.wide WHERE c1 = 1"
-    )
-    written = content(target, "campaign_db")
+    assert content(target, NAME) == content(source, "public")
+    target.execute(f"UPDATE {QUOTED}.wide SET c1596 = 'new' WHERE c1 IS NULL; DELETE FROM {QUOTED}.wide WHERE c1 = 1")
+    written = content(target, NAME)
     roll_back(window)
     assert content(source, "public") == written

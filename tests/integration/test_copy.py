@@ -18,7 +18,7 @@ import pytest
 
 from consolidation import chunks, copied, copy, discard, journal, verify
 from consolidation.errors import CopyError, StatementFailed, StepRefused
-from tests.cluster import Database, digest_of_everything
+from tests.cluster import Database, digest_of_everything, quoted
 from tests.window import Window
 
 DATA = Path(__file__).parents[1] / "data"
@@ -80,7 +80,7 @@ def definitions(database: Database, schema: str) -> list[tuple[object, ...]]:
           FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
          WHERE c.relnamespace = %(schema)s::regnamespace AND NOT tgisinternal
         ORDER BY 1, 2, 3""",
-        {"schema": schema},
+        {"schema": quoted(schema)},
     )
 
 

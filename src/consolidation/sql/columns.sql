@@ -2,7 +2,10 @@
 -- schema: name of the schema; tables: text[] of table names, empty for all.
 SELECT c.relname AS table_name,
        a.attname AS name,
-       format_type(a.atttypid, a.atttypmod) AS type,
+       -- A type of the same schema without the schema's name: it has a counterpart in the other side's schema.
+       CASE WHEN starts_with(format_type(a.atttypid, a.atttypmod), quote_ident(n.nspname) || '.')
+            THEN substr(format_type(a.atttypid, a.atttypmod), length(quote_ident(n.nspname)) + 2)
+            ELSE format_type(a.atttypid, a.atttypmod) END AS type,
        t.typtype AS type_kind,
        t.typcategory AS type_category,
        a.attnotnull AS not_null,
