@@ -89,7 +89,7 @@ def connect(settings: Settings, purpose: str, *, autocommit: bool = False) -> Co
     except psycopg2.OperationalError as error:
         raise ConnectionFailed(
             f"cannot connect to {settings}: {_first_line(error)}",
-            hint="check host, port, pg_hba.conf, sslmode and the passfile (mode 0600, matching line), then run again",
+            hint=hint_of(settings, str(error)),
         ) from error
     conn.autocommit = True
     newer = [statements for version, statements in PINNED_SINCE.items() if conn.server_version >= version]
@@ -98,6 +98,17 @@ def connect(settings: Settings, purpose: str, *, autocommit: bool = False) -> Co
             cursor.execute("; ".join(newer))
     conn.autocommit = autocommit
     return conn
+
+
+def hint_of(settings: Settings, refusal: str) -> str:
+    """What to do after a connection failed with these words of libpq."""
+    if "certificate verify failed" in refusal:  # libpq does not say why; openssl does
+        look = f"openssl s_client -starttls postgres -connect {settings.host}:{settings.port}"
+        return (
+            f"the server's certificate has expired, or sslrootcert is not of the authority that signed it: {look}"
+            f" -CAfile {settings.sslrootcert} tells which; mend it, reload the server, then run again"
+        )
+    return "check host, port, pg_hba.conf, sslmode and the passfile (mode 0600, matching line), then run again"
 
 
 @contextmanager

@@ -1,1 +1,4 @@
 """The Campaign Service's database: schema campaign_db."""
+
+HEAD = "campaign_db_0002"
+"""The revision that the models are at."""

@@ -1,1 +1,4 @@
 """The Image Service's database: schema image_db."""
+
+HEAD = "image_db_0002"
+"""The revision that the models are at."""
