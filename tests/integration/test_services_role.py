@@ -36,13 +36,14 @@ AFTER = BEFORE.replace(
 
 
 class Healthy(BaseHTTPRequestHandler):
-    """Says that it is healthy."""
+    """Says that it is healthy; below `/old/` as a storage service that does not know the new database."""
 
     def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
-        self.wfile.write(b'{"status": "healthy"}')
+        state = "behind" if self.path.startswith("/old/") else "current"
+        self.wfile.write(b'{"status": "healthy", "lineages": {"campaign_db": "%s"}}' % state.encode())
 
     def log_message(self, *_: Any) -> None:
         """Be quiet."""
@@ -105,7 +106,13 @@ class Host:
             "consolidation_run_directory": str(self.directory / "runs"),
             "services_health_seconds": 5,
         }
-        return {"all": {"hosts": {"campaign_db": local | database, "application": local | application}}}
+        serving = {
+            "services_host": "application",
+            "services_of": "{{ hostvars.application }}",
+            "services_entries": {"campaign_db": {"schema": "campaign_db", "migrations": True, "backup": True}},
+            "services_lineages": ["campaign_db"],
+        }
+        return {"all": {"hosts": {"campaign_db": local | database | serving, "application": local | application}}}
 
     def play(self, *entries: str, options: tuple[str, ...] = ()) -> str:
         """Run entry points of the role; what ansible-playbook printed. Fails the test when it fails."""
@@ -274,6 +281,38 @@ def test_what_the_way_back_needs_stays_until_nothing_needs_it(host: Host) -> Non
     assert left_by_runs(host) == set(others)
     assert (host.config.read_bytes(), host.current) == (BEFORE, "1")
     assert "changed=0 " in host.play("tidy:rolled_back")
+
+
+SERVING = f"""\
+# The Storage Service\r
+database: {{host: storage.example, password: '{SECRET}'}}\r
+storage:\r
+  databases: {{}}   # none yet\r
+""".encode()
+
+
+def test_the_storage_service_gets_the_database(tmp_path: Path, health_url: str) -> None:
+    host = Host(tmp_path, health_url).create(SERVING)
+    said = host.play("serve_host", options=("-vvv",))
+    given = host.config.read_bytes()
+    assert b"campaign_db" in given
+    assert host.config.stat().st_mode & 0o777 == 0o640
+    assert seen_by_the_service(host.starts) == [("1", digest(given))]
+    assert SECRET not in said
+    assert "changed=0 " in host.play("serve_host")
+
+
+def test_a_storage_service_that_cannot_serve_the_database_serves_the_others_on(tmp_path: Path, health_url: str) -> None:
+    host = Host(tmp_path, health_url.replace("/health", "/old/health")).create(SERVING)
+    done = host.try_play("serve_host", options=("-vvv",))
+    assert done.returncode != 0
+    assert "the storage service does not serve campaign_db" in done.stdout
+    assert "It has its former configuration again" in done.stdout
+    assert host.config.read_bytes() == SERVING
+    assert host.config.stat().st_mode & 0o777 == 0o640
+    restarts = seen_by_the_service(host.starts)
+    assert (len(restarts), restarts[-1]) == (2, ("1", digest(SERVING)))
+    assert SECRET not in done.stdout + done.stderr
 
 
 def left_by_runs(host: Host) -> set[str]:

@@ -17,11 +17,18 @@ BEFORE, AFTER = b"type: postgresql\r\n", b"type: storage_service\r\n"
 
 
 class Answers(BaseHTTPRequestHandler):
-    """`/ready` and `/health` are well, `/fenced` is not, `/text` speaks no JSON."""
+    """`/ready` and `/health` are well, `/fenced` is not, `/text` speaks no JSON, `/soon` serves at the third asking."""
+
+    asked = 0
 
     def do_GET(self) -> None:
         self.send_response(503 if self.path == "/fenced" else 200)
         self.end_headers()
+        if self.path == "/soon":
+            Answers.asked += 1
+            state = "current" if Answers.asked > 2 else "behind"
+            self.wfile.write(b'{"lineages": {"campaign_db": "%s", "image_db": "behind"}}' % state.encode())
+            return
         said = "healthy" if self.path == "/health" else "said"
         self.wfile.write(b"well" if self.path == "/text" else b'{"status": "%s"}' % said.encode())
 
@@ -102,6 +109,38 @@ def test_asks_for_the_health(
 ) -> None:
     result = run_module(capsys, "service_host_info", True, {"health_url": address + path})
     assert result["health"] == {"status": status, "json": said}
+
+
+def test_waits_until_the_lineages_are_served(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    given = {"health_url": f"{address}/soon", "wait_seconds": 5, "lineages": ["campaign_db"]}
+    Answers.asked = 0
+    assert (
+        run_module(capsys, "service_host_info", True, given)["health"]["json"]["lineages"]["campaign_db"] == "current"
+    )
+    assert Answers.asked == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "lineages", "said"),
+    [
+        ("/fenced", [], "it answers 503"),
+        ("/ready", [], "it answers 200"),
+        ("/soon", ["campaign_db", "image_db"], '"image_db": "behind"'),
+    ],
+)
+def test_a_wait_in_vain_says_what_was_answered(
+    address: str, path: str, lineages: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"health_url": address + path, "wait_seconds": 0.6, "lineages": lineages}
+    result = run_module(capsys, "service_host_info", True, given)
+    assert result["failed"]
+    assert f"{path} was not well within 0.6 s" in result["msg"]
+    assert said in result["msg"]
+
+
+def test_a_wait_for_nobody_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    given = {"health_url": "http://127.0.0.1:9/health", "wait_seconds": 0.3}
+    assert "it does not answer" in run_module(capsys, "service_host_info", True, given)["msg"]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/health", "no address"])
