@@ -38,9 +38,15 @@ def test_make_targets() -> None:
     assert set(re.findall(r"`make ([a-z-]+)`", README)) == set(targets)
 
 
-def test_links_and_files() -> None:
-    for link in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / link).exists(), link
+@pytest.mark.parametrize("page", run("git", "ls-files", "*.md").stdout.split())
+def test_links(page: str) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text(encoding="utf-8")):
+        assert ((ROOT / page).parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_the_readme_leads_to_every_page(page: Path) -> None:
+    assert f"](docs/{page.name})" in README
 
 
 @pytest.mark.parametrize("path", role_docs.documents(), ids=lambda path: str(path.relative_to(ROOT)))
