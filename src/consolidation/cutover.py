@@ -94,6 +94,8 @@ def _require(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
 def _prove_open(side: fence.Side) -> None:
     """A write that touches no row must pass as every role that is to write here."""
     with session(side.settings, "cutover proof") as conn:
+        execute(conn, "SELECT set_config('lock_timeout', %s, false)", [fence.PROBE_TIMEOUT])
+        conn.commit()
         for role in side.roles:
             for table in fence.read(conn, side):
                 try:

@@ -26,6 +26,7 @@ from consolidation.model import Database
 from consolidation.queries import dicts, execute, query, value
 
 TRIGGER = "aa_consolidation_fence"  # triggers fire in the order of their names: before the table's own
+PROBE_TIMEOUT = "10s"  # a probe waits for a lock no longer: the write outage has begun
 ABSENT, PREPARED, CLOSED = "absent", "prepared", "closed"
 
 
@@ -179,6 +180,8 @@ def probe(side: Side) -> list[dict[str, str]]:
     """
     outcomes = []
     with session(side.settings, "fence probe") as conn:
+        execute(conn, "SELECT set_config('lock_timeout', %s, false)", [PROBE_TIMEOUT])
+        conn.commit()
         for role in side.roles:
             for fenced in read(conn, side):
                 outcome = _probe_table(conn, role, fenced)
@@ -213,6 +216,8 @@ def _probe_table(conn: Connection, role: str, fenced: Fenced) -> str:
             if "permission denied for table" not in (error.diag.message_primary or ""):
                 return f"could not probe (SQLSTATE {error.pgcode})"
             conn.rollback()
+        except psycopg2.errors.LockNotAvailable:
+            return f"could not probe, another session held the table for {PROBE_TIMEOUT}"
         except psycopg2.Error as error:
             return f"could not probe (SQLSTATE {error.pgcode})"
         else:

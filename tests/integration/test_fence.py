@@ -180,3 +180,12 @@ def test_databases_that_share_a_target_are_fenced_at_the_same_time(window: Windo
     prepare(0)  # the tables are each database's own
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(prepare, range(6)))
+
+
+def test_a_probe_waits_no_longer_than_its_limit(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+    window.fence("source", "closed")
+    monkeypatch.setattr(fence, "PROBE_TIMEOUT", "300ms")
+    with window.source.connection() as other:
+        other.cursor().execute('BEGIN; LOCK TABLE "Plain" IN SHARE MODE')
+        with pytest.raises(FenceError, match="could not probe, another session held the table for 300ms"):
+            fence.probe(fence.side_of(window.database, "source"))
