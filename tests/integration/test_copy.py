@@ -218,6 +218,12 @@ BIG_ROWS = f"""
 INSERT INTO big SELECT i, md5(i::text) || E'\\n' FROM generate_series(1, {ROWS}) i;
 INSERT INTO other SELECT id FROM big WHERE id % 10 = 0;
 """
+# However fast the copy, and however late a busy machine notices that it has begun: it is not over by then.
+SLOW_CHUNKS = """
+CREATE FUNCTION consolidation.dawdle() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END';
+CREATE TRIGGER dawdle BEFORE UPDATE ON consolidation.chunk FOR EACH ROW EXECUTE FUNCTION consolidation.dawdle()
+"""
 # Chunks small enough that there is always a next one to be interrupted in.
 DRIVER = """
 import json, sys
@@ -240,7 +246,9 @@ print(json.dumps(helper.join(Database.from_options(options), options, 2, 20)))
 
 @pytest.fixture
 def big(source: Database, target: Database) -> Window:
-    return ready(source, target, BIG + BIG_ROWS, BIG)
+    window = ready(source, target, BIG + BIG_ROWS, BIG)
+    target.execute(SLOW_CHUNKS)
+    return window
 
 
 def begin_process(program: str, options: dict[str, Any]) -> subprocess.Popen[str]:
