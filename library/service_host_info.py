@@ -30,11 +30,11 @@ options:
     default: 10
   wait_seconds:
     description:
-      - For how long to ask again until the service is well, in seconds. It is if it answers C(200), does not call its
-        C(status) anything but V(healthy), and calls all O(lineages) C(current). If it is not by then, the module fails.
-      - V(0) asks once, and any answer will do.
+      - For how long to ask again until the service is well, in seconds. It is if it answers C(200), a C(status) of
+        V(healthy) or, as the Storage Service does, an C(ok) of V(true), and calls all O(lineages) C(current). If it is
+        not by then, the module fails.
+      - Without it the service is asked once, and any answer will do.
     type: float
-    default: 0
   lineages:
     description: Lineages that the Storage Service has to serve, with O(wait_seconds).
     type: list
@@ -97,7 +97,7 @@ SPEC = {
     "read": {"type": "list", "elements": "path", "default": []},
     "health_url": {"type": "str"},
     "timeout_seconds": {"type": "int", "default": 10},
-    "wait_seconds": {"type": "float", "default": 0},
+    "wait_seconds": {"type": "float"},
     "lineages": {"type": "list", "elements": "str", "default": []},
 }
 POLL_SECONDS = 0.25
@@ -110,7 +110,7 @@ def main() -> None:
     given = module.params
     files = {path: look(Path(path), to_read=path in given["read"]) for path in [*given["files"], *given["read"]]}
     health = ask(given["health_url"], given["timeout_seconds"]) if given["health_url"] else NO_ANSWER
-    if given["wait_seconds"]:
+    if given["wait_seconds"] is not None:
         health = wait_until_well(module, health)
     module.exit_json(changed=False, files=files, health=health)
 
@@ -134,7 +134,8 @@ def is_well(health: dict[str, Any], lineages: list[str]) -> bool:
     """Whether the service says so, of itself and of the lineages."""
     said, known = health["json"], health["json"].get("lineages")
     current = [name for name in lineages if isinstance(known, dict) and known.get(name) == "current"]
-    return bool(health["status"] == 200 and said.get("status", "healthy") == "healthy" and current == lineages)
+    is_healthy = said.get("status") == "healthy" or said.get("ok") is True
+    return health["status"] == 200 and is_healthy and current == lineages
 
 
 def look(path: Path, *, to_read: bool) -> dict[str, Any]:

@@ -104,9 +104,10 @@ def hint_of(settings: Settings, refusal: str) -> str:
     """What to do after a connection failed with these words of libpq."""
     if "certificate verify failed" in refusal:  # libpq does not say why; openssl does
         look = f"openssl s_client -starttls postgres -connect {settings.host}:{settings.port}"
+        look += f" -CAfile {settings.sslrootcert}" if settings.sslrootcert else ""
         return (
-            f"the server's certificate has expired, or sslrootcert is not of the authority that signed it: {look}"
-            f" -CAfile {settings.sslrootcert} tells which; mend it, reload the server, then run again"
+            "the server's certificate has expired, or sslrootcert is not of the authority that signed it:"
+            f" {look} tells which; mend it, reload the server, then run again"
         )
     return "check host, port, pg_hba.conf, sslmode and the passfile (mode 0600, matching line), then run again"
 

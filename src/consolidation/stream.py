@@ -44,16 +44,13 @@ def stream(
     failures: list[BaseException] = []
     pipe = os.fdopen(write_end, "wb", buffering=PIPE_BYTES)
     hashed = Summing(is_binary=is_binary, pass_on=pipe.write)
-    passed = RowSum()
-    sent: list[int] = []
+    sent: list[tuple[int, RowSum]] = []
 
     def produce() -> None:
-        nonlocal passed
         try:
             with source.cursor() as cursor:
                 cursor.copy_expert(copy_out, hashed, size=READ_BYTES)
-                sent.append(cursor.rowcount)
-            passed = hashed.result()
+                sent.append((cursor.rowcount, hashed.result()))
         except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
             failures.append(error)
         finally:
@@ -75,8 +72,9 @@ def stream(
         producer.join()
     if failures:
         raise next((error for error in failures if not isinstance(error, BrokenPipeError)), failures[0])
-    if not sent[0] == passed.rows == received:
-        counts = f"{sent[0]} rows left the source, {passed.rows} were hashed, {received} arrived"
+    [(left, passed)] = sent
+    if not left == passed.rows == received:
+        counts = f"{left} rows left the source, {passed.rows} were hashed, {received} arrived"
         raise CopyError(counts, hint="run the same command again")
     return passed
 

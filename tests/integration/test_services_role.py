@@ -314,6 +314,13 @@ def test_a_storage_service_that_cannot_serve_the_database_serves_the_others_on(t
     assert (len(restarts), restarts[-1]) == (2, ("1", digest(SERVING)))
     assert SECRET not in done.stdout + done.stderr
 
+    entry = b"  databases:\r\n    campaign_db: {schema: campaign_db, migrations: true, backup: true}\r\n"
+    host.config.write_bytes(SERVING.replace(b"  databases: {}   # none yet\r\n", entry))
+    said = host.try_play("serve_host").stdout
+    assert "Its configuration had the entry already and stays" in said
+    assert "It has its former configuration again" not in said
+    assert entry in host.config.read_bytes()
+
 
 def left_by_runs(host: Host) -> set[str]:
     return {path.name for path in host.directory.iterdir() if "before-" in path.name or "after-" in path.name}

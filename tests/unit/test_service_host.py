@@ -27,7 +27,7 @@ class Answers(BaseHTTPRequestHandler):
         if self.path == "/soon":
             Answers.asked += 1
             state = "current" if Answers.asked > 2 else "behind"
-            self.wfile.write(b'{"lineages": {"campaign_db": "%s", "image_db": "behind"}}' % state.encode())
+            self.wfile.write(b'{"ok": true, "lineages": {"campaign_db": "%s", "image_db": "behind"}}' % state.encode())
             return
         said = "healthy" if self.path == "/health" else "said"
         self.wfile.write(b"well" if self.path == "/text" else b'{"status": "%s"}' % said.encode())
@@ -125,6 +125,7 @@ def test_waits_until_the_lineages_are_served(address: str, capsys: pytest.Captur
     [
         ("/fenced", [], "it answers 503"),
         ("/ready", [], "it answers 200"),
+        ("/text", [], "it answers 200, {}"),
         ("/soon", ["campaign_db", "image_db"], '"image_db": "behind"'),
     ],
 )
@@ -138,8 +139,9 @@ def test_a_wait_in_vain_says_what_was_answered(
     assert said in result["msg"]
 
 
-def test_a_wait_for_nobody_ends(capsys: pytest.CaptureFixture[str]) -> None:
-    given = {"health_url": "http://127.0.0.1:9/health", "wait_seconds": 0.3}
+@pytest.mark.parametrize("seconds", [0, 0.3])
+def test_a_wait_for_nobody_ends(seconds: float, capsys: pytest.CaptureFixture[str]) -> None:
+    given = {"health_url": "http://127.0.0.1:9/health", "wait_seconds": seconds}
     assert "it does not answer" in run_module(capsys, "service_host_info", True, given)["msg"]
 
 
