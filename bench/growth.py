@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import datasets
+from bench import datasets, machine
 from bench.contenders import PRODUCT, product
 from bench.datasets import Dataset
 from bench.measure import gigabytes_of
@@ -17,7 +17,8 @@ from bench.rounds import Round
 
 def measure(place: Place, results: Path, groups: Sequence[Sequence[Dataset]], rounds: int) -> None:
     """Interleaved rounds over every group's sets, least first; writes growth.md and growth.json."""
-    text, figures = "# Growth\n", []
+    described = machine.describe_servers(place)
+    text, figures = f"# Growth, {rounds} rounds\n", []
     for sets in groups:
         print(f"Growth: {', '.join(one.title for one in sets)}", flush=True)
         for one in sets:
@@ -40,7 +41,7 @@ def measure(place: Place, results: Path, groups: Sequence[Sequence[Dataset]], ro
             "largest process",
         )
         text += "\n" + table(heads, lines)
-    write_part(results, "growth", text, figures)
+    write_part(results, "growth", described, text, figures)
 
 
 def _once(place: Place, dataset: Dataset) -> Round:

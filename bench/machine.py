@@ -17,20 +17,27 @@ PACKAGES = {"pgcopydb": "pgcopydb", "pg_comparator": "postgresql-comparator"}
 COMPARATOR_EXTENSION = "pgcmp"
 
 
-def describe(place: Place) -> dict[str, str]:
-    """Cores, memory, kernel, disk and versions, by what they are called in the table."""
-    device = _block_device(place.directory)
+def describe(directory: Path) -> dict[str, str]:
+    """Cores, memory, kernel, and the disk below the directory, by what they are called in the table."""
+    device = _block_device(directory)
     return {
         "processor": f"{os.cpu_count()} x {_processor()}",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "system": f"{platform.freedesktop_os_release().get('PRETTY_NAME', '?')}, Linux {platform.release()}",
-        "disk": f"{_disk_kind(device)}, {_filesystem(place.directory)}",
+        "disk": f"{_disk_kind(device)}, {_filesystem(directory)}",
         "load before": f"{os.getloadavg()[0]:.1f}",
+        "Python": platform.python_version(),
+    }
+
+
+def describe_servers(place: Place) -> dict[str, str]:
+    """The same, with the servers and what works on them."""
+    return {
+        **describe(place.directory),
         "PostgreSQL, both sides": place.rows(place.target, "postgres", "SHOW server_version")[0][0],
         "settings, both sides": ", ".join(f"{name} = {value}" for name, value in SETTINGS.items()),
         "pgcopydb": _version("pgcopydb"),
         "workers, pipes, jobs": str(place.streams),
-        "Python": platform.python_version(),
     }
 
 

@@ -20,13 +20,15 @@ def compare(place: Place, directory: Path, sets: Sequence[Dataset], headline: Da
     for name, why in left_out.items():
         print(f"{name} is left out: {why}")
     contenders = {name: contender for name, contender in CONTENDERS.items() if name not in left_out}
-    described = machine.describe(place)
+    described = machine.describe_servers(place)
     measured: dict[str, results.Measured] = {}
     for dataset in sets:
         print(f"{dataset.title}: generating", flush=True)
         datasets.generate(place, dataset)
         played = tuple(play(place, dataset, contenders, rounds, left_out))
-        measured[dataset.name] = results.Measured(dataset.title, gigabytes_of(place, dataset), played)
+        measured[dataset.name] = results.Measured(
+            dataset.title, gigabytes_of(place, dataset), dataset.largest_value_bytes, played
+        )
         datasets.drop(place, dataset)
         so_far = list(measured.values())
         results.write(directory, described, so_far, measured.get(headline.name, so_far[0]), left_out)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bench import machine
 from bench.place import BenchError
 from bench.results import spread, table, write_part
 from demo import data
@@ -20,15 +22,20 @@ from demo.environment import PROJECT, Environment
 
 BARS = {"runbook without copy and verify": 30.0, "fence to first write on the new side": 5.0}
 """The most seconds that we allow ourselves."""
+MOST_PLAYS = 12
+"""The longest, in the table."""
 FENCE_PHASES = ("fence", "copy", "verify", "cutover", "cutover_services")
 
 
 def measure(results: Path, parent: Path, rounds: int) -> None:
     """`rounds` migrations, each of a new demo; writes overhead.md and overhead.json."""
-    found = []
+    described = machine.describe(parent)
+    found, plays = [], []
     for number in range(rounds):
         with tempfile.TemporaryDirectory(prefix="consolidation-bench-", dir=parent) as name:
-            found.append(_once(Path(name)))
+            figures, log = _once(Path(name))
+        found.append(figures)
+        plays.append(_plays(log))
         print(f"  overhead {number + 1}: " + ", ".join(f"{what} {s:.2f}" for what, s in found[-1].items()), flush=True)
     lines = []
     for what in found[0]:
@@ -37,10 +44,31 @@ def measure(results: Path, parent: Path, rounds: int) -> None:
         verdict = "" if most is None else "holds" if sorted(seconds)[len(seconds) // 2] <= most else "DOES NOT HOLD"
         lines.append((what, spread(seconds), "" if most is None else f"{most:g}", verdict))
     text = f"# migrate.yml on empty tables, {rounds} rounds\n\n" + table(("", "seconds", "at most", ""), lines)
-    write_part(results, "overhead", text, found)
+    write_part(results, "overhead", described, f"{text}\n{_longest(plays)}", found)
 
 
-def _once(directory: Path) -> dict[str, float]:
+def _longest(runs: Sequence[dict[str, float]]) -> str:
+    """Where the run's time goes: its longest plays, with Ansible's share in them."""
+    heads = (f"the {MOST_PLAYS} longest plays, with all that Ansible does for them", "seconds")
+    medians = {play: statistics.median(run.get(play, 0.0) for run in runs) for play in runs[0]}
+    longest = sorted(medians, key=lambda play: -medians[play])[:MOST_PLAYS]
+    return table(heads, [(play, spread([run.get(play, 0.0) for run in runs])) for play in longest])
+
+
+def _plays(log: str) -> dict[str, float]:
+    """Seconds of every play, from its first line in the run's log to the next play's."""
+    lines = [line.partition(" ") for line in log.splitlines()]
+    starts = [(datetime.fromisoformat(when), text) for when, _, text in lines if text.startswith("PLAY ")]
+    ends = [when for when, _ in starts[1:]] + [datetime.fromisoformat(lines[-1][0])]
+    seconds: dict[str, float] = {}
+    for (began, text), ended in zip(starts, ends, strict=True):
+        name = text.removeprefix("PLAY ")
+        seconds[name] = seconds.get(name, 0.0) + (ended - began).total_seconds()
+    return seconds
+
+
+def _once(directory: Path) -> tuple[dict[str, float], str]:
+    """The figures of one run, and its log."""
     directory.chmod(0o711)
     environment = Environment.create(directory / "demo")
     try:
@@ -62,7 +90,8 @@ def _once(directory: Path) -> dict[str, float]:
         if done.returncode != 0:
             raise BenchError(f"migrate.yml ended with {done.returncode}: {done.stdout[-1500:]}")
         [report] = (environment.directory / "runs").glob("*/report.json")
-        return _figures(wall, json.loads(report.read_text())["databases"])
+        figures = _figures(wall, json.loads(report.read_text())["databases"])
+        return figures, (report.parent / "log.txt").read_text()
     finally:
         environment.destroy()
 
