@@ -41,6 +41,10 @@ options:
   entries:
     description: Of the storage service, the entries that its file is to have, by database.
     type: dict
+  called:
+    description: Of the storage service, whether a service is to go through it to these databases, and must be let in.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: The module changes nothing in any mode.
@@ -58,6 +62,7 @@ EXAMPLES = r"""
     health: {url: http://127.0.0.1:8080/health/ready, status: 200}
     restartable: true
     entries: {campaign_db: {schema: campaign_db, migrations: true, backup: true}}
+    called: true
 """
 
 RETURN = r"""
@@ -90,6 +95,7 @@ SPEC = {
     "schema": {"type": "str"},
     "release": {"type": "dict"},
     "entries": {"type": "dict"},
+    "called": {"type": "bool", "default": False},
 }
 
 

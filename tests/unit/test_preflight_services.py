@@ -10,6 +10,7 @@ from consolidation.preflight.services import Host, Release, service, storage_ser
 
 CONFIG = b"database: {type: postgresql, password: secret-word}\n"
 REMOTE = b"database: {type: storage_service, schema: campaign_db, client: storage_client}\n"
+STORAGE = b"storage: {}\nservices: {campaign: {database: campaign_db, token_sha256: secret-word}}\n"
 HOST = Host(
     name="campaign_1",
     config="/etc/c.yml",
@@ -26,7 +27,7 @@ ENTRIES = {"campaign_db": {"schema": "campaign_db", "migrations": True, "backup"
 
 def test_a_host_in_order_has_no_finding() -> None:
     assert list(service(HOST, RELEASE, "campaign_db")) == []
-    assert list(storage_service(replace(HOST, content=b"storage: {}\n"), ENTRIES)) == []
+    assert list(storage_service(replace(HOST, content=STORAGE), ENTRIES, called=True)) == []
     unbuilt = replace(RELEASE, ready=False, wheelhouse=True)
     assert list(service(HOST, unbuilt, "campaign_db")) == []
 
@@ -67,7 +68,19 @@ def test_every_fault_is_found_with_its_fix(
 
 
 def test_a_storage_service_that_is_not_ready_yet_is_no_blocker() -> None:
-    host = replace(HOST, content=b"storage: {}\n", health_status=-1)
-    assert [(each.id, each.severity) for each in storage_service(host, ENTRIES)] == [
+    host = replace(HOST, content=STORAGE, health_status=-1)
+    assert [(each.id, each.severity) for each in storage_service(host, ENTRIES, called=True)] == [
         ("storage_service.health.not_ready", INFO)
     ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"storage: {}\n", b"services: {}\n", STORAGE.replace(b"campaign_db", b"image_db"), b"services: [secret-word]\n"],
+)
+def test_a_database_that_no_caller_may_use_is_found_unless_no_service_is_to(content: bytes) -> None:
+    host = replace(HOST, content=content)
+    [finding] = storage_service(host, ENTRIES, called=True)
+    assert (finding.id, finding.severity) == ("storage_service.caller.missing", BLOCKER)
+    assert "secret-word" not in str(finding)
+    assert list(storage_service(host, ENTRIES, called=False)) == []

@@ -183,6 +183,7 @@ _SERVICES = (
     ("service.release.no_link", BLOCKER, "The link to the running release is missing."),
     ("service.release.requirements", BLOCKER, "The release still talks to a database, or cannot talk to the service."),
     ("service.release.wheelhouse", BLOCKER, "The release is not built, and cannot be built without the network."),
+    ("storage_service.caller.missing", BLOCKER, "The Storage Service lets no service use the database."),
     ("storage_service.health.not_ready", INFO, "The Storage Service is not ready yet; the schema phase changes that."),
 )
 

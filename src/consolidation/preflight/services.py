@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from consolidation import service_config, service_release
+from consolidation import service_config, service_release, yaml_edit
 from consolidation.errors import ConfigurationError
 from consolidation.findings import Finding, in_order, summary, text_table
 from consolidation.preflight.kinds import found
@@ -61,7 +61,7 @@ def judge(given: Mapping[str, Any]) -> dict[str, Any]:
         restartable=given["restartable"],
     )
     if given["entries"] is not None:
-        findings = storage_service(host, given["entries"])
+        findings = storage_service(host, given["entries"], called=given["called"])
     else:
         # An empty file names nothing and is as good as none.
         requirements = b64decode(given["release"]["requirements"]).decode(errors="replace") or None
@@ -84,9 +84,11 @@ def service(host: Host, release: Release, schema: str) -> Iterator[Finding]:
     yield from _release(host.name, release)
 
 
-def storage_service(host: Host, entries: Mapping[str, Mapping[str, Value]]) -> Iterator[Finding]:
-    """Findings about one host of the Storage Service."""
+def storage_service(host: Host, entries: Mapping[str, Mapping[str, Value]], *, called: bool) -> Iterator[Finding]:
+    """Findings about one host of the Storage Service. ``called``: a service is to go through it to these databases."""
     yield from _config(host, lambda: service_config.plan_served(host.config, host.content, entries))
+    if called:
+        yield from _callers(host, entries)
     # It is not ready before its databases have their schemas, and may be started by the runbook.
     yield from _health(host, "storage_service.health.not_ready")
     yield from _restart(host)
@@ -122,6 +124,21 @@ def _config(host: Host, plan: Callable[[], object]) -> Iterator[Finding]:
         plan()
     except ConfigurationError as error:
         yield found("service.config.unexpected", host.name, error.message, error.hint)
+
+
+def _callers(host: Host, databases: Iterable[str]) -> Iterator[Finding]:
+    """Databases that no caller may use: their services would be refused, and only the proof would find it out."""
+    try:
+        root = yaml_edit.read(host.content.decode(errors="replace"), host.config)
+    except ConfigurationError:
+        return  # _config has said so
+    section = root.find(("services",))
+    used = {node.value for _, caller in (section.children if section else ()) if (node := caller.get("database"))}
+    for name in databases:
+        if name not in used:
+            what = f"{host.config}: no entry below services has database: {name}, its service would be refused"
+            fix = "python -m storage_service.auth makes a token; its hash goes there, the token to the service's hosts"
+            yield found("storage_service.caller.missing", host.name, what, fix)
 
 
 def _health(host: Host, kind: str) -> Iterator[Finding]:
