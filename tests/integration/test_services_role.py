@@ -265,6 +265,16 @@ def test_preflight_collects_the_findings_and_stops(host: Host) -> None:
     assert SECRET not in done.stdout + done.stderr
 
 
+def test_preflight_finds_that_the_storage_service_lets_the_service_in_nowhere(host: Host) -> None:
+    host.config.write_text("database: {type: postgresql}\nstorage:\n  databases: {}\n")  # both services'
+    entry = {"schema": "campaign_db", "migrations": True, "backup": True}
+    storage = {"services_storage_hosts": ["application"], "consolidation_storage_entry": entry}
+    done = host.try_play("preflight", "refuse", options=("-e", json.dumps(storage)))
+    assert done.returncode != 0
+    assert "storage_service.caller.missing. Nothing was changed" in done.stdout
+    host.play("preflight", "refuse", options=("-e", json.dumps(storage | {"services_hosts": []})))
+
+
 def test_what_the_way_back_needs_stays_until_nothing_needs_it(host: Host) -> None:
     earlier = [f"config.yml.{side}-20261121T020000Z-2" for side in ("before", "after")]
     others = ["config.yml.before-christmas", f"config_yml.before-{RUN}", f"other.yml.before-{RUN}", f"not-before-{RUN}"]
