@@ -98,7 +98,8 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
     begun = time.monotonic()
     with journal.phase(database, "copy") as work:
         work.result.update(run_id=work.run.id, moves=False)
-        if journal.target_in_charge(journal.phases(work.journal, work.run)):
+        done = journal.phases(work.journal, work.run)
+        if journal.target_in_charge(done):
             raise StepRefused(
                 f"{database.name}: run {work.run.id} has opened the target, nothing is loaded over it any more",
                 hint="run migrate.yml again to go on with the cutover, or rollback.yml to go back",
@@ -108,7 +109,7 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
             session(database.target, "copy") as target,
             _snapshot(database) as (source, snapshot),
         ):
-            _require_fences(source, target, database)
+            _require_fences(source, target, database, done)
             tables = loads.matched(source, target, database)
             leftovers = {load.table.name for load in plan.loads if load.leftover_rows}
             loads.enqueue(source, target, work.run, tables, leftovers)
@@ -128,23 +129,35 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
 
 @contextmanager
 def _snapshot(database: Database) -> Iterator[tuple[Connection, str]]:
-    """The source frozen: a snapshot for all workers, its tables locked against TRUNCATE and rewrites."""
+    """The source frozen: a snapshot for all workers, its tables locked against TRUNCATE and rewrites.
+
+    Lock first: a snapshot older than the end of a rewrite sees an empty table. Raises StepRefused.
+    """
     with session(database.source, "copy snapshot") as source:
-        execute(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         tables = read_tables(source, database.source_schema, database.tables)
+        source.commit()
+        execute(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         if tables:
             names = sql.SQL(", ").join(table.identifier for table in tables)
             execute(source, sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
+        locked = {table.oid for table in tables}
+        if {table.oid for table in read_tables(source, database.source_schema, database.tables)} != locked:
+            raise StepRefused(
+                f"{database.name}: tables of the source were made or dropped at this moment",
+                hint="find out by whom, then run the same command again",
+            )
         yield source, value(source, "SELECT pg_export_snapshot()")
 
 
-def _require_fences(source: Connection, target: Connection, database: Database) -> None:
-    for conn, name in ((source, "source"), (target, "target")):
-        if not fence.is_closed(conn, fence.side_of(database, name)):
-            raise StepRefused(
-                f"{database.name}: the {name} is not fenced, rows could change while they are copied",
-                hint="run the phases in order: ansible-playbook migrate.yml closes both fences first",
-            )
+def _require_fences(
+    source: Connection, target: Connection, database: Database, done: dict[str, journal.PhaseRecord]
+) -> None:
+    fence.require_unbroken(source, database, done)
+    if not fence.is_closed(target, fence.side_of(database, "target")):
+        raise StepRefused(
+            f"{database.name}: the target is not fenced, rows could change while they are copied",
+            hint="run the phases in order: ansible-playbook migrate.yml closes both fences first",
+        )
 
 
 def _require_loaded(target: Connection, run: journal.Run, errors: list[str]) -> None:

@@ -54,12 +54,9 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
     if plan.settled:
         return {"msg": plan.settled}
     database = plan.database
-    with session(database.target, "cutover check") as target:
-        # Before the phase begins: its record in the journal means that the target may have been opened.
-        done = journal.phases(target, journal.current_run(target, database.name, journal.MIGRATING))
-    _require(database, done)
-    with journal.phase(database, PHASE) as work:
+    with journal.phase(database, PHASE, require=_require) as work:
         work.result["run_id"] = work.run.id
+        done = journal.phases(work.journal, work.run)
         side = fence.side_of(database, "target")
         with session(database.target, PHASE) as target:
             opened = fence.open_side(target, side, timeout_seconds)
@@ -83,19 +80,23 @@ def _require(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
             f"{database.name}: the verification did not find both sides equal, the target stays closed",
             hint="see the verification's evidence in the run directory; then rollback.yml, or mend and run again",
         )
-    with session(database.source, "cutover check") as source:
-        if not database.moves and not fence.is_closed(source, fence.side_of(database, "source")):
-            raise StepRefused(
-                f"{database.name}: the source is not fenced any more, it may have changed since the copy",
-                hint="run ansible-playbook migrate.yml: it fences, copies and verifies again",
-            )
+    copied = done["copy"].finished_at
+    if done["verify"].result.get("closed_at") != done["fence"].result["closed_at"] or (
+        copied and done["verify"].started_at < copied
+    ):
+        raise StepRefused(
+            f"{database.name}: the verification is older than the fence or the copy, the target stays closed",
+            hint="run ansible-playbook migrate.yml: it verifies again",
+        )
+    if not database.moves:
+        with session(database.source, "cutover check") as source:
+            fence.require_unbroken(source, database, done)
 
 
 def _prove_open(side: fence.Side) -> None:
     """A write that touches no row must pass as every role that is to write here."""
     with session(side.settings, "cutover proof") as conn:
-        execute(conn, "SELECT set_config('lock_timeout', %s, false)", [fence.PROBE_TIMEOUT])
-        conn.commit()
+        fence.prepare_probe(conn)
         for role in side.roles:
             for table in fence.read(conn, side):
                 try:

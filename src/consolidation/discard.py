@@ -40,18 +40,22 @@ def plan(database: Database) -> Plan:
         run = journal.latest_run(target, database.name)
         if run is None:
             return Plan(database, ())
-        if journal.target_in_charge(journal.phases(target, run)):
-            raise StepRefused(
-                f"{database.name}: the target of run {run.id} holds rows that the source may not have, they are kept",
-                hint="run ansible-playbook rollback.yml: it brings the writes made since back to the source",
-            )
+        _require(database, journal.phases(target, run))
         return Plan(database, tuple(dicts(target, query("loads"), [run.id, run.database])))
+
+
+def _require(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
+    if journal.target_in_charge(done):
+        raise StepRefused(
+            f"{database.name}: the target holds rows that the source may not have, they are kept",
+            hint="run ansible-playbook rollback.yml: it brings the writes made since back to the source",
+        )
 
 
 def apply(plan: Plan) -> dict[str, Any]:
     """Empty the tables and restore what was dropped for the load, in one transaction."""
     database = plan.database
-    with journal.phase(database, PHASE, journal.ROLLING_BACK) as work:
+    with journal.phase(database, PHASE, journal.ROLLING_BACK, require=_require) as work:
         with session(database.target, PHASE) as target:
             fence.pass_through(target)
             if plan.loads:
@@ -61,6 +65,10 @@ def apply(plan: Plan) -> dict[str, Any]:
                 for load in plan.loads:
                     if load["state"] in waiting:
                         defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=foreign_keys)
+            # One with the emptying: from here on this copy is nobody's newest rows.
+            mark = "UPDATE consolidation.phase SET result = jsonb_set(coalesce(result, '{}'), ARRAY[%s], 'true')"
+            mark += " WHERE run_id = %s AND database = %s AND name = 'copy'"
+            execute(target, mark, [journal.EMPTIED, work.run.id, work.run.database])
             execute(
                 target,
                 "DELETE FROM consolidation.table_load WHERE run_id = %s AND database = %s",

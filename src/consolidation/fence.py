@@ -7,7 +7,10 @@ trigger is dropped only by finalize, because DROP TRIGGER needs a stronger lock 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -51,6 +54,8 @@ class Fenced:
     name: str
     oid: int
     state: str
+    changed_by: int | None
+    """Transaction that made or switched the trigger."""
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -118,6 +123,31 @@ def is_closed(conn: Connection, side: Side) -> bool:
     return states == {CLOSED}
 
 
+def seal(tables: Iterable[Fenced]) -> str:
+    """Another one after any trigger was switched or made anew, whoever did it and whatever its state is now."""
+    switched = sorted((fenced.oid, fenced.changed_by) for fenced in tables)
+    return hashlib.sha256(json.dumps(switched).encode()).hexdigest()[:16]
+
+
+def require_unbroken(source: Connection, database: Database, done: Mapping[str, journal.PhaseRecord]) -> None:
+    """The source's fence must be the one that the fence phase has closed, and not have been lifted since.
+
+    ``source``: a session there. ``done``: the run's phases. Raises StepRefused.
+    """
+    tables = read(source, side_of(database, "source"))
+    if {fenced.state for fenced in tables} != {CLOSED}:
+        raise StepRefused(
+            f"{database.name}: the source is not fenced, rows could change or have changed",
+            hint="run ansible-playbook migrate.yml: it fences, copies and verifies in order",
+        )
+    if "fence" not in done or done["fence"].result.get("seal") != seal(tables):
+        raise StepRefused(
+            f"{database.name}: the source's fence is not the one that this run has closed: it was lifted and closed"
+            " again, rows may have changed in between",
+            hint="run ansible-playbook migrate.yml: it notes the new fence, then copies and verifies again",
+        )
+
+
 def pass_through(conn: Connection) -> None:
     """Let this transaction write behind a closed fence; only for the role that made the fence."""
     execute(conn, "SET LOCAL consolidation.pass = 'on'")
@@ -135,7 +165,11 @@ def plan(database: Database, side_name: str, wanted: str, phase: str = "fence") 
     settled = "the tables bring their fence along when they are moved" if database.moves and not before else ""
     with session(database.target, "fence plan") as conn:
         run = journal.latest_run(conn, database.name)
-    if run is not None and run.state == journal.MIGRATED and not phase.startswith("rollback"):
+        over = run is not None and run.state == journal.MIGRATED and not phase.startswith("rollback")
+        if run is not None and run.state == journal.MIGRATING and (side_name, wanted) == ("target", CLOSED):
+            # A re-run after a crash: services may be writing to the target already.
+            over = journal.target_in_charge(journal.phases(conn, run))
+    if run is not None and over:
         settled = f"run {run.id} has cut {database.name} over: the source stays closed, the target open"
     return Plan(database, side, "open" if wanted == "open" else target_state, before, settled)
 
@@ -153,7 +187,7 @@ def apply(plan: Plan, phase: str, timeout_seconds: float) -> dict[str, Any]:
             else:
                 _prepare(conn, plan.side, timeout_seconds)
                 if plan.wanted == CLOSED:
-                    work.result.update(_close(conn, plan.side, timeout_seconds, work.result))
+                    _close(work, phase, conn, plan.side, timeout_seconds)
             work.result["tables"] = _states(read(conn, plan.side))
         if plan.wanted == CLOSED:
             work.result["probes"] = probe(plan.side)
@@ -180,8 +214,7 @@ def probe(side: Side) -> list[dict[str, str]]:
     """
     outcomes = []
     with session(side.settings, "fence probe") as conn:
-        execute(conn, "SELECT set_config('lock_timeout', %s, false)", [PROBE_TIMEOUT])
-        conn.commit()
+        prepare_probe(conn)
         for role in side.roles:
             for fenced in read(conn, side):
                 outcome = _probe_table(conn, role, fenced)
@@ -197,6 +230,14 @@ def probe(side: Side) -> list[dict[str, str]]:
             facts={"probes": outcomes},
         )
     return outcomes
+
+
+def prepare_probe(conn: Connection) -> None:
+    """Let a session try statements of other roles: as they run them, with row security, and without a long wait."""
+    execute(
+        conn, "SELECT set_config('lock_timeout', %s, false), set_config('row_security', 'on', false)", [PROBE_TIMEOUT]
+    )
+    conn.commit()
 
 
 def _states(tables: tuple[Fenced, ...]) -> list[dict[str, str]]:
@@ -247,24 +288,39 @@ def _prepare(conn: Connection, side: Side, timeout_seconds: float) -> None:
             execute(conn, sql.SQL("ALTER TABLE {table} DISABLE TRIGGER {trigger}").format(**names))
 
 
-def _close(conn: Connection, side: Side, timeout_seconds: float, before: dict[str, Any]) -> dict[str, Any]:
+def _close(work: journal.Work, phase: str, conn: Connection, side: Side, timeout_seconds: float) -> None:
+    """Enable all triggers; note when, and the seal that tells this closing from any other."""
     tables = read(conn, side)
     if not tables:
         raise FenceError(
             f"{side.database}: no tables to fence in schema {side.schema} of {side.settings}",
             hint="check consolidation_database.source_schema and .tables",
         )
-    if all(fenced.state == CLOSED for fenced in tables):
-        return {"closed_at": before.get("closed_at") or _now(), "waited_seconds": before.get("waited_seconds", 0.0)}
-    started = time.monotonic()
-    _switch(conn, side, [fenced for fenced in tables if fenced.state != CLOSED], "ENABLE", timeout_seconds)
-    return {"closed_at": _now(), "waited_seconds": round(time.monotonic() - started, 3)}
+    found = work.result
+    if any(fenced.state != CLOSED for fenced in tables):
+        for name in ("closed_at", "waited_seconds", "seal"):
+            found.pop(name, None)
+        found["closing_at"] = _now()
+        journal.keep(work, phase)  # killed from here on, it is not taken for the closing before
+        started = time.monotonic()
+        _enable(conn, side, timeout_seconds)
+        found.update(closed_at=_now(), waited_seconds=round(time.monotonic() - started, 3))
+    elif found.get("seal") != seal(tables):
+        # Closed by an attempt that was killed, or by somebody who had opened it.
+        found.update(closed_at=found.get("closing_at") or _now(), waited_seconds=0.0)
+    found["seal"] = seal(read(conn, side))
+    found.pop("closing_at", None)
 
 
-def close_side(conn: Connection, side: Side, timeout_seconds: float) -> dict[str, Any]:
-    """Make the triggers that are missing and enable all, outside of a phase; when that was done."""
+def _enable(conn: Connection, side: Side, timeout_seconds: float) -> None:
+    # ALWAYS: else sessions of replication tools (session_replication_role = replica) write past it.
+    _switch(conn, side, [one for one in read(conn, side) if one.state != CLOSED], "ENABLE ALWAYS", timeout_seconds)
+
+
+def close_side(conn: Connection, side: Side, timeout_seconds: float) -> None:
+    """Make the triggers that are missing and enable all, outside of a phase of its own."""
     _prepare(conn, side, timeout_seconds)
-    return _close(conn, side, timeout_seconds, {})
+    _enable(conn, side, timeout_seconds)
 
 
 def open_side(conn: Connection, side: Side, timeout_seconds: float) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from __future__ import annotations
 import getpass
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -30,6 +30,8 @@ from consolidation.model import Database
 from consolidation.queries import dicts, execute, query, rows, value
 
 MIGRATING, MIGRATED, ROLLING_BACK, ROLLED_BACK = "migrating", "migrated", "rolling_back", "rolled_back"
+EMPTIED = "emptied"
+"""In the result of a copy: a rollback has taken it back."""
 LOCK_SPACE = 0x636F6E73  # "cons": the first key of our advisory locks
 
 
@@ -118,7 +120,7 @@ def target_in_charge(done: dict[str, PhaseRecord]) -> bool:
     So it is once the target was opened, and where the source was restored from a dump older than the copy.
     """
     restored = "rollback_restore" in done and done["rollback_restore"].state == "done"
-    copied = "copy" in done and done["copy"].state == "done"
+    copied = "copy" in done and done["copy"].state == "done" and not done["copy"].result.get(EMPTIED)
     return "cutover" in done or (restored and copied)
 
 
@@ -148,6 +150,9 @@ def begin(
     wanted = ROLLING_BACK if rollback else MIGRATING
     if run is not None and run.state in (MIGRATING, ROLLING_BACK):
         _refuse_if_at_work(run, control, other_alive)
+        # Whatever the operator knows of the process that began it: one of its modules may still be at work.
+        if not value(target, "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, database]):
+            _refuse_others(target, database)
     if rollback and run is None:
         raise StepRefused(f"{database}: nothing to roll back, the journal knows no run", hint="nothing to do")
     if not rollback and run is not None and run.state == ROLLING_BACK:
@@ -178,16 +183,23 @@ def finish(target: Connection, run: Run, state: str) -> bool:
 
 
 @contextmanager
-def phase(database: Database, name: str, *states: str) -> Iterator[Work]:
+def phase(
+    database: Database,
+    name: str,
+    *states: str,
+    require: Callable[[Database, dict[str, PhaseRecord]], None] = lambda *_: None,
+) -> Iterator[Work]:
     """Do a phase under the database's lock, and keep its outcome.
 
-    ``states``: what the run may be in (default: migrating). An error is written to the journal, without row data,
-    and raised on; psycopg2's errors leave as StatementFailed.
+    ``states``: what the run may be in (default: migrating). ``require`` gets the run's phases under the lock, before
+    this one is in the journal, and raises where it must not begin. An error is written to the journal, without row
+    data, and raised on; psycopg2's errors leave as StatementFailed.
     """
     target = connect(database.target, f"{name} journal", autocommit=True)
     try:
+        _lock(target, database.name)  # what is read behind it stays as it is
         run = current_run(target, database.name, *(states or (MIGRATING,)))
-        _lock(target, database.name)
+        require(database, phases(target, run))
         before = value(target, query("phase_start"), [run.id, run.database, name])
         work = Work(run, target, before or {})
         try:
@@ -205,6 +217,12 @@ def phase(database: Database, name: str, *states: str) -> Iterator[Work]:
         _end(work, name, "done", None)
     finally:
         target.close()
+
+
+def keep(work: Work, name: str) -> None:
+    """Keep what a phase under way has found so far, for an attempt that follows when this one is killed."""
+    statement = "UPDATE consolidation.phase SET result = %s WHERE run_id = %s AND database = %s AND name = %s"
+    execute(work.journal, statement, [json.dumps(work.result), work.run.id, work.run.database, name])
 
 
 def _end(work: Work, name: str, state: str, error: str | None) -> None:
@@ -225,8 +243,11 @@ def _end(work: Work, name: str, state: str, error: str | None) -> None:
 
 def _lock(target: Connection, database: str) -> None:
     keys = [LOCK_SPACE, database]
-    if value(target, "SELECT pg_try_advisory_lock(%s, hashtext(%s))", keys):
-        return
+    if not value(target, "SELECT pg_try_advisory_lock(%s, hashtext(%s))", keys):
+        _refuse_others(target, database)
+
+
+def _refuse_others(target: Connection, database: str) -> NoReturn:
     holders = rows(target, query("lock_holder"), {"space": LOCK_SPACE, "database": database})
     who = (
         "; ".join(

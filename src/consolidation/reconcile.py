@@ -129,7 +129,8 @@ def apply(plan: Plan) -> dict[str, Any]:
     if plan.settled:
         return {"msg": plan.settled}
     with journal.phase(database, PHASE, journal.MIGRATING, journal.ROLLING_BACK) as work:
-        _require_direction(plan, work)
+        done = journal.phases(work.journal, work.run)
+        _require_direction(plan, work, done)
         started = time.monotonic()
         if not (plan.fenced and all(_fenced(database).values())):
             raise StepRefused(
@@ -247,16 +248,36 @@ def _settled(database: Database, to: str, *, receiver_is_closed: bool) -> str:
     return ""
 
 
-def _require_direction(plan: Plan, work: journal.Work) -> None:
-    """The giver must be the side in charge: the target once it was open to writers, the source before."""
+def _require_direction(plan: Plan, work: journal.Work, done: dict[str, journal.PhaseRecord]) -> None:
+    """The giver must be the side in charge: the target once it was open to writers, the source before.
+
+    Raises StepRefused, also where the source was open to writers at the same time as the target.
+    """
     run = work.run
-    in_charge = "target" if journal.target_in_charge(journal.phases(work.journal, run)) else "source"
+    in_charge = "target" if journal.target_in_charge(done) else "source"
     allowed = {("source", journal.ROLLING_BACK): "target", ("target", journal.MIGRATING): "source"}
     if allowed.get((plan.to, run.state)) != in_charge:
         raise StepRefused(
             f"{plan.database.name}: run {run.id} is {run.state} and its {in_charge} is in charge; "
             f"the {plan.to} must not be overwritten or is not to be changed now",
             hint="to: target repairs a copy before the cutover; to: source belongs to a rollback after it",
+        )
+    if plan.to == "source":
+        _require_closed_since(plan.database, done)
+
+
+def _require_closed_since(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
+    """What is about to be overwritten on the source must be what was verified: nobody may have written there since."""
+    if "rollback_restore" in done:
+        return  # it is another database now, which was closed before it got its name
+    closed, verified = done["fence"].result, done["verify"]
+    with session(database.source, "reconcile fence") as source:
+        sealed = fence.seal(fence.read(source, fence.side_of(database, "source"))) == closed.get("seal")
+    if not sealed or verified.state != "done" or verified.result.get("closed_at") != closed.get("closed_at"):
+        raise StepRefused(
+            f"{database.name}: the source was open to writers after the cutover (abandon.yml, or by hand): both sides"
+            " may hold writes that the other has not",
+            hint="nothing was changed; compare both with pg_verify_info and let their owner say which rows are to stay",
         )
 
 

@@ -91,8 +91,9 @@ def apply(plan: Plan, options: Options) -> dict[str, Any]:
         return plan.settled
     with journal.phase(plan.database, PHASE) as work:
         work.result.update(run_id=work.run.id, outcome=NOT_COMPARED, tables=[], sequences=[], faults=[])
-        _require_fences(plan.database)
-        work.result["closed_at"] = _closed_at(journal.phases(work.journal, work.run))
+        done = journal.phases(work.journal, work.run)
+        _require_fences(plan.database, done)
+        work.result["closed_at"] = _closed_at(done)
         fewer = replace(options, workers=chunks.workers(plan.tables, options.workers))
         work.result.update(compare(plan.database, fewer, work.run))
         _require_equal(plan.database, work.result)
@@ -222,14 +223,14 @@ def _closed_at(done: dict[str, journal.PhaseRecord]) -> str | None:
     return done["fence"].result.get("closed_at") if "fence" in done else None
 
 
-def _require_fences(database: Database) -> None:
-    for name in ("target",) if database.moves else ("source", "target"):
-        side = fence.side_of(database, name)
-        with session(side.settings, "verify fence") as conn:
-            closed = fence.is_closed(conn, side)
-        if not closed:
+def _require_fences(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
+    if not database.moves:
+        with session(database.source, "verify fence") as source:
+            fence.require_unbroken(source, database, done)
+    with session(database.target, "verify fence") as target:
+        if not fence.is_closed(target, fence.side_of(database, "target")):
             raise StepRefused(
-                f"{database.name}: the {name} is not fenced, equality would hold for a moment only",
+                f"{database.name}: the target is not fenced, equality would hold for a moment only",
                 hint="run ansible-playbook migrate.yml: it fences before it copies and verifies",
             )
 

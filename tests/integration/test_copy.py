@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 
 from consolidation import chunks, copied, copy, discard, journal, verify
 from consolidation.errors import CopyError, StatementFailed, StepRefused
-from tests.cluster import Database, digest_of_everything, quoted
+from tests.cluster import BEHIND_THE_FENCE, Database, digest_of_everything, quoted
 from tests.window import Window
 
 DATA = Path(__file__).parents[1] / "data"
@@ -203,10 +204,28 @@ def test_rows_that_changed_behind_a_fence_are_missed_by_nobody(source: Database,
     """A superuser may get past a fence: the copy counts what the source has, and does not believe its chunks."""
     window = ready(source, target, "CREATE TABLE t (id int); INSERT INTO t VALUES (1)", "CREATE TABLE t (id int)")
     window.copy()
-    source.execute("SET session_replication_role = replica; INSERT INTO t VALUES (2)")
+    source.execute(f"{BEHIND_THE_FENCE}; INSERT INTO t VALUES (2)")
     target.execute("UPDATE consolidation.table_load SET state = 'loading', deferred = '[]'")
     with pytest.raises(CopyError, match="t has 2 rows on the source, 1 were loaded"):
         window.copy()
+
+
+def test_a_table_that_is_rewritten_at_the_start_is_not_copied_as_empty(source: Database, target: Database) -> None:
+    """A snapshot older than the end of a rewrite sees an empty table; the fence does not stop DDL."""
+    window = ready(source, target, "CREATE TABLE t (id int, a text)", "CREATE TABLE t (id int, a text)")
+    source.execute(f"{BEHIND_THE_FENCE}; INSERT INTO t SELECT i, 'a' FROM generate_series(1, 100) i")
+    planned = copy.plan(window.database)
+    with ThreadPoolExecutor(1) as pool, source.connection() as owner, owner.cursor() as cursor:
+        cursor.execute("ALTER TABLE t ALTER COLUMN a TYPE text USING a || ''")
+        copying = pool.submit(copy.apply, planned, window.options, 1)
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        deadline = time.monotonic() + 30
+        while source.value(waits) == 0:
+            assert time.monotonic() < deadline, "the copy does not wait for the rewrite"
+            time.sleep(0.01)
+        owner.commit()
+        copying.result()
+    assert target.value("SELECT count(*) FROM campaign_db.t") == 100
 
 
 BIG = """

@@ -53,11 +53,27 @@ def test_refused_before_each_of_its_conditions(window: Window) -> None:
         window.cutover()
     verify.apply(verify.plan(window.database), verify.Options())
     window.source.execute("ALTER TABLE campaigns DISABLE TRIGGER aa_consolidation_fence")
-    with pytest.raises(StepRefused, match="the source is not fenced any more"):
+    with pytest.raises(StepRefused, match="the source is not fenced"):
         window.cutover()
     assert "cutover" not in window.phases(), "what was refused must not look like a target that was open"
     with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
         window.target.execute(WRITE, user="storage_service")
+
+
+def test_a_verification_older_than_the_fence_or_the_copy_is_none(window: Window) -> None:
+    verified(window)
+    for word in ("DISABLE", "ENABLE"):
+        window.source.execute(f"ALTER TABLE campaigns {word} TRIGGER aa_consolidation_fence")
+    with pytest.raises(StepRefused, match="lifted and closed again"):
+        window.cutover()
+    window.fence("source", "closed")
+    with pytest.raises(StepRefused, match="older than the fence or the copy"):
+        window.cutover()
+    verified(window)
+    window.copy()
+    with pytest.raises(StepRefused, match="older than the fence or the copy"):
+        window.cutover()
+    assert "cutover" not in window.phases()
 
 
 def test_a_verification_that_found_a_difference_keeps_it_closed(window: Window) -> None:

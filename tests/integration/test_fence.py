@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -10,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg2
 import pytest
 
-from consolidation import fence
+from consolidation import fence, journal
 from consolidation.connection import session
-from consolidation.errors import FenceError
+from consolidation.errors import FenceError, StepRefused
 from tests.cluster import Database, digest_of_everything
 from tests.window import Window
 
@@ -189,3 +190,56 @@ def test_a_probe_waits_no_longer_than_its_limit(window: Window, monkeypatch: pyt
         other.cursor().execute('BEGIN; LOCK TABLE "Plain" IN SHARE MODE')
         with pytest.raises(FenceError, match="could not probe, another session held the table for 300ms"):
             fence.probe(fence.side_of(window.database, "source"))
+
+
+def test_a_session_of_a_replication_tool_is_refused_too(window: Window) -> None:
+    window.fence("source", "closed")
+    replica = "SET session_replication_role = replica; DELETE FROM parent"
+    assert refused(window.source, replica, user="postgres")
+
+
+def test_row_security_of_the_application_is_no_leak(window: Window) -> None:
+    window.source.execute('ALTER TABLE "Plain" ENABLE ROW LEVEL SECURITY')
+    window.source.execute('CREATE POLICY p ON "Plain" TO campaign_app USING (true)')
+    probes = window.fence("source", "closed")["probes"]
+    assert {probed["outcome"] for probed in probes} == {"refused by the fence"}
+
+
+@pytest.mark.parametrize("lifted", ["ALTER TABLE parent {} TRIGGER USER", "ALTER TABLE parent {} TRIGGER ALL"])
+def test_a_fence_that_was_lifted_and_closed_again_is_another_closing(window: Window, lifted: str) -> None:
+    first = window.fence("source", "closed")
+    assert window.fence("source", "closed") | {"probes": 0} == first | {"probes": 0}
+    for word in ("DISABLE", "ENABLE"):
+        window.source.execute(lifted.format(word))
+    with window.source.connection() as source, pytest.raises(StepRefused, match="lifted and closed again"):
+        fence.require_unbroken(source, window.database, window.phases())
+    again = window.fence("source", "closed")
+    assert again["closed_at"] > first["closed_at"]
+    with window.source.connection() as source:
+        fence.require_unbroken(source, window.database, window.phases())
+
+
+def test_killed_while_it_closes_it_is_not_taken_for_the_closing_before(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = window.fence("source", "closed")
+    window.source.execute("ALTER TABLE parent DISABLE TRIGGER aa_consolidation_fence")
+    with monkeypatch.context() as patched:
+        patched.setattr("consolidation.fence.probe", lambda _: os._exit(9))
+        killed = os.fork()
+        if not killed:
+            window.fence("source", "closed")
+        assert os.waitpid(killed, 0)[1] != 0
+    assert {table.state for table in fence.plan(window.database, "source", "closed").before} == {"closed"}
+    assert window.fence("source", "closed")["closed_at"] > first["closed_at"]
+
+
+def test_a_target_that_is_in_charge_is_not_closed_again(window: Window) -> None:
+    """The same command again after a crash: services may write there already."""
+    window.own_schema("CREATE TABLE t (id int)")
+    with journal.phase(window.database, "cutover"):
+        pass
+    window.fence("target", "open", "cutover_open")
+    assert not fence.plan(window.database, "target", "closed", "schema_fence").changed
+    window.begin(journal.ROLLING_BACK)
+    assert fence.plan(window.database, "target", "closed", "rollback_fence").changed

@@ -7,7 +7,7 @@ import pytest
 
 from consolidation import journal, move, moved, schema, verify
 from consolidation.errors import FenceError, StepRefused
-from tests.cluster import Database, digest_of_everything
+from tests.cluster import BEHIND_THE_FENCE, Database, digest_of_everything
 from tests.window import Window
 
 TABLES = ["campaigns", "chapters"]
@@ -114,9 +114,7 @@ def test_tables_that_do_not_fit_the_lineage_stay(window: Window) -> None:
 def test_a_write_between_move_and_verification_is_found(window: Window) -> None:
     window.fence("source", "closed")
     move.apply(move.plan(window.database), 10)
-    window.target.execute(
-        "SET session_replication_role = replica; UPDATE campaign_db.campaigns SET name = 'x' WHERE name = '5'"
-    )
+    window.target.execute(f"{BEHIND_THE_FENCE}; UPDATE campaign_db.campaigns SET name = 'x' WHERE name = '5'")
     assert [(entry.name, entry.outcome) for entry in moved.compare(window.database)] == [
         ("campaigns", "different"),
         ("chapters", "equal"),

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests import playbooks
-from tests.cluster import Cluster
+from tests.cluster import BEHIND_THE_FENCE, Cluster
 from tests.playbooks import Played, Site
 
-DAMAGE = """
-SET session_replication_role = replica;
+DAMAGE = f"""
+{BEHIND_THE_FENCE};
 UPDATE campaign_db.chapters SET title = title || '!'
  WHERE id = (SELECT id FROM campaign_db.chapters ORDER BY id LIMIT 1)
 """

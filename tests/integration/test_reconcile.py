@@ -120,8 +120,10 @@ class Window:
         with session(self.service.target, "test") as conn:
             journal.finish(conn, self.run, state)
 
-    def phase_done(self, name: str) -> None:
-        with journal.phase(self.service, name):
+    def cut_over(self) -> None:
+        with journal.phase(self.service, "verify") as work:
+            work.result["closed_at"] = self.phase("fence").result["closed_at"]
+        with journal.phase(self.service, "cutover"):
             pass
 
     def phase(self, name: str) -> journal.PhaseRecord:
@@ -129,7 +131,7 @@ class Window:
             return journal.phases(conn, self.run)[name]
 
     def close(self, side: str) -> None:
-        fence.apply(fence.plan(self.service, side, fence.CLOSED), f"{side}_fence", 10)
+        fence.apply(fence.plan(self.service, side, fence.CLOSED), "fence" if side == "source" else "target_fence", 10)
 
     def equal(self) -> bool:
         return verify.compare(self.service, verify.Options())["outcome"] == "equal"
@@ -168,7 +170,7 @@ def window(source: Database, target: Database) -> Window:
 @pytest.fixture
 def rolling_back(window: Window) -> Window:
     """After the cutover the application has written to the target; then a rollback has fenced it."""
-    window.phase_done("cutover")
+    window.cut_over()
     window.write(WRITES)
     window.state(journal.ROLLING_BACK)
     window.close("target")
@@ -236,8 +238,22 @@ def test_a_source_that_was_opened_again_is_not_touched(rolling_back: Window) -> 
     assert rolling_back.source.value("SELECT count(*) FROM keyless") == 0
 
 
+@pytest.mark.parametrize("noted", [False, True], ids=["lifted by hand", "and closed by the next run"])
+def test_writes_of_a_source_that_was_open_after_the_cutover_are_not_deleted(rolling_back: Window, noted: bool) -> None:
+    """Abandoned, or opened by hand: now both sides have newer rows, and nobody but their owner knows which to keep."""
+    rolling_back.source.execute("ALTER TABLE keyless DISABLE TRIGGER aa_consolidation_fence")
+    rolling_back.source.execute("INSERT INTO keyless VALUES ('newer')", user="campaign_app")
+    if noted:
+        rolling_back.close("source")
+    else:
+        rolling_back.source.execute("ALTER TABLE keyless ENABLE ALWAYS TRIGGER aa_consolidation_fence")
+    with pytest.raises(StepRefused, match="was open to writers after the cutover"):
+        reconcile.apply(reconcile.plan(rolling_back.service, "source"))
+    assert rolling_back.source.value("SELECT count(*) FROM keyless") == 201
+
+
 def test_an_open_fence_is_refused(window: Window) -> None:
-    window.phase_done("cutover")
+    window.cut_over()
     window.write(WRITES)
     window.state(journal.ROLLING_BACK)
     plan = reconcile.plan(window.service, "source")
@@ -262,7 +278,7 @@ def test_an_open_fence_is_refused(window: Window) -> None:
 )
 def test_the_side_in_charge_is_never_overwritten(window: Window, to: str, cut_over: bool, state: str) -> None:
     if cut_over:
-        window.phase_done("cutover")
+        window.cut_over()
     window.write("DELETE FROM keyless")
     window.close("target")
     window.state(state)

@@ -1,5 +1,6 @@
 -- Tables to fence with their trigger's state: the named tables and everything that inherits from them or is their
 -- partition, because a statement trigger fires only for the table a statement names.
+-- changed_by: transaction that has switched the trigger last, NULL where there is none.
 -- schema: name of the schema; tables: text[] of table names, empty for all; trigger: name of the fence trigger.
 WITH RECURSIVE fenced (oid) AS (
     SELECT c.oid
@@ -14,7 +15,8 @@ SELECT n.nspname AS schema,
        c.relname AS name,
        c.oid::bigint AS oid,
        CASE t.tgenabled WHEN 'D' THEN 'prepared' WHEN 'O' THEN 'closed' WHEN 'A' THEN 'closed' WHEN 'R' THEN 'prepared'
-            ELSE 'absent' END AS state
+            ELSE 'absent' END AS state,
+       t.xmin::text::bigint AS changed_by
   FROM fenced
   JOIN pg_class c USING (oid)
   JOIN pg_namespace n ON n.oid = c.relnamespace
