@@ -226,9 +226,13 @@ def boot(name: str) -> None:
 
 def cgroups(name: str) -> list[Path]:
     """A host's own control groups: in one group the hosts' systemds would end each other's services."""
+    return [tree / f"consolidation-{name}" for tree in control_trees()]
+
+
+def control_trees() -> list[Path]:
+    """Where this machine has its control groups."""
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-    trees = [place for _, place, kind, options, *_ in mounts if kind == "cgroup2" or "name=systemd" in options]
-    return [Path(tree) / f"consolidation-{name}" for tree in trees]
+    return [Path(place) for _, place, kind, options, *_ in mounts if kind == "cgroup2" or "name=systemd" in options]
 
 
 def wait_for_ssh(name: str) -> None:
@@ -293,7 +297,7 @@ def signal_all(pids: list[int], number: signal.Signals) -> None:
 
 
 def destroy() -> None:
-    """Remove every host and the bridge, whatever state they are in."""
+    """Remove every host and the bridge, whatever state they are in. Raises HostsError when something is left."""
     homes = sorted(HOSTS.glob("*"))
     for home in homes:
         signal_all(supervisors(home.name), signal.SIGTERM)
@@ -307,6 +311,22 @@ def destroy() -> None:
         shutil.rmtree(home)
     if Path(f"/sys/class/net/{BRIDGE}").exists():
         run("ip", "link", "delete", BRIDGE)
+    if left := leftovers():
+        raise HostsError(f"left behind: {', '.join(left)}; remove it by hand, then run `destroy` again")
+
+
+def leftovers() -> list[str]:
+    """What there still is of any host: its own folder may be gone."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    inside = f"--directory={HOSTS}/".encode()
+    running = [p for p in Path("/proc").glob("[0-9]*") if any(word.startswith(inside) for word in words(p))]
+    return [
+        *(f"mount {place}" for place in mounts if place.startswith(f"{HOSTS}/")),
+        *(f"process {process.name}" for process in running),
+        *(f"control group {group}" for tree in control_trees() for group in tree.glob("consolidation-*")),
+        *(f"folder {home}" for home in HOSTS.glob("*")),
+        *(f"link {link.name}" for link in Path("/sys/class/net").glob(BRIDGE)),
+    ]
 
 
 if __name__ == "__main__":

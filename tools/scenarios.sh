@@ -16,12 +16,19 @@ case "${1:-}" in
     ;;
 esac
 hosts destroy # one clear sentence where this machine cannot have hosts
-trap 'hosts destroy; rm -rf /var/cache/consolidation-molecule/scenario' EXIT
-times=""
+passed=""
+finish() {
+  echo "Scenarios passed:${passed:- none}"
+  hosts destroy
+  rm -rf /var/cache/consolidation-molecule/scenario
+}
+trap finish EXIT
+trap 'exit 130' INT TERM # without it sh does not call `finish`
 for scenario in "$@"; do
   start=$(date +%s)
   molecule test --scenario-name "$scenario"
-  times="$times
-$scenario	$(($(date +%s) - start)) s"
+  time="$scenario	$(($(date +%s) - start)) s"
+  echo "Scenario passed: $time"
+  passed="$passed
+$time"
 done
-echo "Scenarios passed:$times"

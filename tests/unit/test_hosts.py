@@ -64,6 +64,17 @@ def test_a_network_that_is_in_use(monkeypatch: pytest.MonkeyPatch, used: str, re
         assert ("ip", "address", "add", "10.213.57.1/24", "dev", hosts.BRIDGE) in calls
 
 
+def test_destroy_does_not_end_well_while_something_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    group = tmp_path / "consolidation-image-db"
+    monkeypatch.setattr(hosts, "HOSTS", tmp_path / "hosts")
+    monkeypatch.setattr(hosts, "BRIDGE", "no-such-bridge")
+    monkeypatch.setattr(hosts, "control_trees", lambda: [tmp_path])
+    hosts.destroy()
+    group.mkdir()
+    with pytest.raises(hosts.HostsError, match=f"left behind: control group {group}; remove"):
+        hosts.destroy()
+
+
 def answers(known: dict[str, str], calls: list[tuple[str, ...]]) -> Callable[..., str]:
     def run(*command: str) -> str:
         calls.append(command)
