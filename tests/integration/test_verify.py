@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from psycopg2 import sql
 
-from consolidation import fence, journal, schema, selftest, verify
+from consolidation import fence, journal, rowsum, schema, selftest, verify
 from consolidation.catalog import definitions, read_tables
 from consolidation.connection import session
 from consolidation.digest import Digest, table_digest
@@ -232,8 +233,27 @@ def test_a_verifier_that_is_blind_is_found_out(service: Service, monkeypatch: py
     monkeypatch.setattr(selftest, "table_digest", count_only)
     error = failure(service)
     assert "not trustworthy here" in error.message
-    assert "values swapped between rows" in error.message
-    assert "a lost row," not in error.message
+    assert "values swapped between rows (SQL digest)" in error.message
+    assert "a lost row (" not in error.message
+    assert "(row hash" not in error.message
+
+
+def test_a_row_hash_that_is_blind_is_found_out(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rowsum, "xxh3_128_intdigest", lambda _: 7)
+    error = failure(service)
+    assert "not trustworthy here" in error.message
+    for form in ("binary", "text"):
+        assert f"values swapped between rows (row hash, {form})" in error.message
+    assert "(SQL digest)" not in error.message
+
+
+def test_a_row_hash_that_calls_all_different_is_found_out(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = itertools.count()
+    monkeypatch.setattr(rowsum, "xxh3_128_intdigest", lambda _: next(numbers))
+    error = failure(service)
+    assert (
+        "that equal tables are equal (row hash, binary), that equal tables are equal (row hash, text)" in error.message
+    )
 
 
 def test_a_role_that_cannot_test_the_verifier_stops_the_run(service: Service, target: Database) -> None:
