@@ -11,7 +11,7 @@ import pytest
 from psycopg2 import sql
 
 from consolidation import fence, journal, rowsum, schema, selftest, verify
-from consolidation.catalog import definitions, read_tables
+from consolidation.catalog import read_tables
 from consolidation.connection import session
 from consolidation.digest import Digest, table_digest
 from consolidation.errors import StepRefused, VerificationFailed
@@ -19,7 +19,6 @@ from consolidation.model import Database as Service
 from consolidation.queries import execute
 from tests.cluster import Database
 from tests.modules import run_module
-from tests.window import Window
 
 ODD = 'Odd "name"\n100%s {0}'
 ODD_NAME = '"' + ODD.replace('"', '""') + '"'
@@ -376,55 +375,6 @@ def test_the_module_says_what_it_would_compare_and_then_does(
     assert "Next: " in failed["msg"]
     assert outcomes(failed)["keyless"] == "different"
     assert record(service).result["outcome"] == "equal"  # without `record`, nothing is kept
-
-
-def test_definitions_that_the_load_has_lost_are_faults(campaign: Database, target: Database) -> None:
-    window = Window(campaign, target)
-    window.begin()
-    window.schema()
-    window.fence("source", "closed")
-    window.copy()
-    with session(target.settings, "test") as conn:
-        built = window.phases()["schema"].result["definitions"]
-        assert definitions(conn, "campaign_db") == built, "else verification would need Alembic inside the outage"
-    assert verify.apply(verify.plan(window.database), verify.Options())["faults"] == []
-    damage(
-        target,
-        "ALTER TABLE chapters DROP CONSTRAINT pk_chapters",
-        "ALTER TABLE campaigns ALTER name DROP NOT NULL, ALTER state DROP DEFAULT",
-    )
-    with pytest.raises(VerificationFailed) as raised:
-        verify.apply(verify.plan(window.database), verify.Options())
-    lost, *altered = raised.value.facts["faults"]
-    assert lost == "constraint pk_chapters of chapters is not as before"
-    assert {fault.split()[2] for fault in altered} == {"modify_nullable", "modify_default"}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "ALTER TABLE t ALTER a TYPE varchar(9)",
-        "ALTER TABLE t ALTER a SET NOT NULL",
-        "ALTER TABLE t ALTER a SET DEFAULT 'x'",
-        "ALTER TABLE t ADD b int",
-        "ALTER TABLE t DROP CONSTRAINT t_a_check",
-        "ALTER TABLE t ADD CHECK (a <> 'y') NOT VALID",
-        "CREATE INDEX ON t (a)",
-        "ALTER INDEX t_pkey RENAME TO other",
-        "COMMENT ON COLUMN t.a IS 'x'",
-        "CREATE SEQUENCE s",
-        "CREATE TABLE u ()",
-    ],
-)
-def test_definitions_change_with_all_that_a_lineage_makes_and_with_nothing_else(target: Database, change: str) -> None:
-    target.execute("CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY, a varchar(10) CHECK (a <> 'z'))")
-    with target.connection() as conn:
-        before = definitions(conn, "s")
-        execute(conn, "INSERT INTO s.t VALUES (1, 'b'); ANALYZE s.t")
-        assert definitions(conn, "s") == before
-        execute(conn, f"SET LOCAL search_path = s; {change}; RESET search_path")
-        assert definitions(conn, "s") != before
-        conn.rollback()
 
 
 @pytest.fixture
