@@ -204,11 +204,18 @@ def test_constraints_and_triggers_out_of_force_are_faults(service: Service, targ
         "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
         "CREATE TRIGGER quiet BEFORE INSERT ON parents FOR EACH ROW EXECUTE FUNCTION f()",
         "ALTER TABLE parents DISABLE TRIGGER quiet",
+        "CREATE INDEX half ON ONLY divided (v)",
+        "CREATE TRIGGER still BEFORE INSERT ON divided_1 FOR EACH ROW EXECUTE FUNCTION f()",
+        "ALTER TABLE divided_1 DISABLE TRIGGER still",
+        "ALTER TABLE divided_0 ADD CONSTRAINT once CHECK (v <> '') NOT VALID",
     )
     error = failure(service)
     assert error.facts["faults"] == [
         "constraint later of children is not validated",
+        "constraint once of divided_0 is not validated",
+        "index half of divided is not valid",
         "trigger quiet of parents is disabled",
+        "trigger still of divided_1 is disabled",
     ]
     assert error.facts["outcome"] == "different"
 
