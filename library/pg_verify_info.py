@@ -81,7 +81,7 @@ sequences:
   elements: dict
   returned: when compared, also on failure
 faults:
-  description: Constraints, indexes and triggers of the target that are not in force.
+  description: What is not in force on the target, or not defined as the schema phase left it.
   type: list
   elements: str
   returned: when compared, also on failure

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from consolidation.queries import dicts, query, rows, value
+from consolidation.queries import dicts, query, rows
 
 # Bookkeeping of the service's former Alembic set-up: the new lineage has its own (consolidation.alembic_version).
 LEFT_BEHIND = frozenset({"alembic_version"})
@@ -148,6 +148,6 @@ def read_sequences(conn: Connection, schema: str) -> tuple[Sequence, ...]:
     return tuple(found)
 
 
-def definitions(conn: Connection, schema: str) -> str:
-    """A digest of all that a lineage makes in a schema: equal ones mean the same columns, constraints and indexes."""
-    return str(value(conn, query("definitions"), {"schema": schema}))
+def definitions(conn: Connection, schema: str) -> dict[str, str]:
+    """All that a lineage makes in a schema, in words (``constraint c of t``) -> a digest of how it is defined."""
+    return dict(rows(conn, query("definitions"), {"schema": schema}))

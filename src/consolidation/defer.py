@@ -45,11 +45,11 @@ def from_json(values: Sequence[dict[str, Any]]) -> tuple[Deferred, ...]:
 
 
 def lost(target: Connection, run_id: str, database: str) -> list[str]:
-    """What the load of a run has set aside and is not there now as it was, in words."""
+    """What the load of a run has set aside and is not there now as it was: ``index i of t``."""
     loads = dicts(target, query("loads"), [run_id, database])
     present = set(read(target, database, [load["table_name"] for load in loads]))
     wanted = [item for load in loads for item in from_json(load["deferred"])]
-    return [f"{item.kind} {item.name} of {item.table_name} is not as before" for item in wanted if item not in present]
+    return [f"{item.kind} {item.name} of {item.table_name}" for item in wanted if item not in present]
 
 
 def drop(target: Connection, deferred: Iterable[Deferred]) -> None:

@@ -13,7 +13,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation import fence, journal, schema
-from consolidation.catalog import Table, read_sequences, read_tables
+from consolidation.catalog import Table, definitions, read_sequences, read_tables
 from consolidation.connection import session
 from consolidation.digest import table_digest
 from consolidation.errors import StepRefused
@@ -96,6 +96,8 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
                 for name, digest in digests.items()
             ]
         if not back:
+            with session(database.target, "move") as target:
+                work.result["definitions"] = definitions(target, database.name)
             schema.apply_grants(schema.plan_grants(database))
         return dict(work.result)
 

@@ -115,7 +115,8 @@ def _send(process: subprocess.Popen[str], line: str) -> None:
         pass  # it has ended; the answer that does not come says so
 
 
-def _sum(conn: Connection, wanted: Range) -> RowSum:
+def row_sum(conn: Connection, wanted: Range) -> RowSum:
+    """The sum of a range, read in this process. Raises RereadFailed where not every row that was sent was hashed."""
     summing = Summing(is_binary=wanted.is_binary)
     with conn.cursor() as cursor:
         cursor.copy_expert(wanted.statement, summing)
@@ -133,7 +134,7 @@ def main() -> int:
         execute(conn, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         execute(conn, "SET TRANSACTION SNAPSHOT %s", [task["snapshot"]])
         for line in sys.stdin:
-            print(json.dumps(asdict(_sum(conn, Range(**json.loads(line))))), flush=True)  # noqa: T201 - it is read
+            print(json.dumps(asdict(row_sum(conn, Range(**json.loads(line))))), flush=True)  # noqa: T201 - it is read
     except (ConsolidationError, psycopg2.Error) as error:
         text = describe(error) if isinstance(error, psycopg2.Error) else str(error)
         print(json.dumps({"error": text}), flush=True)  # noqa: T201 - as above

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
 from consolidation.catalog import Table, read_tables
+from consolidation.chunks import copy_out
 from consolidation.connection import session
 from consolidation.differences import bucket_digests, differing, examine, pair
-from consolidation.digest import comparison, table_digest
+from consolidation.digest import Digest, comparison, table_digest
 from consolidation.errors import StatementFailed, VerificationFailed
 from consolidation.model import Database
 from consolidation.queries import execute, query, value
+from consolidation.reread import Range, row_sum
+from consolidation.rowsum import RowSum
+
+Look = Callable[[Connection, Table], Digest | RowSum]
+"""What a method makes of a table."""
 
 HINT = "do not trust any comparison between these two servers; compare their versions, settings and machines"
 
@@ -64,19 +71,35 @@ def run(database: Database) -> dict[str, Any]:
 
 
 def _unseen(source: Connection, target: Connection) -> list[str]:
-    """The damages that leave the digest as it was; first whether undamaged tables are equal and a lost row is named."""
+    """What a method does not see: that the undamaged tables are equal, a damage, the name of the lost row."""
     here, there = _scratch(source), _scratch(target)
-    columns = comparison(here, there)
-    sound = table_digest(source, here, columns)
-    unseen = [] if table_digest(target, there, columns) == sound else ["that equal tables are equal"]
-    for name, damage in DAMAGES.items():
-        execute(target, f"SAVEPOINT damage; {damage}")
-        if table_digest(target, there, columns) == sound:
-            unseen.append(name)
-        if name == "a lost row" and not _lost_row_is_named(source, target, here, there):
+    looks = _looks(here, there)
+    sound = {method: look(source, here) for method, look in looks.items()}
+    unseen = [
+        f"that equal tables are equal ({name})" for name, look in looks.items() if look(target, there) != sound[name]
+    ]
+    execute(target, "SAVEPOINT sound")
+    for damage, statement in DAMAGES.items():
+        execute(target, f"ROLLBACK TO sound; {statement}")
+        unseen += [f"{damage} ({name})" for name, look in looks.items() if look(target, there) == sound[name]]
+        if damage == "a lost row" and not _lost_row_is_named(source, target, here, there):
             unseen.append("which row is lost")
-        execute(target, "ROLLBACK TO damage")
     return unseen
+
+
+def _looks(here: Table, there: Table) -> dict[str, Look]:
+    """Every method by which the verify phase may call a table equal; the row hash takes rows in either form."""
+    columns, names = comparison(here, there), [column.name for column in here.stored_columns]
+
+    def row_hash(conn: Connection, table: Table, *, is_binary: bool) -> RowSum:
+        statement = copy_out(table, names, None, None, is_binary=is_binary)
+        return row_sum(conn, Range(statement.as_string(conn), is_binary))
+
+    return {
+        "SQL digest": lambda conn, table: table_digest(conn, table, columns),
+        "row hash, binary": lambda conn, table: row_hash(conn, table, is_binary=True),
+        "row hash, text": lambda conn, table: row_hash(conn, table, is_binary=False),
+    }
 
 
 def _lost_row_is_named(source: Connection, target: Connection, here: Table, there: Table) -> bool:

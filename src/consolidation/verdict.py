@@ -14,6 +14,9 @@ EQUAL, DIFFERENT, NOT_COMPARED = "equal", "different", "could_not_compare"
 OUTCOMES = (DIFFERENT, NOT_COMPARED, EQUAL)
 """The worst first."""
 
+FAULTS_SAID = 20
+"""Faults that a message names; the result has them all."""
+
 
 @dataclass(frozen=True)
 class TableResult:
@@ -100,7 +103,9 @@ def complaint(result: dict[str, Any]) -> str:
     ]
     if not result["tables"]:
         wrong.append("the source has no tables")
-    return "; ".join(wrong + result["faults"])
+    faults = result["faults"]
+    more = len(faults) - FAULTS_SAID
+    return "; ".join([*wrong, *faults[:FAULTS_SAID], *([f"{more} more faults"] if more > 0 else [])])
 
 
 def repair(result: dict[str, Any]) -> str:
@@ -115,7 +120,7 @@ def repair(result: dict[str, Any]) -> str:
     if NOT_COMPARED in found or not result["tables"]:
         steps.append("mend the reason why something could not be compared, and run again")
     if result["faults"]:
-        steps.append("validate or enable what is named, and run again")
+        steps.append("validate, enable or make again as the lineage has it what is named, and run again")
     return "; ".join(steps)
 
 

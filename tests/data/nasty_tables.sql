@@ -11,7 +11,7 @@ Line" varchar(20), c char(4), n numeric, d double precision, r real, b bytea, u 
   s short, p pair, rng int4range, ip inet, bits varbit, mo money,
   doubled numeric GENERATED ALWAYS AS (n * 2) STORED
 );
-CREATE TABLE empty (id int PRIMARY KEY);
+CREATE TABLE empty (id int PRIMARY KEY WITH (fillfactor = 70));
 CREATE TABLE nothing ();
 CREATE TABLE no_key (v text);
 CREATE TABLE parent (id serial PRIMARY KEY, "self" int REFERENCES parent, UNIQUE ("self", id));

@@ -6,7 +6,7 @@ import psycopg2
 import pytest
 
 from consolidation import journal, move, moved, schema, verify
-from consolidation.errors import FenceError, StepRefused
+from consolidation.errors import FenceError, StepRefused, VerificationFailed
 from tests.cluster import BEHIND_THE_FENCE, Database, digest_of_everything
 from tests.window import Window
 
@@ -119,6 +119,17 @@ def test_a_write_between_move_and_verification_is_found(window: Window) -> None:
         ("campaigns", "different"),
         ("chapters", "equal"),
     ]
+
+
+def test_a_definition_lost_after_the_move_is_found(window: Window) -> None:
+    window.target.execute("ALTER TABLE campaigns ADD CONSTRAINT named CHECK (name <> '')")
+    window.fence("target", "closed", "schema_fence")
+    window.fence("source", "closed")
+    move.apply(move.plan(window.database), 10)
+    assert verify.apply(verify.plan(window.database), verify.Options())["faults"] == []
+    window.target.execute("ALTER TABLE campaign_db.campaigns DROP CONSTRAINT named")
+    with pytest.raises(VerificationFailed, match="constraint named of campaigns is not as before"):
+        verify.apply(verify.plan(window.database), verify.Options())
 
 
 def test_it_waits_for_readers_and_names_who_is_in_the_way(window: Window) -> None:

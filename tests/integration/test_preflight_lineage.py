@@ -111,6 +111,25 @@ def test_other_features_of_a_lineage(
     assert_found(world, kind, severity, set())
 
 
+def test_partitions_of_both_sides_are_compared_by_hand_then_accepted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = sa.MetaData(schema="campaign_db")
+    key = sa.Column("id", sa.Integer, primary_key=True, autoincrement=False)
+    sa.Table("parted", metadata, key, postgresql_partition_by="RANGE (id)")
+    monkeypatch.setattr(preflight, "lineage_metadata", lambda _name: metadata)
+    world.database = replace(world.database, tables=("parted",))
+    world.owner("CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id)")
+    world.owner("CREATE TABLE part PARTITION OF parted DEFAULT; INSERT INTO parted VALUES (1)")
+    [found] = [finding for finding in world.report().findings if finding.severity == BLOCKER]
+    assert (found.id, found.subject) == ("source.object.partitioned_table", "public.parted")
+    assert found.what == "partitioned: preflight does not compare how with the lineage's table"
+    assert "by hand" in found.fix
+    accepted = found.fix.split("'")[1]
+    world.options = replace(world.options, accepted=(accepted,))
+    assert blockers(world.report().findings) == set()
+
+
 def test_what_cannot_be_carried_is_refused_with_the_fix(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     metadata = sa.MetaData(schema="campaign_db")
     sa.Table(

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,11 +38,8 @@ PLAYBOOK = """
   hosts: all
   gather_facts: false
   tasks:
-    - name: Copy
-      ansible.builtin.import_role: {name: copy}
-    - name: Verify
-      ansible.builtin.import_role: {name: verify}
 """
+TASK = "    - ansible.builtin.import_role: {name: ROLE}\n"
 
 
 @pytest.fixture
@@ -61,9 +59,11 @@ def slow(window: Window) -> Window:
 
 
 class Playbook:
-    """Copy and verify of one database."""
+    """Phases of one database."""
 
-    def __init__(self, window: Window, directory: Path, **connection: str) -> None:
+    def __init__(
+        self, window: Window, directory: Path, phases: Sequence[str] = ("copy", "verify"), **connection: str
+    ) -> None:
         host = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -73,7 +73,7 @@ class Playbook:
             **connection,
         }
         (directory / "hosts.json").write_text(json.dumps({"all": {"hosts": {"campaign_db": host}}}))
-        (directory / "play.yml").write_text(PLAYBOOK)
+        (directory / "play.yml").write_text(PLAYBOOK + "".join(TASK.replace("ROLE", phase) for phase in phases))
         self.command = [BIN / "ansible-playbook", "-i", directory / "hosts.json", directory / "play.yml"]
         self.file = directory / "campaign_db.progress.json"
         """The progress file."""
@@ -157,6 +157,35 @@ def test_the_file_and_the_journal_tell_how_far_it_is(
     assert slow.target.value("SELECT result ? 'progress' FROM consolidation.phase WHERE name = 'copy'") is False
 
 
+def test_verification_tells_the_file_and_the_journal_too(
+    window: Window, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.copy()
+    monkeypatch.setattr(progress, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "JOURNAL_SECONDS", 0)
+    told = "SELECT result -> 'progress' FROM consolidation.phase WHERE name = 'verify'"
+    entered: list[object] = []
+    enter = progress._Teller._enter
+
+    def look(self: progress._Teller, state: progress.Progress) -> None:
+        enter(self, state)
+        entered.append(window.target.value(told))
+
+    monkeypatch.setattr(progress._Teller, "_enter", look)
+    path = tmp_path / "progress.json"
+    given = {"database": window.options, "record": True, "workers": 2, "progress_file": str(path)}
+    result = run_module(capsys, "pg_verify_info", False, given)
+    assert result["outcome"] == "equal", result
+
+    assert any(entered), "the journal shows it while it works"
+    assert window.target.value(told) is None
+    last = progress.read(path)
+    assert last is not None
+    assert (last.ended, last.phase, last.database, last.run_id) == (True, "verify", "campaign_db", result["run_id"])
+    assert [(pace.rows, pace.share, pace.state) for pace in last.tables] == [(ROWS, 1.0, "done")] * 4
+    assert "row data" not in path.read_text()
+
+
 def test_progress_of_an_attempt_that_was_killed_is_forgotten(window: Window) -> None:
     with journal.phase(window.database, "copy") as work:
         work.result.update(progress={"at": 1}, run_id="kept")
@@ -208,6 +237,19 @@ def elsewhere(slow: Window, tmp_path: Path) -> Playbook:
     return Playbook(slow, tmp_path, ansible_connection="ssh", ansible_ssh_executable=str(program))
 
 
+def interrupt(playbook: Playbook, terminal: Terminal, window: Window, module: str) -> None:
+    """Ctrl-C while a module works: the operator is told, and nothing of it is left."""
+    assert len(playbook.processes()) >= 3, "Ansible's, the module's and one that helps it"
+    terminal.press(CTRL_C)
+    assert terminal.wait(30) != 0, terminal.output
+    assert terminal.output.rindex("\x1b[?25h") > terminal.output.rindex("\x1b[?25l"), "the cursor is back"
+    assert f"Stopped while {module} on campaign_db worked" in terminal.output
+    assert "run the same command again" in terminal.output
+    assert "Traceback" not in terminal.output
+    wait_until_alone(window)
+    assert not playbook.processes()
+
+
 @pytest.mark.parametrize("where", ["playbook", "elsewhere"])
 def test_ctrl_c_leaves_nothing_and_says_how_to_go_on(where: str, slow: Window, request: pytest.FixtureRequest) -> None:
     playbook: Playbook = request.getfixturevalue(where)
@@ -216,18 +258,30 @@ def test_ctrl_c_leaves_nothing_and_says_how_to_go_on(where: str, slow: Window, r
     done = "SELECT count(*) FROM consolidation.chunk WHERE state = 'done'"
     terminal.read_until("copying", 60)
     terminal.read_while(lambda: slow.target.value(done) < 2, "two tables that are loaded", 60)
-    assert len(playbook.processes()) >= 3, "Ansible's, the module's and a worker"
-    terminal.press(CTRL_C)
-    assert terminal.wait(30) != 0, terminal.output
-    assert terminal.output.rindex("\x1b[?25h") > terminal.output.rindex("\x1b[?25l"), "the cursor is back"
-    assert "Stopped while pg_copy on campaign_db worked" in terminal.output
-    assert "run the same command again" in terminal.output
-    assert "Traceback" not in terminal.output
-    wait_until_alone(slow)
-    assert not playbook.processes()
+    interrupt(playbook, terminal, slow, "pg_copy")
     for name in TABLES:
         loaded = slow.target.value(f"SELECT count(*) FROM campaign_db.{name}")
         assert loaded in (0, ROWS), f"{name}: half a chunk is loaded"
     playbook.without()
     for name in TABLES:
         assert slow.target.value(f"SELECT count(*) FROM campaign_db.{name}") == ROWS
+
+
+def test_ctrl_c_in_the_verification(window: Window, tmp_path: Path) -> None:
+    window.source.execute("CREATE SEQUENCE own", role="campaign_owner")
+    window.target.execute("CREATE SEQUENCE campaign_db.own", user="consolidation")
+    window.copy()
+    playbook = Playbook(window, tmp_path, ["verify"])
+    with window.target.connection() as holder:
+        # The tables are read by then: sequences come after them.
+        holder.cursor().execute("ALTER SEQUENCE campaign_db.own RENAME TO held")
+        terminal = playbook.on_a_terminal()
+        held = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        terminal.read_while(lambda: window.target.value(held) == 0, "verification that waits", 60)
+        terminal.read_until("\x1b[?25l", 10)  # the table of its progress
+        interrupt(playbook, terminal, window, "pg_verify_info")
+        state = "SELECT state FROM consolidation.phase WHERE name = 'verify'"
+        assert window.target.value(state) != "done"
+        holder.rollback()
+    playbook.without()
+    assert window.target.value(state) == "done"

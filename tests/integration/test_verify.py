@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import pytest
 from psycopg2 import sql
 
-from consolidation import fence, journal, schema, selftest, verify
-from consolidation.catalog import definitions, read_tables
+from consolidation import fence, journal, rowsum, schema, selftest, verify
+from consolidation.catalog import read_tables
 from consolidation.connection import session
 from consolidation.digest import Digest, table_digest
 from consolidation.errors import StepRefused, VerificationFailed
@@ -18,7 +19,6 @@ from consolidation.model import Database as Service
 from consolidation.queries import execute
 from tests.cluster import Database
 from tests.modules import run_module
-from tests.window import Window
 
 ODD = 'Odd "name"\n100%s {0}'
 ODD_NAME = '"' + ODD.replace('"', '""') + '"'
@@ -204,11 +204,18 @@ def test_constraints_and_triggers_out_of_force_are_faults(service: Service, targ
         "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
         "CREATE TRIGGER quiet BEFORE INSERT ON parents FOR EACH ROW EXECUTE FUNCTION f()",
         "ALTER TABLE parents DISABLE TRIGGER quiet",
+        "CREATE INDEX half ON ONLY divided (v)",
+        "CREATE TRIGGER still BEFORE INSERT ON divided_1 FOR EACH ROW EXECUTE FUNCTION f()",
+        "ALTER TABLE divided_1 DISABLE TRIGGER still",
+        "ALTER TABLE divided_0 ADD CONSTRAINT once CHECK (v <> '') NOT VALID",
     )
     error = failure(service)
     assert error.facts["faults"] == [
         "constraint later of children is not validated",
+        "constraint once of divided_0 is not validated",
+        "index half of divided is not valid",
         "trigger quiet of parents is disabled",
+        "trigger still of divided_1 is disabled",
     ]
     assert error.facts["outcome"] == "different"
 
@@ -232,8 +239,27 @@ def test_a_verifier_that_is_blind_is_found_out(service: Service, monkeypatch: py
     monkeypatch.setattr(selftest, "table_digest", count_only)
     error = failure(service)
     assert "not trustworthy here" in error.message
-    assert "values swapped between rows" in error.message
-    assert "a lost row," not in error.message
+    assert "values swapped between rows (SQL digest)" in error.message
+    assert "a lost row (" not in error.message
+    assert "(row hash" not in error.message
+
+
+def test_a_row_hash_that_is_blind_is_found_out(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rowsum, "xxh3_128_intdigest", lambda _: 7)
+    error = failure(service)
+    assert "not trustworthy here" in error.message
+    for form in ("binary", "text"):
+        assert f"values swapped between rows (row hash, {form})" in error.message
+    assert "(SQL digest)" not in error.message
+
+
+def test_a_row_hash_that_calls_all_different_is_found_out(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = itertools.count()
+    monkeypatch.setattr(rowsum, "xxh3_128_intdigest", lambda _: next(numbers))
+    error = failure(service)
+    assert (
+        "that equal tables are equal (row hash, binary), that equal tables are equal (row hash, text)" in error.message
+    )
 
 
 def test_a_role_that_cannot_test_the_verifier_stops_the_run(service: Service, target: Database) -> None:
@@ -356,55 +382,6 @@ def test_the_module_says_what_it_would_compare_and_then_does(
     assert "Next: " in failed["msg"]
     assert outcomes(failed)["keyless"] == "different"
     assert record(service).result["outcome"] == "equal"  # without `record`, nothing is kept
-
-
-def test_definitions_that_the_load_has_lost_are_faults(campaign: Database, target: Database) -> None:
-    window = Window(campaign, target)
-    window.begin()
-    window.schema()
-    window.fence("source", "closed")
-    window.copy()
-    with session(target.settings, "test") as conn:
-        built = window.phases()["schema"].result["definitions"]
-        assert definitions(conn, "campaign_db") == built, "else verification would need Alembic inside the outage"
-    assert verify.apply(verify.plan(window.database), verify.Options())["faults"] == []
-    damage(
-        target,
-        "ALTER TABLE chapters DROP CONSTRAINT pk_chapters",
-        "ALTER TABLE campaigns ALTER name DROP NOT NULL, ALTER state DROP DEFAULT",
-    )
-    with pytest.raises(VerificationFailed) as raised:
-        verify.apply(verify.plan(window.database), verify.Options())
-    lost, *altered = raised.value.facts["faults"]
-    assert lost == "constraint pk_chapters of chapters is not as before"
-    assert {fault.split()[2] for fault in altered} == {"modify_nullable", "modify_default"}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "ALTER TABLE t ALTER a TYPE varchar(9)",
-        "ALTER TABLE t ALTER a SET NOT NULL",
-        "ALTER TABLE t ALTER a SET DEFAULT 'x'",
-        "ALTER TABLE t ADD b int",
-        "ALTER TABLE t DROP CONSTRAINT t_a_check",
-        "ALTER TABLE t ADD CHECK (a <> 'y') NOT VALID",
-        "CREATE INDEX ON t (a)",
-        "ALTER INDEX t_pkey RENAME TO other",
-        "COMMENT ON COLUMN t.a IS 'x'",
-        "CREATE SEQUENCE s",
-        "CREATE TABLE u ()",
-    ],
-)
-def test_definitions_change_with_all_that_a_lineage_makes_and_with_nothing_else(target: Database, change: str) -> None:
-    target.execute("CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY, a varchar(10) CHECK (a <> 'z'))")
-    with target.connection() as conn:
-        before = definitions(conn, "s")
-        execute(conn, "INSERT INTO s.t VALUES (1, 'b'); ANALYZE s.t")
-        assert definitions(conn, "s") == before
-        execute(conn, f"SET LOCAL search_path = s; {change}; RESET search_path")
-        assert definitions(conn, "s") != before
-        conn.rollback()
 
 
 @pytest.fixture

@@ -61,6 +61,9 @@ DROPPED_BY = {
     "event trigger": "EVENT TRIGGER",
     "statistics object": "STATISTICS",
 }
+NO_COUNTERPART = " without a counterpart in the lineage"
+# What a lineage may have as well, but preflight does not compare: it must not say that it is missing there.
+NOT_COMPARED = frozenset(f"source.object.{name}" for name in ("partitioned_table", "inheritance", "exclusion"))
 
 
 def checks(source: Side, database: Database, lineage: Lineage) -> Iterator[Check]:
@@ -75,6 +78,11 @@ def decision(kind: str, subject: str, lineage: str, drop: str = "") -> str:
     """The fix for an object without counterpart: the ways there are."""
     if not KINDS[kind].acceptable:
         return f"nothing to do, or create it by a revision of alembic/versions/{lineage}"
+    if kind in NOT_COMPARED:
+        return (
+            f"compare it by hand with alembic/versions/{lineage}, bring in by a revision what shall stay,"
+            f" then accept it: {ACCEPT}: ['{kind} {subject}']"
+        )
     ways = [f"leave it behind: {ACCEPT}: ['{kind} {subject}']"]
     if drop:
         ways.append(f"or drop it: {drop}")
@@ -84,7 +92,8 @@ def decision(kind: str, subject: str, lineage: str, drop: str = "") -> str:
 def _without_counterpart(sort: str, identity: str, lineage: str) -> Finding:
     kind = f"source.object.{SORTS.get(sort, 'other')}"
     drop = f"DROP {DROPPED_BY[sort]} {identity};" if sort in DROPPED_BY else ""
-    what = f"{SPOKEN.get(sort, sort)} without a counterpart in the lineage"
+    unlike = ": preflight does not compare it with the lineage's" if kind in NOT_COMPARED else NO_COUNTERPART
+    what = SPOKEN.get(sort, sort) + unlike
     return found(kind, identity, what, decision(kind, identity, lineage, drop))
 
 
@@ -107,7 +116,7 @@ def _tables(source: Side, database: Database) -> Iterator[Finding]:
             yield found("source.table.unlogged", str(table), "unlogged: a crash of the source empties it", fix)
         if table.kind == "p":
             kind = "source.object.partitioned_table"
-            what = "partitioned; the lineage's table is not"
+            what = "partitioned: preflight does not compare how with the lineage's table"
             yield found(kind, str(table), what, decision(kind, str(table), database.name))
 
 

@@ -1,14 +1,14 @@
 -- What a bulk load of one schema's tables is faster or only possible without: foreign keys, keys, indexes, user triggers.
 -- Each row: how to drop it, how to make it again, and in which order. Left in place: what a foreign key of another
--- schema needs, replica identities, clustered, inherited, invalid and tablespaced ones, whose marks a plain definition
--- would lose, and everything but foreign keys and triggers of partitioned tables.
+-- schema needs, replica identities, clustered, inherited, invalid and tablespaced ones and keys with storage parameters,
+-- which a plain definition would lose, and everything but foreign keys and triggers of partitioned tables.
 -- schema: name of the schema; tables: text[] of table names.
 WITH wanted AS (
     SELECT c.oid, c.relname, c.relkind, c.oid::regclass::text AS qualified
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = %(schema)s AND c.relname = ANY (%(tables)s::text[])
 ), plain_index AS (
-    SELECT i.*, w.relname, w.qualified
+    SELECT i.*, w.relname, w.qualified, c.reloptions
       FROM pg_index i
       JOIN wanted w ON w.oid = i.indrelid
       JOIN pg_class c ON c.oid = i.indexrelid
@@ -32,7 +32,7 @@ SELECT i.relname, 'constraint', con.conname,
          || coalesce(format('; COMMENT ON CONSTRAINT %%I ON %%s IS %%L', con.conname, i.qualified,
                             obj_description(con.oid, 'pg_constraint')), '')
   FROM plain_index i JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid
- WHERE con.contype IN ('p', 'u', 'x')
+ WHERE con.contype IN ('p', 'u', 'x') AND i.reloptions IS NULL
 UNION ALL
 SELECT i.relname, 'index', c.relname,
        format('DROP INDEX %%s', i.indexrelid::regclass),

@@ -1,9 +1,13 @@
--- What is not in force on the tables of one schema: constraints not validated, invalid indexes, disabled triggers.
+-- What is not in force on the tables of one schema and on their partitions, wherever those lie: constraints not
+-- validated, invalid indexes, disabled triggers.
 -- schema: name of the schema; tables: text[] of table names; fence: name of the fence's trigger, which is left out.
-WITH wanted AS (
+WITH RECURSIVE wanted AS (
     SELECT c.oid, c.relname
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = %(schema)s AND c.relname = ANY (%(tables)s::text[])
+    UNION
+    SELECT c.oid, c.relname
+      FROM wanted w JOIN pg_inherits i ON i.inhparent = w.oid JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
 )
 SELECT format('constraint %%s of %%s is not validated', con.conname, w.relname)
   FROM pg_constraint con JOIN wanted w ON w.oid = con.conrelid
