@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,28 @@ def test_lost_source_between_copy_and_cutover(site: Site) -> None:
     site.play("rollback.yml", *consent(sentence(refused))).succeeded()
     assert site.contents("source") == newest
     assert_in_charge(site, "source")
+
+
+def test_lost_storage_database(site: Site) -> None:
+    """What check mode prints is what opens the source, pasted as it is."""
+    site.play("migrate.yml", "--tags", "schema,fence").succeeded()
+    site.target.server.stop("immediate")
+    try:
+        refused = site.play("rollback.yml").failed()
+        assert "playbooks/abandon.yml --check" in refused.text
+        looked = site.play("playbooks/abandon.yml", "--check", confirm=False).succeeded()
+        assert "every write made since is in that database only" in looked.text
+        printed = re.search(r"(--limit campaign_db -e '[^']+')", looked.text)
+        assert printed, looked.output
+        options = shlex.split(printed[1])
+        assert printed[1] in site.play("playbooks/abandon.yml", confirm=False).failed().text
+        opened = site.play("playbooks/abandon.yml", *options, confirm=False).succeeded()
+        assert opened.changed("campaign_db") == 1
+        assert "put <config>.before-<run id> in the place of the configuration" in opened.text
+        assert site.is_open("source")
+        site.play("playbooks/abandon.yml", *options, confirm=False).unchanged("campaign_db")
+    finally:
+        site.target.server.start()
 
 
 def lose(site: Site) -> None:
