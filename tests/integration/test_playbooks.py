@@ -84,6 +84,7 @@ def test_one_database_alone_and_one_phase_alone(site: Site) -> None:
     rows = site.contents("source")
     helpers = json.dumps({"copy_helpers": ["runner", "unreachable"]})
     alone = site.play("migrate.yml", "--limit", "campaign_db", "-e", helpers).succeeded()
+    assert "-e consolidation_confirm=yes --limit campaign_db Report:" in alone.text
     assert "campaign_db migrated." in alone.text
     assert re.search(r"campaign_db: \S+ (has loaded \d+ chunks|found nothing to load)", alone.text)
     assert "UNREACHABLE" in alone.text
