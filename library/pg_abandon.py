@@ -37,6 +37,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description:
+    - In check mode what may be lost, and the option that agrees.
+    - Else what was done, and what is left to do by hand.
+  type: str
+  returned: always
 sentence:
   description: What is to be typed as O(consent).
   type: str
@@ -61,7 +67,10 @@ def main() -> None:
     with failures(module):
         plan = abandon.plan(Database.from_options(module.params["database"]))
         given = module.params
-        result = {} if module.check_mode else abandon.apply(plan, given["consent"], given["timeout_seconds"])
+        if module.check_mode:
+            result = {"msg": plan.msg}
+        else:
+            result = abandon.apply(plan, given["consent"], given["timeout_seconds"])
         module.exit_json(changed=plan.changed, diff=plan.diff(), sentence=plan.sentence, **result)
 
 

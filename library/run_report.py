@@ -19,6 +19,11 @@ options:
     description: Folder of the run directories on the host that runs the module.
     type: path
     required: true
+  databases:
+    description: Names of all databases of the inventory. Commands for a run of fewer end with C(--limit).
+    type: list
+    elements: str
+    required: true
   migrate_command:
     description: The command line that begins or resumes the migration, as the operator types it.
     type: str
@@ -43,6 +48,7 @@ EXAMPLES = r"""
   run_report:
     journal: "{{ report_journal }}"
     directory: "{{ consolidation_run_directory }}"
+    databases: "{{ groups['databases'] }}"
     migrate_command: ansible-playbook migrate.yml -i inventories/production -e consolidation_confirm=yes
     rollback_command: ansible-playbook rollback.yml -i inventories/production -e consolidation_confirm=yes
 """
@@ -65,13 +71,15 @@ def main() -> None:
     spec = {
         "journal": {"type": "dict", "required": True},
         "directory": {"type": "path", "required": True},
+        "databases": {"type": "list", "elements": "str", "required": True},
         "migrate_command": {"type": "str", "required": True},
         "rollback_command": {"type": "str", "required": True},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
-        commands = {name: module.params[f"{name}_command"] for name in ("migrate", "rollback")}
-        plan = report.plan(module.params["journal"], module.params["directory"], commands)
+        given = module.params
+        commands = {name: given[f"{name}_command"] for name in ("migrate", "rollback")}
+        plan = report.plan(given["journal"], given["directory"], commands, given["databases"])
         summary = dict(plan.summary) if module.check_mode else report.apply(plan)
         module.exit_json(changed=plan.changed, diff=plan.diff(), report=summary)
 

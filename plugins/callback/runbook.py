@@ -47,8 +47,8 @@ class CallbackModule(CallbackBase):
         """Of the runs seen, the newest last."""
         self._reports: dict[str, dict[str, Any]] = {}
         """By run id."""
-        self._failures: dict[str, None] = {}
-        """In their order; a rescue repeats what it was for."""
+        self._failures: dict[str, str] = {}
+        """Line -> host, in their order; a rescue repeats what it was for."""
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """A play begins."""
@@ -67,12 +67,12 @@ class CallbackModule(CallbackBase):
         self._find_run(result)
         self._keep_result(result, "failed, ignored" if ignore_errors else "failed")
         if not ignore_errors:
-            self._failures[f"{result.host.get_name()}: {_message(result.result)}"] = None
+            self._remember_failure(result)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """A host did not answer."""
         self._keep_result(result, "unreachable")
-        self._failures[f"{result.host.get_name()}: {_message(result.result)}"] = None
+        self._remember_failure(result)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         """A task was skipped."""
@@ -82,11 +82,13 @@ class CallbackModule(CallbackBase):
         """One turn of a loop failed; the item itself is not written."""
         self._keep_result(result, "failed item")
 
-    def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002 - Ansible's signature
+    def v2_playbook_on_stats(self, stats: Any) -> None:
         """The end: seal the log, say where the report is and what comes next."""
         for directory in self._directories:
             run_directory.index(directory)
-        lines = [f"Failed: {failure}" for failure in list(self._failures)[:MOST_FAILURES]]
+        # What a rescue or the next try mended is no failure at the end; the log has it.
+        lasting = [line for line, host in self._failures.items() if host in stats.failures or host in stats.dark]
+        lines = [f"Failed: {line}" for line in lasting[:MOST_FAILURES]]
         for report in self._reports.values():
             lines.append(f"Run {report['run_id']}: {report['verdict']}")
             commands = {"Next": report["next_command"], "Way back": report["way_back"]["command"]}
@@ -97,6 +99,10 @@ class CallbackModule(CallbackBase):
         if lines:
             self._display.display("\n" + "\n".join(lines))
 
+    def _remember_failure(self, result: Any) -> None:
+        host = result.host.get_name()
+        self._failures[f"{host}: {_message(result.result)}"] = host
+
     def _find_run(self, result: Any) -> None:
         run_id = result.result.get("run_id")
         report = result.result.get("report")
@@ -105,7 +111,7 @@ class CallbackModule(CallbackBase):
             self._reports[run_id] = report
         if context.CLIARGS["check"] or not run_id or not isinstance(run_id, str):
             return
-        if self._directories and self._directories and self._directories[-1].name == run_id:
+        if self._directories and self._directories[-1].name == run_id:
             return
         base = self._run_directory(result.host)
         if base is not None and base / run_id not in self._directories:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,11 @@ from consolidation.connection import connect, session
 from consolidation.errors import ConnectionFailed, StepRefused
 from consolidation.model import Database
 
+SERVICES = (
+    "If its services had been cut over, lead them back by hand, on each of their hosts: put <config>.before-<run id> "
+    "in the place of the configuration, let the link current of the release lead where before-<run id> leads, restart"
+)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -17,11 +24,38 @@ class Plan:
 
     database: Database
     closed: tuple[fence.Fenced, ...]
+    unreachable: str
+    """What became of the attempt to reach the storage database."""
 
     @property
     def sentence(self) -> str:
         """What the operator types to agree."""
         return f"open {self.database.name} without the writes that only its lost storage database has"
+
+    @property
+    def loss(self) -> str:
+        """What opening the source may lose."""
+        return (
+            f"{self.database.name}: {self.unreachable}. If the run had cut over, every write made since is in "
+            "that database only, and the source goes on without it. Before the cutover (see the run's report) nothing "
+            "is lost"
+        )
+
+    @property
+    def next_step(self) -> str:
+        """What the operator does about it; as JSON, for Ansible splits other values at their spaces."""
+        consent = shlex.quote(json.dumps({"rollback_consent": self.sentence}))
+        return f"bring that database back if you can; else add --limit {self.database.name} -e {consent}"
+
+    @property
+    def msg(self) -> str:
+        """For check mode."""
+        return f"{self.loss}\nNext: {self.next_step}" if self.changed else self.settled
+
+    @property
+    def settled(self) -> str:
+        """Where nothing is to be done."""
+        return f"{self.database.name}: the source is open already. {SERVICES}"
 
     @property
     def changed(self) -> bool:
@@ -37,8 +71,8 @@ def plan(database: Database) -> Plan:
     """What would be opened. Raises StepRefused while the storage database answers: then rollback.yml loses nothing."""
     try:
         connect(database.target, "abandon").close()
-    except ConnectionFailed:
-        pass
+    except ConnectionFailed as error:
+        unreachable = error.message
     else:
         raise StepRefused(
             f"{database.name}: its storage database answers, it is not lost",
@@ -47,20 +81,20 @@ def plan(database: Database) -> Plan:
     side = fence.side_of(database, "source")
     with session(database.source, "abandon plan") as conn:
         closed = tuple(table for table in fence.read(conn, side) if table.state == fence.CLOSED)
-    return Plan(database, closed)
+    return Plan(database, closed, unreachable)
 
 
 def apply(plan: Plan, consent: str, timeout_seconds: float) -> dict[str, Any]:
     """Open the source. Raises StepRefused unless ``consent`` is the plan's sentence."""
     database = plan.database
     if not plan.changed:
-        return {"msg": f"{database.name}: the source is open already"}
+        return {"msg": plan.settled}
     if consent != plan.sentence:
-        raise StepRefused(
-            f"{database.name}: if the run had cut over, every write made since is in the lost storage database only, "
-            "and the source goes on without it. Before the cutover (see the run's report) nothing is lost",
-            hint=f"bring the storage database back if you can; else type -e 'rollback_consent={plan.sentence}'",
-        )
+        raise StepRefused(plan.loss, hint=plan.next_step)
     with session(database.source, "abandon") as conn:
         opened = fence.open_side(conn, fence.side_of(database, "source"), timeout_seconds)
-    return {**opened, "tables": [f"{table.schema}.{table.name}" for table in plan.closed]}
+    return {
+        **opened,
+        "msg": f"{database.name}: the source is open, its writers go on there. {SERVICES}",
+        "tables": [f"{table.schema}.{table.name}" for table in plan.closed],
+    }

@@ -106,6 +106,6 @@ def _prove_open(side: fence.Side) -> None:
                     raise FenceError(
                         f"{side.database}: {role} cannot write {table.schema}.{table.name} after the cutover: "
                         f"{describe(error)}",
-                        hint="mend the grant and run again, or take the run back with rollback.yml",
+                        hint="mend the grant, then run ansible-playbook migrate.yml",
                     ) from error
                 conn.rollback()

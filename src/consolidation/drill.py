@@ -45,12 +45,12 @@ def refuse_unsuitable(drill: Settings, source_version: int) -> None:
     if not may:
         raise ConfigurationError(
             f"{drill}: the role may not create the scratch database of the restore drill",
-            hint=f'as superuser there: ALTER ROLE "{drill.user}" CREATEDB; or name another server in the option drill',
+            hint=f'as superuser there: ALTER ROLE "{drill.user}" CREATEDB; or name another server in backup_drill',
         )
     if major < source_version // 10000:
         raise ConfigurationError(
             f"{drill}: version {major} is older than the source's {source_version // 10000}: a dump need not restore",
-            hint="name a server of the source's version or later in the option drill",
+            hint="name a server of the source's version or later in the variable backup_drill",
         )
 
 

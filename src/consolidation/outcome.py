@@ -6,6 +6,7 @@ never taken for a success.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -189,6 +190,14 @@ def _standing(found: Outcome) -> str:
     return f"{found.kind} {where}"
 
 
+def limited(commands: Mapping[str, str], outcomes: Sequence[Outcome], inventory: Iterable[str]) -> Mapping[str, str]:
+    """The commands for what this run still holds: they must not reach databases that other runs have migrated."""
+    held = [found.database for found in outcomes if found.kind != ROLLED_BACK]
+    if set(inventory) <= set(held):
+        return commands
+    return {name: f"{command} --limit {shlex.quote(','.join(held))}" for name, command in commands.items()}
+
+
 def way_on(outcomes: Sequence[Outcome], commands: Mapping[str, str]) -> str:
     """The command that goes on from here; '' where all is done."""
     if any(found.rolling_back for found in outcomes):
@@ -220,7 +229,7 @@ def way_back(outcomes: Sequence[Outcome], commands: Mapping[str, str]) -> WayBac
     waiting = ", ".join(found.database for found in outcomes if not found.cut_over)
     return WayBack(
         f"{waiting} (not cut over): {BEFORE_CUTOVER}\n{cut_over} (cut over): {AFTER_CUTOVER}\n"
-        "Add --limit and a name to take back one database alone.",
+        "--limit with one name takes back that database alone.",
         UNTIL_SOURCE_IS_TOUCHED,
         commands["rollback"],
     )

@@ -6,7 +6,7 @@ Pure but for the files it writes: the same facts give the same bytes, so a secon
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC
 from pathlib import Path
@@ -44,16 +44,18 @@ class Plan:
         return {"prepared": "".join(f"{self.directory / name}\n" for name in self.stale)}
 
 
-def plan(facts: Facts, base: str | Path, commands: Mapping[str, str]) -> Plan:
+def plan(facts: Facts, base: str | Path, commands: Mapping[str, str], inventory: Iterable[str]) -> Plan:
     """The report of the run that the journal's facts tell of, below the folder of the run directories.
 
-    ``commands`` are the operator's full command lines, keys ``migrate`` and ``rollback``.
+    ``commands`` are the operator's full command lines, keys ``migrate`` and ``rollback``, for all databases of the
+    ``inventory``.
     """
     if facts["run"] is None:
         return Plan(Path(base), {}, (), {})
     directory = Path(base) / facts["run"]["id"]
     preflights = {database["name"]: _preflight(directory, database["name"]) for database in facts["databases"]}
-    content = document(facts, commands, {name: json.loads(text) for name, text in preflights.items() if text})
+    findings = {name: json.loads(text) for name, text in preflights.items() if text}
+    content = document(facts, commands, inventory, findings)
     files = {
         **evidence(facts["databases"]),
         **{f"{name}/{PREFLIGHT}": text for name, text in preflights.items() if text},
@@ -90,11 +92,12 @@ def evidence(databases: Sequence[Facts]) -> dict[str, str]:
     }
 
 
-def document(facts: Facts, commands: Mapping[str, str], findings: Facts) -> dict[str, Any]:
+def document(facts: Facts, commands: Mapping[str, str], inventory: Iterable[str], findings: Facts) -> dict[str, Any]:
     """The content of report.json."""
     databases = facts["databases"]
     outcomes = [outcome.outcome(database) for database in databases]
     kind, text = outcome.verdict(outcomes)
+    commands = outcome.limited(commands, outcomes, inventory)
     return {
         "run": {key: value for key, value in facts["run"].items() if key not in ("database", "state")},
         "outcome": kind,

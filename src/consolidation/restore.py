@@ -126,7 +126,7 @@ def plan(
     if record is None or record.state != "done":
         raise StepRefused(
             f"{database.name}: the journal knows no proved dump of run {backed_up.id}",
-            hint="name a run that has one in the option backup_run_id",
+            hint="name a run that has one: -e backup_run_id=<run id>",
         )
     dump = directory / backed_up.id / database.name
     made = manifest.check(dump, sha256=record.result["manifest_sha256"], run_id=backed_up.id, database=database.name)

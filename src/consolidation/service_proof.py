@@ -138,7 +138,8 @@ def _prove_sessions(database: Database, timeout_seconds: float, quiet_seconds: f
 
 
 def _wait_for_silence(source: Connection, database: Database, timeout_seconds: float, quiet_seconds: float) -> None:
-    deadline = time.monotonic() + timeout_seconds + quiet_seconds
+    limit = timeout_seconds + quiet_seconds
+    deadline = time.monotonic() + limit
     quiet_since = None
     while True:
         left = _sessions(source, database.application_roles)
@@ -148,7 +149,7 @@ def _wait_for_silence(source: Connection, database: Database, timeout_seconds: f
             return
         if left and now >= deadline:
             raise ServiceError(
-                f"{database.name}: after {timeout_seconds:g} s there are sessions of the service on {database.source}: "
+                f"{database.name}: after {limit:g} s there are sessions of the service on {database.source}: "
                 + "; ".join(left),
                 hint="an instance that the inventory does not name, or a process that did not end; stop it, run again",
                 facts={"sessions": left},

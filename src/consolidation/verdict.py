@@ -114,8 +114,8 @@ def repair(result: dict[str, Any]) -> str:
     steps = []
     if DIFFERENT in found:
         steps.append(
-            "the keys of rows that differ stand in the result (differences); make the target like the source with"
-            " pg_reconcile (to: target) behind both fences and run again, or take the run back with rollback.yml"
+            "the keys of rows that differ stand in the result (differences); ansible-playbook playbooks/repair.yml"
+            " makes the target like the source, migrate.yml then goes on; or take the run back with rollback.yml"
         )
     if NOT_COMPARED in found or not result["tables"]:
         steps.append("mend the reason why something could not be compared, and run again")

@@ -31,7 +31,7 @@ def test_opened_with_the_typed_sentence_only(window: Window) -> None:
     plan = abandon.plan(window.database)
     assert plan.changed
     for consent in ("", "yes"):
-        with pytest.raises(StepRefused, match="is in the lost storage database only") as caught:
+        with pytest.raises(StepRefused, match="is in that database only") as caught:
             abandon.apply(plan, consent, 5)
         assert plan.sentence in caught.value.hint
     with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,29 @@ def test_failed_verification_keeps_the_target_closed(site: Site) -> None:
     assert site.contents("target") == site.contents("source")
 
 
+def test_a_copy_that_differs_is_repaired(site: Site) -> None:
+    site.play("migrate.yml", "--tags", "schema,fence,copy").succeeded()
+    rows = site.contents("source")
+    assert compare_alone(site).count("outcome: equal") >= 2
+    site.target.execute(DAMAGE)
+    assert "not proved equal: table chapters different" in compare_alone(site)
+    assert "ansible-playbook playbooks/repair.yml" in site.play("migrate.yml", "--tags", "verify").failed().text
+    damaged = site.contents("target")
+    looked = site.play("playbooks/repair.yml", "--check", "--diff", confirm=False).succeeded()
+    assert "campaign_db.chapters: insert 0, update 1, delete 0" in looked.text
+    assert "consolidation_confirm=yes" in site.play("playbooks/repair.yml", confirm=False).failed().text
+    assert site.contents("target") == damaged != rows
+    assert site.play("playbooks/repair.yml").succeeded().changed("campaign_db") == 1
+    assert_in_charge(site, neither=True)
+    site.play("playbooks/repair.yml").unchanged("campaign_db")
+    site.play("migrate.yml", "--tags", "verify,cutover").succeeded()
+    assert site.contents("target") == rows
+    site.write("target")
+    newest = site.contents("target")
+    site.play("playbooks/repair.yml").unchanged("campaign_db")
+    assert site.contents("target") == newest
+
+
 def test_lost_source_after_the_cutover(site: Site) -> None:
     """The dump comes back with consent only; what the target has is newer and nothing of it is lost."""
     site.play("migrate.yml").succeeded()
@@ -107,6 +132,40 @@ def test_lost_source_between_copy_and_cutover(site: Site) -> None:
     site.play("rollback.yml", *consent(sentence(refused))).succeeded()
     assert site.contents("source") == newest
     assert_in_charge(site, "source")
+
+
+def test_lost_storage_database(site: Site) -> None:
+    """What check mode prints is what opens the source, pasted as it is."""
+    site.play("migrate.yml", "--tags", "schema,fence").succeeded()
+    site.target.server.stop("immediate")
+    try:
+        refused = site.play("rollback.yml").failed()
+        assert "playbooks/abandon.yml --check" in refused.text
+        looked = site.play("playbooks/abandon.yml", "--check", confirm=False).succeeded()
+        assert "every write made since is in that database only" in looked.text
+        printed = re.search(r"(--limit campaign_db -e '[^']+')", looked.text)
+        assert printed, looked.output
+        options = shlex.split(printed[1])
+        assert printed[1] in site.play("playbooks/abandon.yml", confirm=False).failed().text
+        opened = site.play("playbooks/abandon.yml", *options, confirm=False).succeeded()
+        assert opened.changed("campaign_db") == 1
+        assert "put <config>.before-<run id> in the place of the configuration" in opened.text
+        assert site.is_open("source")
+        site.play("playbooks/abandon.yml", *options, confirm=False).unchanged("campaign_db")
+    finally:
+        site.target.server.start()
+
+
+def compare_alone(site: Site) -> str:
+    """The command of docs/verification.md."""
+    page = (playbooks.ROOT / "docs" / "verification.md").read_text(encoding="utf-8")
+    found = re.search(r"^ +ansible databases .*\\\n.*$", page, re.MULTILINE)
+    assert found
+    command = found[0].replace("\\\n", "").replace("inventories/production", str(site.directory / "hosts.json"))
+    words = shlex.split(command)
+    words[0] = str(playbooks.PROGRAM.with_name("ansible"))
+    done = subprocess.run(words, cwd=playbooks.ROOT, capture_output=True, text=True, check=False)
+    return " ".join((done.stdout + done.stderr).split())
 
 
 def lose(site: Site) -> None:

@@ -57,7 +57,7 @@ def test_a_proof_that_fails_leads_one_service_back_with_every_write(site: Site, 
             failed = migrate(site, "-e", "services_leave_seconds=6").failed()
         assert first.wait_for_writes(WAIT_SECONDS) == set()
 
-    assert "could not be led over (prove | See it in the new schema, and nobody on the source: " in failed.text
+    assert "the cutover failed (prove | See it in the new schema, and nobody on the source: " in failed.text
     assert "there are sessions of the service on campaign on " in failed.text
     assert "The run was taken back, no write is lost: the source is in charge, the services are on it." in failed.text
     assert standing(site) == {"campaign_db": "rolled back", "image_db": "migrated"}
@@ -79,6 +79,24 @@ def test_a_proof_that_fails_leads_one_service_back_with_every_write(site: Site, 
     assert proofs(site) == 0
     for service, operations in (("image", first.operations), ("campaign", second.operations)):
         assert {one.answer for one in operations if one.service == service} >= {"503 fenced"}
+
+
+def test_a_target_that_opens_to_nobody_leads_back_before_the_services_are_switched(
+    site: Site, live: Environment
+) -> None:
+    campaign = live.services["campaign"]
+    before = (campaign.directory / "config.yml").read_bytes()
+    one = ("--limit", "campaign_db", "--tags")
+    migrate(site, *one, "backup,schema,fence,copy,verify").succeeded()
+    site.target.execute("REVOKE DELETE ON campaign_db.chapters FROM storage_service")
+    failed = migrate(site, *one, "cutover").failed()
+    assert "storage_service cannot write campaign_db.chapters after the cutover" in failed.text
+    assert "The run was taken back, no write is lost: the source is in charge, the services are on it." in failed.text
+    assert standing(site) == {"campaign_db": "rolled back"}
+    site.target.execute("GRANT DELETE ON campaign_db.chapters TO storage_service")
+    assert {side: site.is_open(side) for side in ("source", "target")} == {"source": True, "target": False}
+    assert (campaign.directory / "config.yml").read_bytes() == before
+    assert (release(campaign), kept(campaign), backend(campaign)) == ("1.0", 0, "postgresql")
 
 
 def migrate(site: Site, *options: str) -> playbooks.Played:

@@ -351,6 +351,23 @@ def test_the_fix_is_the_fix(world: World) -> None:
     assert blockers(world.report().findings) == set()
 
 
+def test_a_closed_fence_is_opened_by_nobody_who_could_not_read_the_journal(world: World) -> None:
+    """After a cutover, opening it would make two sides that take writes."""
+    world.owner(FENCE)
+    reached = world.report()
+    [closed] = [finding for finding in reached.findings if finding.id == "source.fence.closed"]
+    assert f"the journal of {world.database.target} knows no run" in closed.what
+    assert closed.fix.startswith("see that no service writes to a Storage database")
+    assert closed.fix.endswith('DISABLE TRIGGER "aa_consolidation_fence";')
+    world.target.server.stop("immediate")
+    try:
+        findings = world.report().findings
+    finally:
+        world.target.server.start()
+    assert blockers(findings) == {"target.connection.failed"}
+    assert not [finding.id for finding in findings if "TRIGGER" in finding.fix]
+
+
 def test_fence_of_a_run_is_no_leftover(world: World) -> None:
     schema.upgrade(world.database.target, "journal")
     world.target.execute(RUN, ["migrating"])

@@ -303,6 +303,8 @@ storage:\r
 
 def test_the_storage_service_gets_the_database(tmp_path: Path, health_url: str) -> None:
     host = Host(tmp_path, health_url).create(SERVING)
+    assert "the storage service would be restarted" in host.play("serve_host", options=("--check",))
+    assert (host.config.read_bytes(), host.starts) == (SERVING, [])
     said = host.play("serve_host", options=("-vvv",))
     given = host.config.read_bytes()
     assert b"campaign_db" in given
@@ -310,6 +312,7 @@ def test_the_storage_service_gets_the_database(tmp_path: Path, health_url: str) 
     assert seen_by_the_service(host.starts) == [("1", digest(given))]
     assert SECRET not in said
     assert "changed=0 " in host.play("serve_host")
+    assert "the storage service would be restarted" not in host.play("serve_host", options=("--check",))
 
 
 def test_a_storage_service_that_cannot_serve_the_database_serves_the_others_on(tmp_path: Path, health_url: str) -> None:

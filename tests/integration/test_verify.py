@@ -135,7 +135,7 @@ def test_missing_extra_and_different_rows_are_named_by_key(service: Service, tar
     assert found["divided"]["keys"]["different"] == [{"id": "1"}]
     assert "table children different (2 missing, 1 extra, 10 different)" in error.message
     assert "9001" not in str(error)
-    assert "pg_reconcile" in error.hint
+    assert "repair.yml" in error.hint
 
 
 def test_what_could_not_be_compared_is_told_from_what_differs(
@@ -174,7 +174,7 @@ def test_only_things_not_compared_are_a_failure_too(service: Service, target: Da
     damage(target, "DROP TABLE empty")
     error = failure(service)
     assert error.facts["outcome"] == "could_not_compare"
-    assert "pg_reconcile" not in error.hint
+    assert "repair.yml" not in error.hint
 
 
 def test_tables_asked_for_and_not_there(service: Service) -> None:

@@ -53,6 +53,21 @@ def test_the_worst_database_decides_and_comes_first() -> None:
     assert f"campaign_db (cut over): {outcome.AFTER_CUTOVER}" in back.text
 
 
+@pytest.mark.parametrize(
+    ("databases", "limit"),
+    [
+        ([database(), database("image_db")], ""),
+        ([database("image_db")], " --limit image_db"),
+        # What was taken back is no matter of this run any more: a later one may have migrated it.
+        ([database(state="rolled_back", last="rollback_open"), database("image_db")], " --limit image_db"),
+    ],
+)
+def test_commands_reach_no_other_database_of_the_inventory(databases: list[dict[str, Any]], limit: str) -> None:
+    outcomes = [outcome.outcome(each) for each in databases]
+    found = outcome.limited(COMMANDS, outcomes, ["campaign_db", "image_db"])
+    assert found == {"migrate": f"MIGRATE{limit}", "rollback": f"ROLLBACK{limit}"}
+
+
 def test_a_run_without_phases_is_not_finished() -> None:
     begun = {"name": "campaign_db", "state": "migrating", "at_work": False, "phases": [], "loads": []}
     found = outcome.outcome(begun)

@@ -12,6 +12,7 @@ from consolidation import report
 from tests.report_facts import database, journal, table, with_services
 
 COMMANDS = {"migrate": "ansible-playbook migrate.yml -i prod", "rollback": "ansible-playbook rollback.yml -i prod"}
+INVENTORY = ("campaign_db", "image_db")
 NASTY = "o\"dd'\n<script>alert(1)</script>&amp;{{ 7*7 }}"
 SEQUENCE = {"name": "images_id_seq", "outcome": "different", "source_next": 9, "target_next": 1, "reason": "is behind"}
 
@@ -65,7 +66,7 @@ class Document(html.parser.HTMLParser):
 
 
 def write(directory: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    return report.apply(report.plan(facts, directory, COMMANDS))
+    return report.apply(report.plan(facts, directory, COMMANDS, INVENTORY))
 
 
 @pytest.mark.parametrize("facts", FACTS.values(), ids=FACTS)
@@ -83,17 +84,17 @@ def test_the_page_is_whole_escaped_and_self_contained(tmp_path: Path, facts: dic
 
 
 def test_a_second_report_changes_nothing_and_news_change_it(tmp_path: Path) -> None:
-    first = report.plan(FACTS["migrated"], tmp_path, COMMANDS)
+    first = report.plan(FACTS["migrated"], tmp_path, COMMANDS, INVENTORY)
     assert first.changed
     assert "report.html" in first.diff()["prepared"]
     assert list(tmp_path.iterdir()) == []
     report.apply(first)
-    assert not report.plan(FACTS["migrated"], tmp_path, COMMANDS).changed
-    assert report.plan(FACTS["rolled back"], tmp_path, COMMANDS).changed
+    assert not report.plan(FACTS["migrated"], tmp_path, COMMANDS, INVENTORY).changed
+    assert report.plan(FACTS["rolled back"], tmp_path, COMMANDS, INVENTORY).changed
 
 
 def test_no_run_no_report(tmp_path: Path) -> None:
-    plan = report.plan({"run": None, "databases": []}, tmp_path, COMMANDS)
+    plan = report.plan({"run": None, "databases": []}, tmp_path, COMMANDS, INVENTORY)
     assert not plan.changed
     assert report.apply(plan) == {}
     assert list(tmp_path.iterdir()) == []

@@ -57,7 +57,7 @@ def test_words_without_keys() -> None:
 
 
 def test_what_to_do_depends_on_what_was_found() -> None:
-    assert "pg_reconcile" in verdict.repair(verdict.as_result([OTHER], [], []))
+    assert "repair.yml" in verdict.repair(verdict.as_result([OTHER], [], []))
     only_unknown = verdict.repair(verdict.as_result([UNKNOWN], [], []))
-    assert "pg_reconcile" not in only_unknown
+    assert "repair.yml" not in only_unknown
     assert "mend the reason" in only_unknown

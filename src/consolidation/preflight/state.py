@@ -29,7 +29,8 @@ def checks_of_target(target: Side, database: Database, lineage: Lineage) -> Iter
 
 def checks_of_source(source: Side, target: Side | None, database: Database) -> Iterator[Check]:
     """Checks of the source in the light of the journal, where that can be reached."""
-    yield Check("leftovers of the fence", lambda: _fence(source, target, database))
+    if target is not None:  # an unread journal does not say whose a fence is; that it is unread is a blocker already
+        yield Check("leftovers of the fence", lambda: _fence(source, target, database))
     yield Check("the size of the source", lambda: _disk(source, database))
 
 
@@ -94,16 +95,23 @@ def _revisions(target: Side, lineage: Lineage) -> Iterator[Finding]:
         yield found("target.lineage.not_stamped", lineage.name, what, fix)
 
 
-def _fence(source: Side, target: Side | None, database: Database) -> Iterator[Finding]:
-    run = journal.latest_run(target.conn, database.name) if target else None
+def _fence(source: Side, target: Side, database: Database) -> Iterator[Finding]:
+    run = journal.latest_run(target.conn, database.name)
     if run is not None and run.state != journal.ROLLED_BACK:
         return  # the run owns the fence
     tables = fence.read(source.conn, fence.side_of(database, "source"))
     closed = [table for table in tables if table.state == fence.CLOSED]
     for table in closed:
-        what = "its fence refuses every write, and no run in the journal owns it"
+        known = f"knows run {run.id} as rolled back" if run else "knows no run"
+        what = (
+            f"its fence refuses every write, and the journal of {database.target} {known}; a wrong target says so too"
+        )
         trigger = source.paste("ALTER TABLE {} DISABLE TRIGGER {};", table.identifier, fence.TRIGGER)
-        yield found("source.fence.closed", f"{table.schema}.{table.name}", what, trigger)
+        fix = (
+            f"see that no service writes to a Storage database: after a cutover the fence must stay closed\n"
+            f"see that {database.target} is the Storage database of the run that closed it; only then:\n{trigger}"
+        )
+        yield found("source.fence.closed", f"{table.schema}.{table.name}", what, fix)
     prepared = sum(table.state == fence.PREPARED for table in tables)
     if not closed and value(source.conn, "SELECT count(*) FROM pg_namespace WHERE nspname = 'consolidation'"):
         what = f"schema consolidation and {prepared} open fence trigger(s) of a former run"
