@@ -228,6 +228,24 @@ def test_a_table_that_is_rewritten_at_the_start_is_not_copied_as_empty(source: D
     assert target.value("SELECT count(*) FROM campaign_db.t") == 100
 
 
+def test_a_copy_that_a_rollback_has_emptied_is_nobodys_newest_rows(source: Database, target: Database) -> None:
+    """Else a source that is lost and restored after that would be made like it: empty."""
+    window = ready(source, target, "CREATE TABLE t (id int)", "CREATE TABLE t (id int)")
+    window.copy()
+    window.begin(journal.ROLLING_BACK)
+    emptying = discard.plan(window.database)
+    with journal.phase(window.database, "rollback_restore", journal.ROLLING_BACK):
+        pass
+    assert journal.target_in_charge(window.phases())
+    with pytest.raises(StepRefused, match="holds rows that the source may not have"):
+        discard.apply(emptying)
+    target.execute("DELETE FROM consolidation.phase WHERE name = 'rollback_restore'")
+    discard.apply(emptying)
+    with journal.phase(window.database, "rollback_restore", journal.ROLLING_BACK):
+        pass
+    assert not journal.target_in_charge(window.phases())
+
+
 BIG = """
 CREATE TABLE big (id int PRIMARY KEY, pad text); CREATE INDEX big_pad ON big (pad);
 CREATE TABLE other (id int PRIMARY KEY REFERENCES big);
