@@ -42,6 +42,10 @@ revisions:
   type: list
   elements: str
   returned: when not in check mode
+definitions:
+  description: Digest of columns, constraints and indexes after the upgrade.
+  type: str
+  returned: when not in check mode
 pending:
   description: Revisions that would be applied.
   type: list

@@ -106,15 +106,48 @@ snapshot_at:
   description: Every write acknowledged before this moment is in the dump (ISO 8601, UTC).
   returned: when not in check mode
   type: str
+lsn:
+  description: Position in the source's write-ahead log at about that time; null where the role may not read it.
+  returned: when not in check mode
+  type: str
+server_version:
+  description: Version of the source's server.
+  returned: when not in check mode
+  type: str
+tool_version:
+  description: Major version of pg_dump.
+  returned: when not in check mode
+  type: int
+database_bytes:
+  description: Size of the whole database, before compression.
+  returned: when not in check mode
+  type: int
+dump_bytes:
+  description: Size of the dump's files.
+  returned: when not in check mode
+  type: int
 tables:
   description: Name, rows and content digest of every table of the source schema.
   returned: when not in check mode
   type: list
   elements: dict
+sequences:
+  description: By name C(last_value), C(is_called) and C(increment) of every sequence of the source schema.
+  returned: when not in check mode
+  type: dict
 drill:
   description: Server, database, number of tables and seconds of the restore drill.
   returned: when not in check mode
   type: dict
+seconds:
+  description: Duration of dump and drill.
+  returned: when not in check mode
+  type: float
+differences:
+  description: What was restored otherwise than dumped.
+  returned: on the failure of the drill
+  type: list
+  elements: str
 """
 
 from pathlib import Path

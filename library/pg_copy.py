@@ -48,25 +48,39 @@ RETURN = r"""
 run_id:
   description: Id of the run.
   type: str
-  returned: when not in check mode
+  returned: when not in check mode, unless settled
 moves:
   description: Whether the tables lie in the storage database already, and are moved instead of copied.
   type: bool
-  returned: when O(state=present)
+  returned: with O(state=present)
 tables:
   description: Rows, bytes, chunks and seconds of every table.
   type: list
   elements: dict
-  returned: when not in check mode
+  returned: with O(state=present), when not in check mode, unless settled
+hosts:
+  description: Name of every host that took part, with the chunks, rows and bytes that it has loaded.
+  type: list
+  elements: dict
+  returned: with O(state=present), when not in check mode, unless settled
 sequences:
   description: Sequences that were set.
   type: list
   elements: dict
-  returned: when not in check mode
+  returned: with O(state=present), when not in check mode, unless settled
 seconds:
   description: Duration of the copy.
   type: float
-  returned: when not in check mode
+  returned: with O(state=present), when not in check mode, unless settled
+emptied:
+  description: Names of the tables that were emptied.
+  type: list
+  elements: str
+  returned: with O(state=absent), when not in check mode
+msg:
+  description: Why nothing is copied; the tables are moved, or the target was opened.
+  type: str
+  returned: when settled, not in check mode
 """
 
 from ansible.module_utils.basic import AnsibleModule

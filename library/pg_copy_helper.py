@@ -45,15 +45,19 @@ RETURN = r"""
 chunks:
   description: Number of chunks that this host has loaded in the run.
   type: int
-  returned: when not in check mode
+  returned: when not in check mode, also where workers failed
 rows:
   description: Number of their rows.
   type: int
-  returned: when not in check mode
+  returned: when not in check mode, also where workers failed
 bytes:
   description: Number of their bytes.
   type: int
-  returned: when not in check mode
+  returned: when not in check mode, also where workers failed
+host:
+  description: Name of this host.
+  type: str
+  returned: when it has loaded any chunk
 msg:
   description: The same for people.
   type: str

@@ -35,15 +35,28 @@ RETURN = r"""
 run_id:
   description: Id of the run.
   type: str
-  returned: when not in check mode
+  returned: when not in check mode, unless settled
+closed_at:
+  description: When the fence of the source closed; the write outage began.
+  type: str
+  returned: when not in check mode, unless settled
 opened_at:
   description: When the target was opened; the write outage of the databases ends.
   type: str
-  returned: when not in check mode
+  returned: when not in check mode, unless settled
 outage_seconds:
   description: Seconds from the closing of the source's fence to the opening of the target's.
   type: float
-  returned: when not in check mode
+  returned: when not in check mode, unless settled
+msg:
+  description: Which run has cut the database over already.
+  type: str
+  returned: when settled, not in check mode
+blockers:
+  description: Who was in the way of a lock.
+  type: list
+  elements: str
+  returned: on the failure to lock the tables
 """
 
 from ansible.module_utils.basic import AnsibleModule

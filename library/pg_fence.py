@@ -54,7 +54,7 @@ RETURN = r"""
 run_id:
   description: Id of the run.
   type: str
-  returned: when not in check mode
+  returned: when not in check mode, unless settled
 tables:
   description: Every table with the state of its fence.
   type: list
@@ -63,16 +63,29 @@ tables:
 closed_at:
   description: When the fence closed; the write outage begins.
   type: str
-  returned: when it is closed
+  returned: once the phase has closed it, unless settled
 waited_seconds:
   description: How long open transactions were waited for.
   type: float
-  returned: when it is closed
+  returned: once the phase has closed it, unless settled
 probes:
   description: What happened to a write of every role on every table.
   type: list
   elements: dict
-  returned: when it is closed
+  returned: once the phase has closed it, unless settled; also on the failure of a probe
+opened_at:
+  description: When the fence was opened.
+  type: str
+  returned: once the phase has opened it, unless settled
+msg:
+  description: Why nothing is switched; the run has cut over, or the tables bring their fence along.
+  type: str
+  returned: when settled, not in check mode
+blockers:
+  description: Who was in the way of a lock.
+  type: list
+  elements: str
+  returned: on the failure to lock the tables
 """
 
 from ansible.module_utils.basic import AnsibleModule

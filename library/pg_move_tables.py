@@ -42,12 +42,21 @@ RETURN = r"""
 run_id:
   description: Id of the run.
   type: str
-  returned: when not in check mode
+  returned: when not in check mode, unless settled
 tables:
   description: Rows and digests of the tables before they were moved.
   type: list
   elements: dict
-  returned: when tables were moved
+  returned: once the phase has moved tables, unless settled
+msg:
+  description: Why nothing is moved; the run has moved the tables already, or they are copied.
+  type: str
+  returned: when settled, not in check mode
+blockers:
+  description: Who was in the way of a lock.
+  type: list
+  elements: str
+  returned: on the failure to lock the tables
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -93,6 +93,14 @@ tables:
   returned: always
   type: list
   elements: dict
+database:
+  description: Name of the database.
+  returned: always
+  type: str
+msg:
+  description: Whether blockers were found, and which.
+  returned: always
+  type: str
 """
 
 from pathlib import Path

@@ -45,29 +45,33 @@ RETURN = r"""
 run_id:
   description: Id of the run.
   type: str
-  returned: when not in check mode
+  returned: when not in check mode, unless settled
 to:
   description: The side that was changed.
   type: str
-  returned: when not in check mode
+  returned: when not in check mode, unless settled
 compared:
   description: Number of tables that were compared.
   type: int
-  returned: when not in check mode
+  returned: when not in check mode, unless settled
 tables:
   description: Name and number of inserted, updated and deleted rows of every table that was changed.
   type: list
   elements: dict
-  returned: when not in check mode
+  returned: when not in check mode, unless settled
 sequences:
   description: Names of the sequences that were set.
   type: list
   elements: str
-  returned: when not in check mode
+  returned: when not in check mode, unless settled
 seconds:
   description: Duration, without the comparison.
   type: float
-  returned: when not in check mode
+  returned: when not in check mode, unless settled
+msg:
+  description: Which run has reconciled the side and opened it since.
+  type: str
+  returned: when settled, not in check mode
 """
 
 from ansible.module_utils.basic import AnsibleModule

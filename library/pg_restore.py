@@ -59,11 +59,15 @@ msg:
   returned: success
   type: str
 consent:
-  description: The sentence to type; also among the facts of the failure without it.
-  returned: success
+  description: The sentence to type; needed to go on.
+  returned: success, and on the failure without it
   type: str
 run_id:
   description: Id of the run that is rolled back.
+  returned: success
+  type: str
+directory:
+  description: Where the dump lies.
   returned: success
   type: str
 kept_as:
@@ -77,7 +81,21 @@ tables:
   elements: dict
 settings_not_restored:
   description: Settings of the database that the role may not set; set them as superuser.
+  returned: when restored, unless a run that was killed had loaded the dump
+  type: list
+  elements: str
+seconds:
+  description: Duration.
   returned: when restored
+  type: float
+differences:
+  description: What was restored otherwise than dumped.
+  returned: on the failure of the comparison
+  type: list
+  elements: str
+blockers:
+  description: Who was in the way of a lock.
+  returned: on the failure to fence what was restored
   type: list
   elements: str
 """

@@ -65,7 +65,11 @@ RETURN = r"""
 run_id:
   description: Id of the run.
   type: str
-  returned: with O(record=true)
+  returned: with O(record=true), when not in check mode
+closed_at:
+  description: When the fence of the source closed; null where the tables are moved with their fence.
+  type: str
+  returned: with O(record=true), when not in check mode
 outcome:
   description: V(equal), V(different) or V(could_not_compare); the worst of all tables and sequences.
   type: str
@@ -98,6 +102,10 @@ seconds:
   description: Duration of the comparison.
   type: float
   returned: when compared, also on failure
+msg:
+  description: Which run has verified the database, then opened its target.
+  type: str
+  returned: when settled, with O(record=true), not in check mode
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -70,6 +70,10 @@ cut_over:
   description: Whether the run has ever opened the target.
   type: bool
   returned: always
+msg:
+  description: The state of the run, in a sentence.
+  type: str
+  returned: always
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -67,6 +67,10 @@ msg:
   description: What becomes of the file, in a sentence.
   type: str
   returned: always
+path:
+  description: The file, O(path).
+  type: str
+  returned: always
 section_before:
   description: The section before, a line for each value; only harmless values are shown.
   type: list

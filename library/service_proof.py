@@ -60,10 +60,31 @@ outage_seconds:
   description: Seconds from the closing of the source's fence to that write; the outage as clients saw it, at the most.
   type: float
   returned: when something was proved
+rows:
+  description: Number of rows that were found on the target, and not on the source.
+  type: int
+  returned: when something was proved
+sessions:
+  description: Number of sessions that the service has on the target.
+  type: int
+  returned: when something was proved
+quiet_seconds:
+  description: For how long it had none on the source, O(quiet_seconds).
+  type: float
+  returned: when something was proved
 removed:
   description: Number of rows taken away.
   type: int
   returned: with O(state=absent)
+msg:
+  description: Which run has cut the database over already.
+  type: str
+  returned: when settled, not in check mode
+sessions_left:
+  description: Sessions that the service still has on the source.
+  type: list
+  elements: str
+  returned: on the failure that there are any
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -32,6 +32,11 @@ revisions:
   type: list
   elements: str
   returned: when not in check mode
+granted:
+  description: The statements that gave the roles what they lacked.
+  type: list
+  elements: str
+  returned: when not in check mode
 """
 
 from ansible.module_utils.basic import AnsibleModule

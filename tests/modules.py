@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from tests.callback.returns import LIBRARY, documented, faults
+
 
 def run_module(capsys: pytest.CaptureFixture[str], name: str, check: bool, given: dict[str, Any]) -> dict[str, Any]:
     """What the module `name` prints: its result, or its failure."""
@@ -16,4 +18,5 @@ def run_module(capsys: pytest.CaptureFixture[str], name: str, check: bool, given
     with patch_module_args({**given, "_ansible_check_mode": check, "_ansible_diff": True}), pytest.raises(SystemExit):
         module.main()
     result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert not (found := faults(documented(LIBRARY / f"{name}.py"), result)), found
     return result

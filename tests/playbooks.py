@@ -25,6 +25,8 @@ PROGRAM = Path(sys.executable).with_name("ansible-playbook")
 FEW_ROWS = data.Volume(campaigns=40, chapters=200, images=60, overlays=120)
 MARK = "CONSOLIDATION_TEST"
 """Environment variable that every process of a playbook inherits, however it was orphaned."""
+RETURNS = "CONSOLIDATION_TEST_RETURNS"
+"""Environment variable for tests/callback/returns.py."""
 WAIT_SECONDS = 300.0
 """For a playbook; on a busy machine one takes minutes."""
 STORAGE_ROLE = "storage_service"
@@ -68,6 +70,8 @@ class Playing:
 
     process: subprocess.Popen[bytes]
     log: Path
+    undocumented: Path
+    """Appears when a module returns something else than its documentation says."""
 
     def kill(self) -> None:
         """End ansible-playbook alone, as the kernel would when memory runs out."""
@@ -82,6 +86,7 @@ class Playing:
     def end(self) -> Played:
         """Wait for the end."""
         returncode = self.process.wait(WAIT_SECONDS)
+        assert not self.undocumented.exists(), self.undocumented.read_text()
         return Played(returncode, self.log.read_text())
 
 
@@ -108,6 +113,8 @@ class Site:
             "ANSIBLE_NOCOLOR": "1",
             MARK: str(self.directory),
         }
+        environment["ANSIBLE_CALLBACK_PLUGINS"] = f"{ROOT / 'plugins/callback'}:{ROOT / 'tests/callback'}"
+        environment[RETURNS] = str(self.directory / "undocumented-results")
         log = self.directory / f"output-{time.monotonic_ns()}"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -119,7 +126,7 @@ class Site:
                 stderr=output,
                 start_new_session=True,
             )
-        self.started.append(Playing(process, log))
+        self.started.append(Playing(process, log, Path(environment[RETURNS])))
         return self.started[-1]
 
     def play(self, playbook: str, *options: str, confirm: bool = True) -> Played:

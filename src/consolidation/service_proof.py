@@ -152,7 +152,7 @@ def _wait_for_silence(source: Connection, database: Database, timeout_seconds: f
                 f"{database.name}: after {limit:g} s there are sessions of the service on {database.source}: "
                 + "; ".join(left),
                 hint="an instance that the inventory does not name, or a process that did not end; stop it, run again",
-                facts={"sessions": left},
+                facts={"sessions_left": left},
             )
         time.sleep(POLL_SECONDS)
 
