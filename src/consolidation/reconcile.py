@@ -28,7 +28,7 @@ from consolidation.digest import scan, table_digest
 from consolidation.errors import StepRefused, VerificationFailed
 from consolidation.model import Database
 from consolidation.queries import dicts, execute, query
-from consolidation.sequences import is_behind, pairs
+from consolidation.sequences import implied, is_behind, pairs
 from consolidation.snapshot import Snapshot, end_when_we_are_gone, frozen
 from consolidation.stream import stream
 
@@ -115,7 +115,7 @@ def plan(database: Database, to: str, workers: int = 2) -> Plan:
             for each, (ours, theirs) in zip(both, digests, strict=True)
         ]
         with source.connection() as here, target.connection() as there:
-            sequences = _sequences(database, here, there, to)
+            sequences = _sequences(database, here, there, to, both)
     kept = tuple(change for change in changes if change is not None)
     return Plan(database, to, kept, sequences, len(both), all(fenced.values()), "")
 
@@ -292,8 +292,11 @@ def _change(source: Snapshot, target: Snapshot, both: Pair, to: str, digests: tu
 
 
 def _sequences(
-    database: Database, source: Connection, target: Connection, to: str
+    database: Database, source: Connection, target: Connection, to: str, both: list[Pair]
 ) -> tuple[tuple[Sequence, Sequence], ...]:
     sides = {"source": read_sequences(source, database.source_schema), "target": read_sequences(target, database.name)}
-    giver = sides["target" if to == "source" else "source"]
-    return tuple((ours, theirs) for ours, theirs in pairs(giver, sides[to]) if is_behind(theirs, ours))
+    back = to == "source"
+    giver, conn = (sides["target"], target) if back else (sides["source"], source)
+    tables = [each.target if back else each.source for each in both]
+    found = (*pairs(giver, sides[to]), *implied(conn, tables, giver, sides[to]))
+    return tuple((ours, theirs) for ours, theirs in found if is_behind(theirs, ours))

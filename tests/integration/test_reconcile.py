@@ -225,6 +225,15 @@ def test_new_rows_of_the_source_after_the_way_back_meet_no_used_number(rolling_b
     assert rolling_back.source.value("SELECT id FROM children WHERE note = 'after'") == 2003
 
 
+def test_a_sequence_that_only_the_source_has_goes_on_after_the_rows(rolling_back: Window) -> None:
+    rolling_back.target.execute("ALTER TABLE campaign_db.children ALTER id DROP IDENTITY")
+    plan = reconcile.plan(rolling_back.service, "source")
+    assert "sequence children_id_seq: 2000 -> 2002" in plan.diff()["prepared"]
+    reconcile.apply(plan)
+    assert rolling_back.source.value("SELECT nextval('children_id_seq')") == 2003
+    assert not reconcile.plan(rolling_back.service, "source").changed
+
+
 def test_a_source_that_was_opened_again_is_not_touched(rolling_back: Window) -> None:
     reconcile.apply(reconcile.plan(rolling_back.service, "source"))
     fence.apply(fence.plan(rolling_back.service, "source", "open"), "rollback_open", 10)
