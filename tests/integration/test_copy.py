@@ -523,6 +523,17 @@ def test_a_rollback_empties_the_target_and_brings_its_keys_back(big: Window) -> 
     assert not discard.plan(big.database).changed
 
 
+def test_a_referenced_table_rewritten_after_its_load_is_loaded_anew(source: Database, target: Database) -> None:
+    ddl = "CREATE TABLE one (id int PRIMARY KEY); CREATE TABLE many (id int PRIMARY KEY, one int REFERENCES one);"
+    filled = "INSERT INTO one SELECT generate_series(1, 100); INSERT INTO many SELECT id, id FROM one;"
+    window = ready(source, target, ddl + filled, ddl)
+    window.copy()
+    source.execute("CLUSTER one USING one_pkey")  # as VACUUM FULL, a new file
+    assert {table["rows"] for table in window.copy()["tables"]} == {100}
+    assert verify.compare(window.database, verify.Options())["outcome"] == "equal"
+    assert target.value("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conname = 'many_one_fkey'") == 1
+
+
 def test_a_run_after_a_rollback_copies_into_what_that_one_left(big: Window) -> None:
     big.copy()
     big.begin(journal.ROLLING_BACK)
