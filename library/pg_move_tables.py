@@ -9,7 +9,8 @@ short_description: Move tables that already lie in the storage database to their
 version_added: "0.1.0"
 description:
   - Moves the tables with C(ALTER TABLE SET SCHEMA), all in one transaction with a lock timeout and retries.
-  - Owned sequences follow their table, others are moved; the fence moves with its table.
+  - Owned sequences follow their table. Others are moved; with an explicit list of tables only those that the tables'
+    defaults use or the lineage names. The fence moves with its table.
   - The lineage is stamped in the same transaction, after Alembic has found the tables equal to its models; otherwise
     the tables stay where they were and the differences are named.
 extends_documentation_fragment: [consolidation]
@@ -47,6 +48,11 @@ tables:
   description: Rows and digests of the tables before they were moved.
   type: list
   elements: dict
+  returned: once the phase has moved tables, unless settled
+sequences:
+  description: Names of the sequences that no column owns and that were moved.
+  type: list
+  elements: str
   returned: once the phase has moved tables, unless settled
 msg:
   description: Why nothing is moved; the run has moved the tables already, or they are copied.

@@ -27,7 +27,7 @@ from consolidation.digest import scan
 from consolidation.errors import CopyError, StepRefused
 from consolidation.model import Database
 from consolidation.queries import dicts, execute, query, rows, value
-from consolidation.sequences import pairs
+from consolidation.sequences import implied, is_behind, pairs
 from consolidation.workers import started
 
 OPEN_STATES = (journal.MIGRATING, journal.MIGRATED)
@@ -118,7 +118,7 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
                 errors = processes.run(options, helper.publish(work, snapshot))
             _require_loaded(target, work.run, errors)
             _require_counts(target, work.run, counted.result())
-            sequences = _set_sequences(source, target, database)
+            sequences = _set_sequences(source, target, database, [table for table, _ in tables])
         _restore(database, work.run, workers)
         with session(database.target, "copy") as target:
             work.result["tables"] = dicts(target, query("load_figures"), [work.run.id, database.name])
@@ -191,11 +191,14 @@ def _require_counts(target: Connection, run: journal.Run, counted: dict[str, int
     target.commit()
 
 
-def _set_sequences(source: Connection, target: Connection, database: Database) -> list[dict[str, Any]]:
-    """Set every sequence of the target to where its counterpart on the source stands."""
+def _set_sequences(
+    source: Connection, target: Connection, database: Database, tables: list[Table]
+) -> list[dict[str, Any]]:
+    """Set every sequence of the target to where its counterpart on the source stands, or its column without one."""
     mine, theirs = read_sequences(source, database.source_schema), read_sequences(target, database.name)
     found = []
-    for here, there in pairs(mine, theirs):
+    numbered = [(here, there) for here, there in implied(source, tables, mine, theirs) if is_behind(there, here)]
+    for here, there in (*pairs(mine, theirs), *numbered):
         name = sql.Identifier(there.schema, there.name).as_string(target)
         execute(target, "SELECT setval(%s::regclass, %s, %s)", [name, here.last_value, here.is_called])
         found.append({"name": there.name, "last_value": here.last_value, "is_called": here.is_called})

@@ -65,11 +65,9 @@ def enqueue(
     """
     known = {row["table_name"]: row for row in of_run(target, run)}
     states = _source_states(source, target, run, [table for table, _ in tables])
-    waiting = [
-        (table, counterpart)
-        for table, counterpart in tables
-        if table.name not in known or known[table.name]["source_state"] != states[table.name]
-    ]
+    # One table rewritten on the source: all are loaded anew. Those that refer to it would not let it be emptied alone.
+    void = any(name in known and known[name]["source_state"] != state for name, state in states.items())
+    waiting = [(table, counterpart) for table, counterpart in tables if void or table.name not in known]
     keys = {"run_id": run.id, "database": run.database}
     # First of all: it waits for a chunk that a worker of an earlier attempt may still have in its hands.
     execute(target, query("loads_delete"), {**keys, "tables": [table.name for table, _ in waiting]})

@@ -6,6 +6,7 @@ tables equal to its models.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +16,12 @@ from psycopg2.extensions import connection as Connection
 from consolidation import fence, journal, schema
 from consolidation.catalog import Table, definitions, read_sequences, read_tables
 from consolidation.connection import session
-from consolidation.digest import table_digest
+from consolidation.digest import Digest, table_digest
 from consolidation.errors import StepRefused
+from consolidation.lineages import lineage_metadata
 from consolidation.locks import ACCESS_EXCLUSIVE, locked
 from consolidation.model import Database
-from consolidation.queries import execute
+from consolidation.queries import execute, query, rows
 
 PHASE = "copy"
 BACK = "rollback_copy"
@@ -34,7 +36,7 @@ class Plan:
     destination: str
     tables: tuple[Table, ...]
     sequences: tuple[str, ...]
-    """Sequences that no column owns; owned ones follow their table."""
+    """Those to move that no column owns; owned ones follow their table."""
     settled: str = ""
     """Why there is nothing to do, where the journal says so."""
 
@@ -62,8 +64,8 @@ def plan(database: Database, *, back: bool = False) -> Plan:
         else:
             origin, destination, only = destination, origin, ()
         tables = read_tables(conn, origin, only)
-        sequences = tuple(item.name for item in read_sequences(conn, origin) if item.table is None)
         run = journal.latest_run(conn, database.name)
+        sequences = _sequences(conn, database, tables, run if back else None)
     settled = ""
     if run is not None and run.state == journal.MIGRATED and not tables:
         settled = f"run {run.id} has moved {database.name} already"
@@ -91,15 +93,50 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
                     if not back:
                         _require_equal_to_lineage(database, schema.differences(alchemy, database.name))
                     schema.stamp(alchemy, database.name, "base" if back else "head")
-            work.result["tables"] = [
-                {"name": name, "rows": digest.rows, "digest": digest.hex, "sums": [str(part) for part in digest.sums]}
-                for name, digest in digests.items()
-            ]
+                    _keep(conn, work, plan, digests)
         if not back:
             with session(database.target, "move") as target:
                 work.result["definitions"] = definitions(target, database.name)
             schema.apply_grants(schema.plan_grants(database))
         return dict(work.result)
+
+
+def _sequences(
+    conn: Connection, database: Database, tables: tuple[Table, ...], moved: journal.Run | None
+) -> tuple[str, ...]:
+    """Sequences without an owner that go along; ``moved``: the run whose move is taken back.
+
+    Of a schema that other services share, those of the tables' defaults and of the lineage; all of one that is ours.
+    """
+    if not tables:
+        return ()
+    origin = tables[0].schema
+    free = [item.name for item in read_sequences(conn, origin) if item.table is None]
+    named: list[str] = free
+    if moved is not None:
+        record = journal.phases(conn, moved).get(PHASE)
+        named = (record.result if record else {}).get("sequences", free)  # runs of a former version kept no list
+    elif database.tables:
+        # SQLAlchemy has no public way to list them.
+        named = [item.name for item in lineage_metadata(database.name)._sequences.values()]
+    parameters = {"schema": origin, "tables": [table.oid for table in tables]}
+    wanted = {*named, *(name for (name,) in rows(conn, query("default_sequences"), parameters))}
+    return tuple(name for name in free if name in wanted)
+
+
+def _keep(conn: Connection, work: journal.Work, plan: Plan, digests: dict[str, Digest]) -> None:
+    """Journal what is moved in the transaction that moves it: killed after that, a re-run finds nothing to digest."""
+    work.result["tables"] = [
+        {"name": name, "rows": digest.rows, "digest": digest.hex, "sums": [str(part) for part in digest.sums]}
+        for name, digest in digests.items()
+    ]
+    work.result["sequences"] = list(plan.sequences)
+    phase = BACK if plan.origin == plan.database.name else PHASE
+    execute(
+        conn,
+        "UPDATE consolidation.phase SET result = %s WHERE run_id = %s AND database = %s AND name = %s",
+        [json.dumps(work.result), work.run.id, work.run.database, phase],
+    )
 
 
 def _require_fence(conn: Connection, database: Database, side: str) -> None:

@@ -20,15 +20,15 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation import defer, fence, journal
-from consolidation.catalog import Sequence, Table, read_sequences, read_tables
+from consolidation.catalog import Sequence, Table
 from consolidation.connection import session
 from consolidation.content import meanwhile
-from consolidation.differences import Differences, Digests, Pair, bucket_digests, differing, examine, pair
+from consolidation.counterparts import behind, paired
+from consolidation.differences import Differences, Digests, Pair, bucket_digests, differing, examine
 from consolidation.digest import scan, table_digest
 from consolidation.errors import StepRefused, VerificationFailed
 from consolidation.model import Database
 from consolidation.queries import dicts, execute, query
-from consolidation.sequences import is_behind, pairs
 from consolidation.snapshot import Snapshot, end_when_we_are_gone, frozen
 from consolidation.stream import stream
 
@@ -108,16 +108,34 @@ def plan(database: Database, to: str, workers: int = 2) -> Plan:
         frozen(database.source, "reconcile", workers) as source,
         frozen(database.target, "reconcile", workers) as target,
     ):
-        both = _pairs(database, source, target)
+        both = paired(database, source.coordinator, target.coordinator, to)
         digests = [_start(source, target, each) for each in both]
         changes = [
             _change(source, target, each, to, (ours.result(), theirs.result()))
             for each, (ours, theirs) in zip(both, digests, strict=True)
         ]
         with source.connection() as here, target.connection() as there:
-            sequences = _sequences(database, here, there, to)
+            sequences = behind(database, here, there, to, both)
     kept = tuple(change for change in changes if change is not None)
     return Plan(database, to, kept, sequences, len(both), all(fenced.values()), "")
+
+
+def look(database: Database) -> bool:
+    """Whether a rollback would reconcile, and then, that it could: quick, no row is compared.
+
+    Raises StepRefused, VerificationFailed, as ``plan`` would when the target is closed already.
+    """
+    if database.moves:
+        return False
+    with session(database.target, "reconcile look") as target:
+        run = journal.latest_run(target, database.name)
+        if run is None or not journal.target_in_charge(journal.phases(target, run)) or run.state == journal.ROLLED_BACK:
+            return False
+    if _settled(database, "source", receiver_is_closed=_fenced(database)["source"]):
+        return False
+    with session(database.source, "reconcile look") as here, session(database.target, "reconcile look") as there:
+        paired(database, here, there, "source")
+    return True
 
 
 def apply(plan: Plan) -> dict[str, Any]:
@@ -281,20 +299,6 @@ def _require_closed_since(database: Database, done: dict[str, journal.PhaseRecor
         )
 
 
-def _pairs(database: Database, source: Snapshot, target: Snapshot) -> list[Pair]:
-    """All tables of the source with their counterparts. Raises VerificationFailed where one has none."""
-    there = {table.name: table for table in read_tables(target.coordinator, database.name)}
-    ours = read_tables(source.coordinator, database.source_schema, database.tables)
-    missing = sorted({table.name for table in ours} - there.keys())
-    missing += sorted(set(database.tables) - {table.name for table in ours})
-    if missing or not ours:
-        raise VerificationFailed(
-            f"{database.name}: not on both sides: {', '.join(missing) or 'any table'}",
-            hint="nothing was changed; check source_schema and tables of consolidation_database, then run again",
-        )
-    return [pair(table, there[table.name]) for table in sorted(ours, key=lambda table: -table.table_bytes)]
-
-
 def _start(source: Snapshot, target: Snapshot, both: Pair) -> tuple[Future[Digests], Future[Digests]]:
     return (
         source.submit(lambda conn: bucket_digests(conn, both, both.source)),
@@ -310,11 +314,3 @@ def _change(source: Snapshot, target: Snapshot, both: Pair, to: str, digests: tu
         found: Differences = examine(here, there, both, buckets, 0)
     inserted, deleted = (found.extra, found.missing) if to == "source" else (found.missing, found.extra)
     return Change(both, buckets, inserted, found.different, deleted)
-
-
-def _sequences(
-    database: Database, source: Connection, target: Connection, to: str
-) -> tuple[tuple[Sequence, Sequence], ...]:
-    sides = {"source": read_sequences(source, database.source_schema), "target": read_sequences(target, database.name)}
-    giver = sides["target" if to == "source" else "source"]
-    return tuple((ours, theirs) for ours, theirs in pairs(giver, sides[to]) if is_behind(theirs, ours))

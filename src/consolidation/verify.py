@@ -23,7 +23,7 @@ from consolidation.model import Database
 from consolidation.progress import Tally
 from consolidation.queries import query, rows, value
 from consolidation.reread import Readers, readers
-from consolidation.sequences import is_behind, next_value, pairs
+from consolidation.sequences import implied, is_behind, next_value, pairs
 from consolidation.snapshot import Snapshot, frozen
 from consolidation.verdict import DIFFERENT, EQUAL, NOT_COMPARED, SequenceResult, TableResult
 
@@ -164,7 +164,7 @@ def _compare_sides(
             options.tally.expect(table)
         proved = _proved(database, options.tally, proof, target, (ours, theirs)) if proof else {}
         tables = Tables(database, source, target, options.max_keys, options.tally).compare(ours, theirs, proved)
-        return tables, _compare_sequences(database, source, target, {table.name for table in ours})
+        return tables, _compare_sequences(database, source, target, ours)
 
 
 def _proved(
@@ -183,22 +183,25 @@ def _proved(
 
 
 def _compare_sequences(
-    database: Database, source: Snapshot, target: Snapshot, tables: set[str]
+    database: Database, source: Snapshot, target: Snapshot, tables: tuple[Table, ...]
 ) -> list[SequenceResult]:
-    """A sequence of the target must not hand out again what the source's has handed out."""
+    """A sequence of the target must not hand out again what the source's, or its application, has handed out."""
     try:
         with source.connection() as here, target.connection() as there:
             ours, theirs = read_sequences(here, database.source_schema), read_sequences(there, database.name)
+            numbered = implied(here, tables, ours, theirs)
     except psycopg2.Error as error:
         return [SequenceResult("(all)", NOT_COMPARED, reason=describe(error))]
     counterparts = dict(pairs(ours, theirs))
+    names = {table.name for table in tables}
     # With an explicit list of tables, a sequence that belongs to none of them need not come along.
     wanted = [
         sequence
         for sequence in ours
-        if sequence.table in tables or (sequence.table is None and (not database.tables or sequence in counterparts))
+        if sequence.table in names or (sequence.table is None and (not database.tables or sequence in counterparts))
     ]
-    return [_sequence_result(sequence, counterparts.get(sequence)) for sequence in wanted]
+    found = [(sequence, counterparts.get(sequence)) for sequence in wanted]
+    return [_sequence_result(*both) for both in (*found, *numbered)]
 
 
 def _sequence_result(ours: Sequence, theirs: Sequence | None) -> SequenceResult:

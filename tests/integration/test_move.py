@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
 import psycopg2
 import pytest
 
@@ -97,6 +102,44 @@ def test_moved_verified_opened_and_moved_back(window: Window) -> None:
     window.fence("source", "open", "rollback_open")
     window.target.execute("DELETE FROM campaigns WHERE false", user="storage_service")
     assert not move.plan(window.database, back=True).changed
+
+
+KILLED = """
+import json, os, sys
+from consolidation import move, schema
+from consolidation.model import Database
+schema.apply_grants = lambda *_: os._exit(9)
+move.apply(move.plan(Database.from_options(json.load(sys.stdin))), 10)
+"""
+
+
+def test_killed_right_after_the_move_it_is_verified_by_digests_from_before(window: Window) -> None:
+    window.fence("target", "closed", "schema_fence")
+    window.fence("source", "closed")
+    driver = [sys.executable, "-c", KILLED]
+    killed = subprocess.run(driver, input=json.dumps(window.options), text=True, capture_output=True, check=False)
+    assert killed.returncode == 9, killed.stderr
+    assert window.phases()["copy"].state == "running"
+    assert where(window.target)[1] == ("campaign_db", "campaigns")
+    result = move.apply(move.plan(window.database), 10)
+    assert [entry["rows"] for entry in result["tables"]] == [100, 100]
+    assert verify.apply(verify.plan(window.database), verify.Options())["outcome"] == "equal"
+
+
+def test_of_a_shared_schema_only_the_sequences_of_the_tables_go_along(window: Window) -> None:
+    window.target.execute(
+        "CREATE SEQUENCE used; ALTER SEQUENCE used OWNER TO storage_owner; CREATE SEQUENCE campaign_db.there;"
+        "ALTER SEQUENCE campaign_db.there OWNER TO consolidation;"
+        "ALTER TABLE chapters ALTER content SET DEFAULT nextval('used')::text::json"
+    )
+    listed = replace(window.database, tables=("campaigns", "chapters"))
+    assert move.plan(listed).sequences == ("used",)
+    assert move.plan(window.database).sequences == ("alone", "used")
+    window.target.execute("ALTER TABLE chapters ALTER content SET DEFAULT '{}'")
+
+    window.fence("source", "closed")
+    assert move.apply(move.plan(window.database), 10)["sequences"] == ["alone", "used"]
+    assert move.plan(window.database, back=True).sequences == ("alone", "used")  # not `there`
 
 
 def test_tables_that_do_not_fit_the_lineage_stay(window: Window) -> None:

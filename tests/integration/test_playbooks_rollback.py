@@ -95,6 +95,19 @@ def test_a_copy_that_differs_is_repaired(site: Site) -> None:
     assert site.contents("target") == newest
 
 
+def test_rows_that_the_source_has_no_table_for_stop_it_before_the_target_is_closed(site: Site) -> None:
+    site.play("migrate.yml").succeeded()
+    site.target.execute("CREATE TABLE campaign_db.since AS SELECT 1 AS id", user="consolidation")
+    for options in (["--check"], []):
+        stopped = site.play("rollback.yml", *options).failed()
+        assert "no counterpart among the source's tables: campaign_db.since" in stopped.text
+        assert_in_charge(site, "target")
+    site.target.execute("DROP TABLE campaign_db.since")
+    site.write("target")
+    site.play("rollback.yml").succeeded()
+    assert_in_charge(site, "source")
+
+
 def test_lost_source_after_the_cutover(site: Site) -> None:
     """The dump comes back with consent only; what the target has is newer and nothing of it is lost."""
     site.play("migrate.yml").succeeded()

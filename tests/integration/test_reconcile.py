@@ -227,6 +227,15 @@ def test_new_rows_of_the_source_after_the_way_back_meet_no_used_number(rolling_b
     assert rolling_back.source.value("SELECT id FROM children WHERE note = 'after'") == 2003
 
 
+def test_a_sequence_that_only_the_source_has_goes_on_after_the_rows(rolling_back: Window) -> None:
+    rolling_back.target.execute("ALTER TABLE campaign_db.children ALTER id DROP IDENTITY")
+    plan = reconcile.plan(rolling_back.service, "source")
+    assert "sequence children_id_seq: 2000 -> 2002" in plan.diff()["prepared"]
+    reconcile.apply(plan)
+    assert rolling_back.source.value("SELECT nextval('children_id_seq')") == 2003
+    assert not reconcile.plan(rolling_back.service, "source").changed
+
+
 def test_a_source_that_was_opened_again_is_not_touched(rolling_back: Window) -> None:
     reconcile.apply(reconcile.plan(rolling_back.service, "source"))
     fence.apply(fence.plan(rolling_back.service, "source", "open"), "rollback_open", 10)
@@ -370,6 +379,37 @@ def test_a_table_without_counterpart_is_an_error(window: Window) -> None:
         reconcile.plan(window.service, "target")
 
 
+def test_rows_that_the_source_has_no_table_for_are_never_left_behind(window: Window) -> None:
+    window.write("CREATE TABLE since (secret text); CREATE TABLE empty (); CREATE TABLE alembic_version (v text)")
+    window.write("INSERT INTO since VALUES ('hush'); INSERT INTO alembic_version VALUES ('1')")
+    assert not reconcile.look(window.service)  # the target is not in charge
+    window.phase_done("cutover")
+    window.state(journal.MIGRATED)
+    for look in (lambda: reconcile.look(window.service), lambda: reconcile.plan(window.service, "source")):
+        with pytest.raises(
+            StepRefused, match=r"no counterpart among the source's tables: campaign_db\.since\n"
+        ) as raised:
+            look()
+        assert "hush" not in str(raised.value)
+    window.state(journal.ROLLING_BACK)
+    window.close("target")
+    window.write("SET consolidation.pass = 'on'; TRUNCATE since")
+    assert reconcile.look(window.service)
+    reconcile.apply(reconcile.plan(window.service, "source"))
+    fence.apply(fence.plan(window.service, "source", "open"), "rollback_open", 10)
+    window.write("SET consolidation.pass = 'on'; INSERT INTO since VALUES ('again')")
+    assert not reconcile.look(window.service)  # the source is in charge again
+
+
+def test_a_column_added_since_the_cutover_is_found_before_anything_is_closed(window: Window) -> None:
+    window.phase_done("cutover")
+    window.state(journal.MIGRATED)
+    assert reconcile.look(window.service)
+    window.write("ALTER TABLE keyless ADD COLUMN c text")
+    with pytest.raises(VerificationFailed, match=r"column c is missing in public\.keyless"):
+        reconcile.look(window.service)
+
+
 def test_the_module_says_what_it_would_change_and_then_does_it_once(
     rolling_back: Window, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -394,3 +434,4 @@ def test_the_module_says_what_it_would_change_and_then_does_it_once(
     assert (done["changed"], done["run_id"]) == (True, rolling_back.run.id)
     assert rolling_back.equal()
     assert not run_module(capsys, "pg_reconcile", False, given)["changed"]
+    assert run_module(capsys, "pg_reconcile_info", True, {"database": database})["needed"]
