@@ -51,6 +51,16 @@ opened_at:
   description: When the source was opened.
   type: str
   returned: when it was opened
+tables:
+  description: Names of the tables that were opened.
+  type: list
+  elements: str
+  returned: when they were opened
+blockers:
+  description: Who was in the way of a lock.
+  type: list
+  elements: str
+  returned: on the failure to lock the tables
 """
 
 from ansible.module_utils.basic import AnsibleModule

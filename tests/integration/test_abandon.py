@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import psycopg2
 import pytest
 
@@ -24,6 +26,15 @@ def window(campaign: Database, target: Database) -> Window:
 def test_a_storage_database_that_answers_is_not_lost(window: Window) -> None:
     with pytest.raises(StepRefused, match="it is not lost"):
         abandon.plan(window.database)
+
+
+def test_a_server_that_refuses_the_session_is_not_lost_but_a_database_that_is_gone_is(window: Window) -> None:
+    window.target.execute("ALTER ROLE consolidation NOLOGIN")
+    with pytest.raises(StepRefused, match="the server of its storage database answers"):
+        abandon.plan(window.database)
+    window.target.execute("ALTER ROLE consolidation LOGIN")
+    gone = replace(window.database, target=replace(window.database.target, dbname="gone"))
+    assert abandon.plan(gone).changed
 
 
 def test_opened_with_the_typed_sentence_only(window: Window) -> None:
