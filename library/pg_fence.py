@@ -68,6 +68,10 @@ waited_seconds:
   description: How long open transactions were waited for.
   type: float
   returned: once the phase has closed it, unless settled
+seal:
+  description: Tells this closing from any other, also from one by hand.
+  type: str
+  returned: once the phase has closed it, unless settled
 probes:
   description: What happened to a write of every role on every table.
   type: list
