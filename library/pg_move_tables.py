@@ -54,6 +54,10 @@ sequences:
   type: list
   elements: str
   returned: once the phase has moved tables, unless settled
+definitions:
+  description: Digest of every named definition that was moved, by which the verification finds what is lost.
+  type: dict
+  returned: once the phase has moved tables, unless settled
 msg:
   description: Why nothing is moved; the run has moved the tables already, or they are copied.
   type: str

@@ -383,7 +383,7 @@ def test_rows_that_the_source_has_no_table_for_are_never_left_behind(window: Win
     window.write("CREATE TABLE since (secret text); CREATE TABLE empty (); CREATE TABLE alembic_version (v text)")
     window.write("INSERT INTO since VALUES ('hush'); INSERT INTO alembic_version VALUES ('1')")
     assert not reconcile.look(window.service)  # the target is not in charge
-    window.phase_done("cutover")
+    window.cut_over()
     window.state(journal.MIGRATED)
     for look in (lambda: reconcile.look(window.service), lambda: reconcile.plan(window.service, "source")):
         with pytest.raises(
@@ -402,7 +402,7 @@ def test_rows_that_the_source_has_no_table_for_are_never_left_behind(window: Win
 
 
 def test_a_column_added_since_the_cutover_is_found_before_anything_is_closed(window: Window) -> None:
-    window.phase_done("cutover")
+    window.cut_over()
     window.state(journal.MIGRATED)
     assert reconcile.look(window.service)
     window.write("ALTER TABLE keyless ADD COLUMN c text")
