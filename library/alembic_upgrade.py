@@ -43,8 +43,8 @@ revisions:
   elements: str
   returned: when not in check mode
 definitions:
-  description: Digest of columns, constraints and indexes after the upgrade.
-  type: str
+  description: By name (C(constraint c of t)) a digest of every column, constraint and index after the upgrade.
+  type: dict
   returned: when not in check mode
 pending:
   description: Revisions that would be applied.

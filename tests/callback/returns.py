@@ -17,6 +17,7 @@ FILE = "CONSOLIDATION_TEST_RETURNS"
 COMMON = {"ansible_facts", "attempts", "changed", "diff", "failed", "failed_when_result", "invocation", "warnings"}
 NO_RESULT = ("ansible_job_id", "censored", "skipped", "unreachable")
 """One of these says that the module has not returned, as yet (``async``), or that what it has is hidden."""
+TYPES = {"bool": bool, "dict": dict, "float": (int, float), "int": int, "list": list, "str": str}
 ON_FAILURE = {"error", "exception", "hint", "module_stderr", "module_stdout", "msg", "rc"}
 """``error``, ``hint`` and ``msg`` come from consolidation.module.failures, the same for all modules."""
 OF_PATH = {"gid", "group", "mode", "owner", "secontext", "size", "state", "uid"}
@@ -47,6 +48,10 @@ def faults(documented: dict[str, Any], result: dict[str, Any]) -> list[str]:
         return []
     keys = {key for key in result if not key.startswith("_")} - COMMON
     found = [f"returns {key}, which RETURN does not name" for key in sorted(keys - set(documented) - _excused(result))]
+    for key in sorted(keys & set(documented)):
+        wanted = TYPES[documented[key]["type"]]
+        if result[key] is not None and not isinstance(result[key], wanted):
+            found.append(f"returns {key} as {type(result[key]).__name__}, RETURN says {documented[key]['type']}")
     always = {key for key, said in documented.items() if said["returned"] == "always"}
     return found + [f"lacks {key}, which RETURN promises" for key in sorted(always - keys) if not result.get("failed")]
 

@@ -9,16 +9,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg2.extensions import connection as Connection
 
 from consolidation import chunks, copied, copy, discard, journal, verify
+from consolidation.catalog import Table
 from consolidation.errors import CopyError, StatementFailed, StepRefused
+from consolidation.locks import lock_for_snapshot
 from tests.cluster import BEHIND_THE_FENCE, Database, digest_of_everything, quoted
 from tests.window import Window
 
@@ -235,21 +238,30 @@ def test_rows_that_changed_behind_a_fence_are_missed_by_nobody(source: Database,
         window.copy()
 
 
-def test_a_table_that_is_rewritten_at_the_start_is_not_copied_as_empty(source: Database, target: Database) -> None:
+def test_a_table_that_is_rewritten_at_the_start_is_not_copied_as_empty(
+    source: Database, target: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A snapshot older than the end of a rewrite sees an empty table; the fence does not stop DDL."""
     window = ready(source, target, "CREATE TABLE t (id int, a text)", "CREATE TABLE t (id int, a text)")
     source.execute(f"{BEHIND_THE_FENCE}; INSERT INTO t SELECT i, 'a' FROM generate_series(1, 100) i")
-    planned = copy.plan(window.database)
     with ThreadPoolExecutor(1) as pool, source.connection() as owner, owner.cursor() as cursor:
-        cursor.execute("ALTER TABLE t ALTER COLUMN a TYPE text USING a || ''")
-        copying = pool.submit(copy.apply, planned, window.options, 1)
-        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        deadline = time.monotonic() + 30
-        while source.value(waits) == 0:
-            assert time.monotonic() < deadline, "the copy does not wait for the rewrite"
-            time.sleep(0.01)
-        owner.commit()
-        copying.result()
+
+        def end_the_rewrite() -> None:
+            deadline = time.monotonic() + 30
+            while source.value("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0:
+                assert time.monotonic() < deadline, "the copy does not wait for the rewrite"
+                time.sleep(0.01)
+            owner.commit()
+
+        def lock_behind_a_rewrite(conn: Connection, tables: Sequence[Table]) -> None:
+            cursor.execute("ALTER TABLE t ALTER COLUMN a TYPE text USING a || ''")
+            rewriting.append(pool.submit(end_the_rewrite))
+            lock_for_snapshot(conn, tables)
+
+        rewriting: list[Future[None]] = []
+        monkeypatch.setattr(copy, "lock_for_snapshot", lock_behind_a_rewrite)
+        window.copy()
+        [each.result() for each in rewriting]
     assert target.value("SELECT count(*) FROM campaign_db.t") == 100
 
 
