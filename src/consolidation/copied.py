@@ -61,7 +61,7 @@ def equal_tables(  # noqa: PLR0913 - what to read, where, and whom to tell
 
 def _sums(target: Connection, run: journal.Run) -> dict[str, tuple[RowSum, bool]]:
     """What left the source for every table that this run has loaded whole, behind the fence that is closed now."""
-    closed = journal.phases(target, run)["fence"].result.get("closed_at")
+    closed = journal.closed_at(journal.phases(target, run))
     return {
         row["table_name"]: (RowSum(row["rows"], row["bytes"], int(row["digest"])), row["binary"])
         for row in dicts(target, query("copied_sums"), {"run_id": run.id, "database": run.database, "closed": closed})

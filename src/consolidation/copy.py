@@ -25,6 +25,7 @@ from consolidation.catalog import Table, read_sequences, read_tables
 from consolidation.connection import session
 from consolidation.digest import scan
 from consolidation.errors import CopyError, StepRefused
+from consolidation.locks import lock_for_snapshot
 from consolidation.model import Database
 from consolidation.queries import dicts, execute, query, rows, value
 from consolidation.sequences import implied, is_behind, pairs
@@ -129,17 +130,12 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
 
 @contextmanager
 def _snapshot(database: Database) -> Iterator[tuple[Connection, str]]:
-    """The source frozen: a snapshot for all workers, its tables locked against TRUNCATE and rewrites.
-
-    Lock first: a snapshot older than the end of a rewrite sees an empty table. Raises StepRefused.
-    """
+    """The source frozen: a snapshot for all workers, its tables locked. Raises StepRefused."""
     with session(database.source, "copy snapshot") as source:
         tables = read_tables(source, database.source_schema, database.tables)
         source.commit()
         execute(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        if tables:
-            names = sql.SQL(", ").join(table.identifier for table in tables)
-            execute(source, sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
+        lock_for_snapshot(source, tables)
         locked = {table.oid for table in tables}
         if {table.oid for table in read_tables(source, database.source_schema, database.tables)} != locked:
             raise StepRefused(

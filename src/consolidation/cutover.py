@@ -81,9 +81,7 @@ def _require(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
             hint="see the verification's evidence in the run directory; then rollback.yml, or mend and run again",
         )
     copied = done["copy"].finished_at
-    if done["verify"].result.get("closed_at") != done["fence"].result["closed_at"] or (
-        copied and done["verify"].started_at < copied
-    ):
+    if not journal.verified(done) or (copied and done["verify"].started_at < copied):
         raise StepRefused(
             f"{database.name}: the verification is older than the fence or the copy, the target stays closed",
             hint="run ansible-playbook migrate.yml: it verifies again",

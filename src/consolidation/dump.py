@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation import content, manifest, programs
@@ -16,6 +15,7 @@ from consolidation.catalog import Table
 from consolidation.connection import Settings, connect
 from consolidation.databases import JOBS
 from consolidation.errors import StatementFailed, describe
+from consolidation.locks import lock_for_snapshot
 from consolidation.manifest import Manifest
 from consolidation.model import Database
 from consolidation.queries import execute, query, value
@@ -85,17 +85,12 @@ def sync(path: Path) -> None:
 
 
 def _begin(conn: Connection, tables: Sequence[Table], schema: str) -> dict[str, Any]:
-    """Take the snapshot, and what else the manifest says of this moment.
-
-    Lock first: a TRUNCATE after the snapshot would empty what the snapshot sees.
-    """
+    """Take the snapshot, and what else the manifest says of this moment."""
     conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
     if conn.server_version >= 170000:
         execute(conn, "SET LOCAL transaction_timeout = 0")
     execute(conn, f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
-    if tables:
-        names = sql.SQL(", ").join(table.identifier for table in tables)
-        execute(conn, sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
+    lock_for_snapshot(conn, tables)
     # This statement takes the snapshot: a write acknowledged before it arrived is in the dump.
     snapshot_at = value(conn, "SELECT statement_timestamp()")
     may_read_lsn = value(conn, "SELECT has_function_privilege('pg_current_wal_lsn()', 'EXECUTE')")

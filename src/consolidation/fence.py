@@ -303,7 +303,7 @@ def _close(work: journal.Work, phase: str, conn: Connection, side: Side, timeout
         found["closing_at"] = _now()
         journal.keep(work, phase)  # killed from here on, it is not taken for the closing before
         started = time.monotonic()
-        _enable(conn, side, timeout_seconds)
+        _enable(conn, side, tables, timeout_seconds)
         found.update(closed_at=_now(), waited_seconds=round(time.monotonic() - started, 3))
     elif found.get("seal") != seal(tables):
         # Closed by an attempt that was killed, or by somebody who had opened it.
@@ -312,15 +312,15 @@ def _close(work: journal.Work, phase: str, conn: Connection, side: Side, timeout
     found.pop("closing_at", None)
 
 
-def _enable(conn: Connection, side: Side, timeout_seconds: float) -> None:
+def _enable(conn: Connection, side: Side, tables: Iterable[Fenced], timeout_seconds: float) -> None:
     # ALWAYS: else sessions of replication tools (session_replication_role = replica) write past it.
-    _switch(conn, side, [one for one in read(conn, side) if one.state != CLOSED], "ENABLE ALWAYS", timeout_seconds)
+    _switch(conn, side, [fenced for fenced in tables if fenced.state != CLOSED], "ENABLE ALWAYS", timeout_seconds)
 
 
 def close_side(conn: Connection, side: Side, timeout_seconds: float) -> None:
     """Make the triggers that are missing and enable all, outside of a phase of its own."""
     _prepare(conn, side, timeout_seconds)
-    _enable(conn, side, timeout_seconds)
+    _enable(conn, side, read(conn, side), timeout_seconds)
 
 
 def open_side(conn: Connection, side: Side, timeout_seconds: float) -> dict[str, Any]:

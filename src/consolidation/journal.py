@@ -124,6 +124,17 @@ def target_in_charge(done: dict[str, PhaseRecord]) -> bool:
     return "cutover" in done or (restored and copied)
 
 
+def closed_at(done: dict[str, PhaseRecord]) -> str | None:
+    """When the source's fence was closed; another moment means that it was open in between."""
+    return done["fence"].result.get("closed_at") if "fence" in done else None
+
+
+def verified(done: dict[str, PhaseRecord]) -> bool:
+    """Whether both sides were found equal behind the fence that the source has now."""
+    found = done.get("verify")
+    return found is not None and found.state == "done" and found.result.get("closed_at") == closed_at(done)
+
+
 def current_run(target: Connection, database: str, *states: str) -> Run:
     """The newest run of a database, which must be in one of ``states``. Raises StepRefused."""
     run = latest_run(target, database)

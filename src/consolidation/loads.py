@@ -94,7 +94,7 @@ def enqueue(
 
 def _source_states(source: Connection, target: Connection, run: journal.Run, tables: Iterable[Table]) -> dict[str, str]:
     """Change when the source was opened in between, or a table rewritten: then old page ranges are void."""
-    closed = journal.phases(target, run)["fence"].result.get("closed_at")
+    closed = journal.closed_at(journal.phases(target, run))
     oids = {table.oid: table.name for table in tables}
     nodes = rows(source, "SELECT t, pg_relation_filenode(t::regclass) FROM unnest(%s::oid[]) AS t", [list(oids)])
     return {oids[oid]: f"closed {closed}, file {node}" for oid, node in nodes}

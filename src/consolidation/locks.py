@@ -87,3 +87,13 @@ def _blockers(settings: Settings, tables: Sequence[Lockable], mode: str) -> list
         f"transaction open for {row['age_seconds'] if row['age_seconds'] is not None else '?'} s"
         for row in found
     ]
+
+
+def lock_for_snapshot(conn: Connection, tables: Sequence[Lockable]) -> None:
+    """Keep TRUNCATE and rewrites away until the transaction's end; before its first query, which takes the snapshot.
+
+    They are not MVCC-safe: a snapshot that is older than the end of one sees an empty table.
+    """
+    if tables:
+        names = sql.SQL(", ").join(table.identifier for table in tables)
+        execute(conn, sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))

@@ -6,7 +6,6 @@ tables equal to its models.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +92,7 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
                     if not back:
                         _require_equal_to_lineage(database, schema.differences(alchemy, database.name))
                     schema.stamp(alchemy, database.name, "base" if back else "head")
-                    _keep(conn, work, plan, digests)
+                    _keep(work, plan, digests)
         if not back:
             with session(database.target, "move") as target:
                 work.result["definitions"] = definitions(target, database.name)
@@ -124,19 +123,14 @@ def _sequences(
     return tuple(name for name in free if name in wanted)
 
 
-def _keep(conn: Connection, work: journal.Work, plan: Plan, digests: dict[str, Digest]) -> None:
-    """Journal what is moved in the transaction that moves it: killed after that, a re-run finds nothing to digest."""
+def _keep(work: journal.Work, plan: Plan, digests: dict[str, Digest]) -> None:
+    """Journal what is moved before that is committed: killed after it, a re-run finds nothing to digest."""
     work.result["tables"] = [
         {"name": name, "rows": digest.rows, "digest": digest.hex, "sums": [str(part) for part in digest.sums]}
         for name, digest in digests.items()
     ]
     work.result["sequences"] = list(plan.sequences)
-    phase = BACK if plan.origin == plan.database.name else PHASE
-    execute(
-        conn,
-        "UPDATE consolidation.phase SET result = %s WHERE run_id = %s AND database = %s AND name = %s",
-        [json.dumps(work.result), work.run.id, work.run.database, phase],
-    )
+    journal.keep(work, BACK if plan.origin == plan.database.name else PHASE)
 
 
 def _require_fence(conn: Connection, database: Database, side: str) -> None:

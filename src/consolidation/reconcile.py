@@ -288,10 +288,9 @@ def _require_closed_since(database: Database, done: dict[str, journal.PhaseRecor
     """What is about to be overwritten on the source must be what was verified: nobody may have written there since."""
     if "rollback_restore" in done:
         return  # it is another database now, which was closed before it got its name
-    closed, verified = done["fence"].result, done["verify"]
     with session(database.source, "reconcile fence") as source:
-        sealed = fence.seal(fence.read(source, fence.side_of(database, "source"))) == closed.get("seal")
-    if not sealed or verified.state != "done" or verified.result.get("closed_at") != closed.get("closed_at"):
+        seal = fence.seal(fence.read(source, fence.side_of(database, "source")))
+    if seal != done["fence"].result.get("seal") or not journal.verified(done):
         raise StepRefused(
             f"{database.name}: the source was open to writers after the cutover (abandon.yml, or by hand): both sides"
             " may hold writes that the other has not",

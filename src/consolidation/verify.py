@@ -94,7 +94,7 @@ def apply(plan: Plan, options: Options) -> dict[str, Any]:
         work.result.update(run_id=work.run.id, outcome=NOT_COMPARED, tables=[], sequences=[], faults=[])
         done = journal.phases(work.journal, work.run)
         _require_fences(plan.database, done)
-        work.result["closed_at"] = _closed_at(done)
+        work.result["closed_at"] = journal.closed_at(done)
         fewer = replace(options, workers=chunks.workers(plan.tables, options.workers))
         work.result.update(compare(plan.database, fewer, work.run))
         _require_equal(plan.database, work.result)
@@ -220,15 +220,10 @@ def _settled(run: journal.Run, done: dict[str, journal.PhaseRecord]) -> dict[str
     if verified is None or verified.state != "done":
         return {}
     opened = run.state == journal.MIGRATED or (
-        run.state == journal.MIGRATING and CUTOVER in done and verified.result.get("closed_at") == _closed_at(done)
+        run.state == journal.MIGRATING and CUTOVER in done and journal.verified(done)
     )
     message = f"run {run.id} has verified {run.database}, then opened its target"
     return {**verified.result, "msg": message} if opened else {}
-
-
-def _closed_at(done: dict[str, journal.PhaseRecord]) -> str | None:
-    """When the source's fence was closed; another moment means that it was open in between."""
-    return done["fence"].result.get("closed_at") if "fence" in done else None
 
 
 def _require_fences(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
