@@ -197,8 +197,10 @@ def _no_writes(shut: Outage) -> str:
 
 
 def _flat(result: Any, name: str = "") -> list[tuple[str, str]]:
-    """The single values of a phase's result as (name, text); long lists are only counted."""
+    """The single values of a phase's result as (name, text); long lists and mappings are only counted."""
     if isinstance(result, Mapping):
+        if name and len(result) > LONGEST_LIST:
+            return [(name, f"{len(result)} entries")]
         return [pair for key, value in result.items() for pair in _flat(value, f"{name}.{key}" if name else str(key))]
     if isinstance(result, list):
         plain = len(result) <= LONGEST_LIST and not any(isinstance(value, (Mapping, list)) for value in result)

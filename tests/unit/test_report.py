@@ -127,10 +127,15 @@ def test_what_the_operator_needs_stands_on_the_page(tmp_path: Path) -> None:
 
 
 def test_a_thousand_tables(tmp_path: Path) -> None:
-    written = write(tmp_path, journal(database(tables=[table(f"t{number}") for number in range(1000)])))
+    loaded = database(tables=[table(f"t{number}") for number in range(1000)])
+    [built] = [phase for phase in loaded["phases"] if phase["name"] == "schema"]
+    built["result"]["definitions"] = {f"relation t{number}": "a digest" for number in range(1000)}
+    written = write(tmp_path, journal(loaded))
     text = Path(written["path"]).read_text(encoding="utf-8")
     assert len(re.findall(r"<tr><td>t\d+</td>", text)) == 1000
     assert "1,000 tables, 20,000,000 rows" in " ".join(text.split())
+    assert "1000 entries" in text
+    assert "a digest" not in text
 
 
 def test_the_rollback_has_a_picture_of_its_own() -> None:
