@@ -18,7 +18,7 @@ import psycopg2
 from alembic import context
 from sqlalchemy import Connection, MetaData, create_engine, pool, text
 
-from consolidation.lineages import VERSION_SCHEMA, VERSION_TABLE, comparison_options, lineage_metadata, lineages
+from consolidation.lineage.models import VERSION_SCHEMA, VERSION_TABLE, comparison_options, lineage_metadata, lineages
 
 wanted = context.get_x_argument(as_dictionary=True).get("lineage")
 metadatas: dict[str, MetaData] = {

@@ -14,7 +14,7 @@ from typing import Any
 
 from psycopg2 import sql
 
-from consolidation.connection import Settings
+from consolidation.postgres.connection import Settings
 from demo import roles
 from demo.servers import SUPERUSER, Server, ServerError, installations, write_private
 

@@ -8,9 +8,15 @@ from typing import Any
 
 from psycopg2 import sql
 
-from consolidation import copy, fence, journal, model, run, schema, verify
-from consolidation.connection import Settings, session
-from consolidation.queries import execute
+from consolidation import model
+from consolidation.copy import phase as copy
+from consolidation.fence import phase as fence
+from consolidation.journal import journal
+from consolidation.journal import runs as run
+from consolidation.postgres.connection import Settings, session
+from consolidation.postgres.queries import execute
+from consolidation.schema import phase as schema
+from consolidation.verify import phase as verify
 
 LOCK_SECONDS = 10.0
 

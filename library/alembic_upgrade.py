@@ -55,9 +55,10 @@ pending:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, schema
 from consolidation.model import Database
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
+from consolidation.schema import phase as schema
 
 
 def main() -> None:

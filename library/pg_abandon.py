@@ -65,9 +65,10 @@ blockers:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import abandon, arguments
 from consolidation.model import Database
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
+from consolidation.rollback import abandon
 
 
 def main() -> None:

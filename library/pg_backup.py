@@ -154,9 +154,10 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, backup
+from consolidation.backup import phase as backup
 from consolidation.model import Database, connection_settings
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ options:
   progress_file:
     description:
       - File on the host that the module runs on, replaced every second with how far each table is; no row data.
-      - The callback plugin C(progress) follows it, and so does C(python -m consolidation.progress_view FILE).
+      - The callback plugin C(progress) follows it, and so does C(python -m consolidation.progress.view FILE).
     type: path
 attributes:
   check_mode:
@@ -85,9 +85,12 @@ msg:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, copy, discard, progress
+from consolidation.copy import phase as copy
+from consolidation.copy import undo as discard
 from consolidation.model import Database
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
+from consolidation.progress import reporter as progress
 
 
 def main() -> None:

@@ -66,9 +66,10 @@ msg:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, helper
+from consolidation.copy import helper
 from consolidation.model import Database
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
 
 
 def main() -> None:

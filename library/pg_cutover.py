@@ -61,9 +61,10 @@ blockers:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, cutover
+from consolidation.cutover import phase as cutover
 from consolidation.model import Database
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
 
 
 def main() -> None:

@@ -94,9 +94,10 @@ blockers:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, fence
+from consolidation.fence import phase as fence
 from consolidation.model import Database
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
 
 
 def main() -> None:

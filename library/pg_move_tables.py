@@ -71,9 +71,10 @@ blockers:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, move
 from consolidation.model import Database
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
+from consolidation.move import phase as move
 
 
 def main() -> None:

@@ -107,9 +107,10 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, preflight
 from consolidation.model import Database
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
+from consolidation.preflight import phase as preflight
 
 READER = {
     "type": "dict",

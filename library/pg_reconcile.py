@@ -76,9 +76,10 @@ msg:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, reconcile
 from consolidation.model import Database
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
+from consolidation.rollback import reconcile
 
 
 def main() -> None:

@@ -104,9 +104,10 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, restore
 from consolidation.model import Database
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
+from consolidation.rollback import restore
 
 
 def main() -> None:

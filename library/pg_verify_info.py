@@ -110,9 +110,11 @@ msg:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, progress, verify
 from consolidation.model import Database
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
+from consolidation.progress import reporter as progress
+from consolidation.verify import phase as verify
 
 
 def main() -> None:

@@ -58,8 +58,8 @@ path:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import run_directory
-from consolidation.module import failures
+from consolidation import evidence as run_directory
+from consolidation.module.failures import failures
 
 
 def main() -> None:

@@ -78,9 +78,10 @@ msg:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, run
+from consolidation.journal import runs as run
 from consolidation.model import Database
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
 
 
 def main() -> None:

@@ -39,9 +39,10 @@ databases:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, journal_facts
+from consolidation.journal import facts as journal_facts
 from consolidation.model import Database
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
 
 
 def main() -> None:

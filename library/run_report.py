@@ -62,8 +62,8 @@ report:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import report
-from consolidation.module import failures
+from consolidation.module.failures import failures
+from consolidation.report import phase as report
 
 
 def main() -> None:

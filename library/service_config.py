@@ -97,8 +97,8 @@ edited:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import service_config
-from consolidation.module import failures
+from consolidation.module.failures import failures
+from consolidation.services import config as service_config
 
 SPEC = {
     "path": {"type": "str", "required": True},

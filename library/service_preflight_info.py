@@ -83,7 +83,7 @@ table:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation.module import failures
+from consolidation.module.failures import failures
 from consolidation.preflight import services
 
 SPEC = {

@@ -89,9 +89,10 @@ sessions_left:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, service_proof
 from consolidation.model import Database
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
+from consolidation.services import proof as service_proof
 
 
 def main() -> None:

@@ -41,9 +41,10 @@ granted:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import arguments, service_schema
 from consolidation.model import Database
-from consolidation.module import failures
+from consolidation.module import arguments
+from consolidation.module.failures import failures
+from consolidation.schema import storage_service as service_schema
 
 
 def main() -> None:

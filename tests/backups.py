@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from consolidation import backup, journal, schema
-from consolidation.connection import session
+from consolidation.backup import phase as backup
+from consolidation.journal import journal
 from consolidation.model import Database
+from consolidation.postgres.connection import session
+from consolidation.schema import phase as schema
 from demo.servers import installations
 from tests.cluster import Database as OnServer
 

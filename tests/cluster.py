@@ -12,7 +12,7 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql
 
-from consolidation.connection import Settings
+from consolidation.postgres.connection import Settings
 from demo import roles
 from demo.servers import SUPERUSER, Server, installations, write_private
 

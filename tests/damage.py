@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 
-from consolidation import copied, journal, verify
-from consolidation.catalog import Table, definitions, read_tables
-from consolidation.connection import session
-from consolidation.digest import Incomparable, comparison, table_digest
+from consolidation.compare.digest import Incomparable, comparison, table_digest
 from consolidation.errors import VerificationFailed
-from consolidation.queries import value
-from consolidation.reread import readers
-from consolidation.snapshot import frozen
+from consolidation.journal import journal
+from consolidation.postgres.catalog import Table, definitions, read_tables
+from consolidation.postgres.connection import session
+from consolidation.postgres.queries import value
+from consolidation.postgres.snapshot import frozen
+from consolidation.verify import by_row_hash as copied
+from consolidation.verify import phase as verify
+from consolidation.verify.reread import readers
 from tests.cluster import Database
 from tests.window import Window
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from consolidation.findings import BLOCKER, INFO, WARNING
+from consolidation.preflight.findings import BLOCKER, INFO, WARNING
 
 
 @dataclass(frozen=True)

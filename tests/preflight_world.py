@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from consolidation import model, preflight
-from consolidation.findings import BLOCKER, Finding
+from consolidation import model
+from consolidation.preflight import phase as preflight
+from consolidation.preflight.findings import BLOCKER, Finding
 from demo import roles
 from demo.servers import write_private
 from tests.cluster import Database

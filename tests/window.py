@@ -6,8 +6,14 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from consolidation import copy, cutover, fence, journal, model, run, schema
-from consolidation.connection import Settings
+from consolidation import model
+from consolidation.copy import phase as copy
+from consolidation.cutover import phase as cutover
+from consolidation.fence import phase as fence
+from consolidation.journal import journal
+from consolidation.journal import runs as run
+from consolidation.postgres.connection import Settings
+from consolidation.schema import phase as schema
 from tests.cluster import Database, quoted
 
 

@@ -19,8 +19,8 @@ from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import connection_loader
 from ansible.template import Templar
 
-from consolidation import progress
-from consolidation.progress_view import View, view
+from consolidation.progress import reporter as progress
+from consolidation.progress.view import View, view
 
 DOCUMENTATION = r"""
 name: progress

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar, trust_as_template
 
-from consolidation import run_directory
+from consolidation import evidence as run_directory
 
 DOCUMENTATION = r"""
 name: runbook

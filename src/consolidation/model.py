@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from consolidation.connection import Settings
 from consolidation.errors import ConfigurationError
+from consolidation.postgres.connection import Settings
 
 
 @dataclass(frozen=True)

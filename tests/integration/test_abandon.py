@@ -7,8 +7,8 @@ from dataclasses import replace
 import psycopg2
 import pytest
 
-from consolidation import abandon
 from consolidation.errors import StepRefused
+from consolidation.rollback import abandon
 from tests.cluster import Database
 from tests.window import Window
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from consolidation import fence, journal, reconcile, verify
+from consolidation.fence import phase as fence
+from consolidation.journal import journal
+from consolidation.rollback import reconcile
+from consolidation.verify import phase as verify
 from tests import builtin_types
 from tests.cluster import Database, quoted
 from tests.integration.test_copy import definitions

@@ -19,10 +19,12 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from consolidation import backup, drill, journal, manifest
-from consolidation.connection import session
+from consolidation.backup import drill, manifest
+from consolidation.backup import phase as backup
 from consolidation.errors import BackupError, ConfigurationError, StepRefused
+from consolidation.journal import journal
 from consolidation.model import Database
+from consolidation.postgres.connection import session
 from demo.servers import installations
 from tests import backups
 from tests.cluster import Cluster, digest_of_everything

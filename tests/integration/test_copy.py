@@ -18,10 +18,15 @@ from typing import Any
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from consolidation import chunks, copied, copy, discard, journal, verify
-from consolidation.catalog import Table
+from consolidation.copy import chunks
+from consolidation.copy import phase as copy
+from consolidation.copy import undo as discard
 from consolidation.errors import CopyError, StatementFailed, StepRefused
-from consolidation.locks import lock_for_snapshot
+from consolidation.journal import journal
+from consolidation.postgres.catalog import Table
+from consolidation.postgres.locks import lock_for_snapshot
+from consolidation.verify import by_row_hash as copied
+from consolidation.verify import phase as verify
 from tests.cluster import BEHIND_THE_FENCE, Database, digest_of_everything, quoted
 from tests.window import Window
 
@@ -299,7 +304,8 @@ DURABLE = "DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit =
 DRIVER = """
 import json, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from consolidation import chunks, copy
+from consolidation.copy import chunks
+from consolidation.copy import phase as copy
 from consolidation.model import Database
 chunks.CHUNK_BYTES = 400_000
 options = json.load(sys.stdin)
@@ -308,7 +314,7 @@ copy.apply(copy.plan(Database.from_options(options)), options, 2)
 # The same as the module `pg_copy_helper` does on another host.
 HELPER = """
 import json, socket, sys
-from consolidation import helper
+from consolidation.copy import helper
 from consolidation.model import Database
 socket.gethostname = lambda: "runner-2"
 options = json.load(sys.stdin)

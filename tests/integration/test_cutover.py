@@ -5,8 +5,10 @@ from __future__ import annotations
 import psycopg2
 import pytest
 
-from consolidation import cutover, journal, verify
+from consolidation.cutover import phase as cutover
 from consolidation.errors import FenceError, StepRefused
+from consolidation.journal import journal
+from consolidation.verify import phase as verify
 from tests.cluster import Database
 from tests.window import Window
 

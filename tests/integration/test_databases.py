@@ -8,9 +8,9 @@ from typing import Any
 import psycopg2
 import pytest
 
-from consolidation import databases
-from consolidation.connection import session
-from consolidation.queries import query, value
+from consolidation.backup import databases
+from consolidation.postgres.connection import session
+from consolidation.postgres.queries import query, value
 from tests.cluster import Database as OnServer
 
 LOCALES = [
@@ -23,7 +23,7 @@ LOCALES = [
 
 def properties_of(server: OnServer, name: str) -> dict[str, Any]:
     with session(server.in_database(name).settings, "test") as conn:
-        found: dict[str, Any] = value(conn, query("database_properties"))
+        found: dict[str, Any] = value(conn, query("backup/database_properties"))
     return found
 
 

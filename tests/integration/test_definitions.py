@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from consolidation import schema, verify
-from consolidation.catalog import definitions
-from consolidation.connection import session
 from consolidation.errors import VerificationFailed
-from consolidation.queries import execute
+from consolidation.postgres.catalog import definitions
+from consolidation.postgres.connection import session
+from consolidation.postgres.queries import execute
+from consolidation.schema import phase as schema
+from consolidation.verify import phase as verify
 from tests.cluster import Database
 from tests.window import Window
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 from psycopg2 import sql
 
-from consolidation.catalog import Table, read_tables
-from consolidation.connection import session
-from consolidation.digest import CompareColumn, Digest, Incomparable, comparison, digest_statement, table_digest
+from consolidation.compare.digest import CompareColumn, Digest, Incomparable, comparison, digest_statement, table_digest
+from consolidation.postgres.catalog import Table, read_tables
+from consolidation.postgres.connection import session
 from tests.cluster import Database
 
 TYPES = """

@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 import psycopg2
 import pytest
 
-from consolidation import fence, journal
-from consolidation.connection import session
 from consolidation.errors import FenceError, StepRefused
+from consolidation.fence import phase as fence
+from consolidation.journal import journal
+from consolidation.postgres.connection import session
 from tests.cluster import Database, digest_of_everything
 from tests.window import Window
 
@@ -226,7 +227,7 @@ def test_killed_while_it_closes_it_is_not_taken_for_the_closing_before(
     first = window.fence("source", "closed")
     window.source.execute("ALTER TABLE parent DISABLE TRIGGER aa_consolidation_fence")
     with monkeypatch.context() as patched:
-        patched.setattr("consolidation.fence.probe", lambda _: os._exit(9))
+        patched.setattr("consolidation.fence.phase.probe", lambda _: os._exit(9))
         killed = os.fork()
         if not killed:
             window.fence("source", "closed")

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import psycopg2
 import pytest
 
-from consolidation import journal, run
 from consolidation.errors import ConsolidationError, RunInProgress, StatementFailed, StepRefused
-from consolidation.queries import rows
+from consolidation.journal import journal
+from consolidation.journal import runs as run
+from consolidation.postgres.queries import rows
 from tests.cluster import Database, digest_of_everything
 from tests.window import Window
 

@@ -10,8 +10,12 @@ from dataclasses import replace
 import psycopg2
 import pytest
 
-from consolidation import journal, move, moved, schema, verify
 from consolidation.errors import FenceError, StepRefused, VerificationFailed
+from consolidation.journal import journal
+from consolidation.move import phase as move
+from consolidation.move import verification as moved
+from consolidation.schema import phase as schema
+from consolidation.verify import phase as verify
 from tests.cluster import BEHIND_THE_FENCE, Database, digest_of_everything
 from tests.window import Window
 
@@ -106,7 +110,8 @@ def test_moved_verified_opened_and_moved_back(window: Window) -> None:
 
 KILLED = """
 import json, os, sys
-from consolidation import move, schema
+from consolidation.move import phase as move
+from consolidation.schema import phase as schema
 from consolidation.model import Database
 schema.apply_grants = lambda *_: os._exit(9)
 move.apply(move.plan(Database.from_options(json.load(sys.stdin))), 10)

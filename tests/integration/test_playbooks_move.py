@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from consolidation import model, schema
+from consolidation import model
+from consolidation.schema import phase as schema
 from demo import data
 from tests import playbooks
 from tests.cluster import Cluster

@@ -52,7 +52,7 @@ def test_passwords_and_rows_stay_where_they_are(site: Site, cluster: Cluster) ->
             told += [looked.output, failed.output, back.output]
         campaign.execute(SOUND, role="campaign_owner")
         told.append(site.play("migrate.yml", *loud).succeeded().output)
-    assert any("pg_dump" in each or "consolidation.worker" in each for each in seen), "the processes were not seen"
+    assert any("pg_dump" in each or "consolidation.copy.worker" in each for each in seen), "the processes were not seen"
     places = {
         "output": "\n".join(told),
         "processes": "\n".join(seen),

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from consolidation import preflight, schema
-from consolidation.findings import BLOCKER, INFO, WARNING
 from consolidation.model import Database as ModelDatabase
+from consolidation.postgres.queries import query
 from consolidation.preflight import activity, side
-from consolidation.queries import query
+from consolidation.preflight import phase as preflight
+from consolidation.preflight.findings import BLOCKER, INFO, WARNING
+from consolidation.schema import phase as schema
 from demo import roles
 from tests.cluster import Cluster, Database, digest_of_everything
 from tests.preflight_cases import FENCE, NO_REFERENCE, OWNER, SUPERUSER, TARGET, VECTOR, Case
@@ -372,7 +373,7 @@ def test_fence_of_a_run_is_no_leftover(world: World) -> None:
     schema.upgrade(world.database.target, "journal")
     world.target.execute(RUN, ["migrating"])
     world.source.execute("CREATE SCHEMA consolidation AUTHORIZATION consolidation")
-    world.source.execute(query("fence_function"), user="consolidation")
+    world.source.execute(query("fence/function"), user="consolidation")
     world.owner(FENCE)
     world.target.execute(
         "GRANT USAGE ON SCHEMA consolidation TO consolidation_reader;"

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, REGCLASS
 
-from consolidation import preflight
-from consolidation.findings import BLOCKER, INFO, WARNING
+from consolidation.preflight import phase as preflight
+from consolidation.preflight.findings import BLOCKER, INFO, WARNING
 from tests.cluster import Database
 from tests.preflight_world import World, assert_found, blockers, create
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from consolidation import journal, progress
+from consolidation.journal import journal
+from consolidation.progress import reporter as progress
 from tests.cluster import Database
 from tests.modules import run_module
 from tests.terminal import CTRL_C, Terminal
@@ -205,7 +206,7 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_is_copied(
 def test_a_table_on_a_terminal_and_the_cursor_afterwards(playbook: Playbook) -> None:
     terminal = playbook.on_a_terminal()
     terminal.read_until("copying", 60)
-    follower = Terminal([BIN / "python", "-m", "consolidation.progress_view", playbook.file], os.environ, ROOT)
+    follower = Terminal([BIN / "python", "-m", "consolidation.progress.view", playbook.file], os.environ, ROOT)
     follower.read_until("copying", 30)
     follower.press(CTRL_C)
     assert follower.wait(10) == 0

@@ -9,11 +9,15 @@ from typing import Any
 import psycopg2
 import pytest
 
-from consolidation import fence, journal, reconcile, schema, verify
-from consolidation.connection import session
 from consolidation.errors import StatementFailed, StepRefused, VerificationFailed
+from consolidation.fence import phase as fence
+from consolidation.journal import journal
 from consolidation.model import Database as Service
-from consolidation.queries import execute
+from consolidation.postgres.connection import session
+from consolidation.postgres.queries import execute
+from consolidation.rollback import reconcile
+from consolidation.schema import phase as schema
+from consolidation.verify import phase as verify
 from tests.cluster import Database, digest_of_everything
 from tests.modules import run_module
 

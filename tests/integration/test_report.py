@@ -15,10 +15,13 @@ from typing import Any
 import psycopg2
 import pytest
 
-from consolidation import journal, journal_facts, run_directory, schema
-from consolidation.connection import session
+from consolidation import evidence as run_directory
 from consolidation.errors import CopyError
+from consolidation.journal import facts as journal_facts
+from consolidation.journal import journal
 from consolidation.model import Database
+from consolidation.postgres.connection import session
+from consolidation.schema import phase as schema
 from tests.cluster import Database as ServerDatabase
 from tests.cluster import digest_of_everything
 

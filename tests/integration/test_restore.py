@@ -15,10 +15,13 @@ from typing import Any
 import psycopg2
 import pytest
 
-from consolidation import fence, journal, manifest, restore
-from consolidation.connection import session
+from consolidation.backup import manifest
 from consolidation.errors import BackupError, ConfigurationError, StepRefused
+from consolidation.fence import phase as fence
+from consolidation.journal import journal
 from consolidation.model import Database
+from consolidation.postgres.connection import session
+from consolidation.rollback import restore
 from tests import backups
 from tests.cluster import Database as OnServer
 from tests.cluster import digest_of_everything

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from consolidation import lineages, schema
 from consolidation.errors import StatementFailed, StepRefused
+from consolidation.lineage import models as lineages
+from consolidation.schema import phase as schema
 from tests.cluster import Database, digest_of_everything
 from tests.window import Window
 

@@ -8,9 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from consolidation import journal, service_proof
 from consolidation.errors import ServiceError
-from consolidation.service_proof import Row
+from consolidation.journal import journal
+from consolidation.services import proof as service_proof
+from consolidation.services.proof import Row
 from tests.cluster import Database
 from tests.window import Window
 

@@ -11,15 +11,15 @@ from dataclasses import asdict
 import psycopg2
 import pytest
 
-from consolidation.queries import execute, value
-from consolidation.snapshot import frozen
+from consolidation.postgres.queries import execute, value
+from consolidation.postgres.snapshot import frozen
 from tests.cluster import Database
 
 SLEEPER = """
 import json, sys
-from consolidation.connection import Settings
-from consolidation.queries import execute
-from consolidation.snapshot import frozen
+from consolidation.postgres.connection import Settings
+from consolidation.postgres.queries import execute
+from consolidation.postgres.snapshot import frozen
 with frozen(Settings(**json.loads(sys.argv[1])), "sleeper", 2) as snapshot:
     works = [snapshot.submit(lambda conn: execute(conn, "SELECT pg_sleep(60)")) for _ in range(2)]
     print("asleep", flush=True)

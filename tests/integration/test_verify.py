@@ -10,13 +10,18 @@ from typing import Any
 import pytest
 from psycopg2 import sql
 
-from consolidation import fence, journal, rowsum, schema, selftest, verify
-from consolidation.catalog import read_tables
-from consolidation.connection import session
-from consolidation.digest import Digest, table_digest
+from consolidation.compare import row_hash as rowsum
+from consolidation.compare.digest import Digest, table_digest
 from consolidation.errors import StepRefused, VerificationFailed
+from consolidation.fence import phase as fence
+from consolidation.journal import journal
 from consolidation.model import Database as Service
-from consolidation.queries import execute
+from consolidation.postgres.catalog import read_tables
+from consolidation.postgres.connection import session
+from consolidation.postgres.queries import execute
+from consolidation.schema import phase as schema
+from consolidation.verify import phase as verify
+from consolidation.verify import selftest
 from tests.cluster import Database
 from tests.modules import run_module
 

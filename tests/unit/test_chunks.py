@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consolidation import chunks
+from consolidation.copy import chunks
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**13), st.integers(10**6, 10**9))

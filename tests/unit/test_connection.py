@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consolidation.connection import Settings, hint_of
+from consolidation.postgres.connection import Settings, hint_of
 
 SETTINGS = Settings("db.example", "campaign", "consolidation", 5433, sslmode="verify-full", sslrootcert="/etc/ca.crt")
 

@@ -7,8 +7,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consolidation.differences import Row, differing, merged, within
-from consolidation.digest import Digest
+from consolidation.compare.buckets import Row, differing, merged, within
+from consolidation.compare.digest import Digest
 
 HASHES = st.integers(0, 3)
 KEYED = st.dictionaries(st.text("aä\U0001f600z ", max_size=2), st.tuples(HASHES, HASHES), max_size=8)

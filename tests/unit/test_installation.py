@@ -50,7 +50,7 @@ def test_wheels_have_the_fingerprint_of_their_checkout(wheels: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["consolidation/sql/*.sql", "consolidation/alembic/versions/*/*.py", "storage_service/db/*.py"]
+    "pattern", ["consolidation/*/sql/*.sql", "consolidation/alembic/versions/*/*.py", "storage_service/db/*.py"]
 )
 def test_every_file_counts(wheels: Path, pattern: str) -> None:
     before = fingerprint_of(wheels)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consolidation import manifest
+from consolidation.backup import manifest
+from consolidation.backup.manifest import Manifest
 from consolidation.errors import BackupError
-from consolidation.manifest import Manifest
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 

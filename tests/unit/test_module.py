@@ -8,7 +8,7 @@ import sys
 
 DRIVER = """
 import time
-from consolidation.module import failures
+from consolidation.module.failures import failures
 with failures(None):
     print("ready", flush=True)
     time.sleep(60)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from consolidation import outcome
+from consolidation.report import outcome
 from tests.report_facts import at, database, with_services
 
 COMMANDS = {"migrate": "MIGRATE", "rollback": "ROLLBACK"}

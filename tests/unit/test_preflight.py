@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consolidation.findings import BLOCKER, INFO, WARNING, Finding, in_order, summary, text_table
 from consolidation.preflight import columns, runner, server
+from consolidation.preflight.findings import BLOCKER, INFO, WARNING, Finding, in_order, summary, text_table
 from consolidation.preflight.kinds import CATALOGUE, KINDS
 from consolidation.preflight.models import Type, default_text, parse
 from tools import preflight_docs

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from consolidation.findings import BLOCKER, INFO, WARNING
+from consolidation.preflight.findings import BLOCKER, INFO, WARNING
 from consolidation.preflight.services import Host, Release, service, storage_service
 
 CONFIG = b"database: {type: postgresql, password: secret-word}\n"

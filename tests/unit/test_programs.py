@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from consolidation import programs
+from consolidation.backup import programs
 from consolidation.errors import BackupError, ConfigurationError
 
 Script = Callable[[str], Path]
@@ -127,7 +127,7 @@ def test_what_watch_raises_ends_the_program(script: Script, tmp_path: Path) -> N
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends children with their parent")
 def test_program_ends_when_we_are_killed(script: Script, tmp_path: Path) -> None:
     path = script(f"echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; exec sleep 60")
-    code = "import sys; from consolidation import programs; programs.run([sys.argv[1]])"
+    code = "import sys; from consolidation.backup import programs; programs.run([sys.argv[1]])"
     with subprocess.Popen([sys.executable, "-c", code, path]) as ours:
         wait_until((tmp_path / "pid").exists)
         ours.send_signal(signal.SIGKILL)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consolidation.catalog import Table
-from consolidation.progress import Amount, Pace, Progress, Tally, _Meter, _sum
-from consolidation.progress_view import MOST_TABLES, Lines, _shown, line
+from consolidation.postgres.catalog import Table
+from consolidation.progress.reporter import Amount, Pace, Progress, Tally, _Meter, _sum
+from consolidation.progress.view import MOST_TABLES, Lines, _shown, line
 
 SHARES = st.lists(st.floats(0, 1), min_size=1).map(sorted)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from consolidation.differences import Differences
-from consolidation.recheck import FIRST_WAIT_SECONDS, History, alike, differences, restless, waits
+from consolidation.compare.buckets import Differences
+from consolidation.verify.recheck import FIRST_WAIT_SECONDS, History, alike, differences, restless, waits
 
 A, B, C, D = (1, 1), (2, 2), (3, 3), (4, 4)
 GONE = None

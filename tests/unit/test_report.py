@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from consolidation import report
+from consolidation.report import phase as report
 from tests.report_facts import database, journal, table, with_services
 
 COMMANDS = {"migrate": "ansible-playbook migrate.yml -i prod", "rollback": "ansible-playbook rollback.yml -i prod"}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consolidation.compare.row_hash import HEADER_BYTES, SIGNATURE, TRAILER, RowSum, Summing
 from consolidation.errors import CopyError
-from consolidation.rowsum import HEADER_BYTES, SIGNATURE, TRAILER, RowSum, Summing
 
 HEADER = SIGNATURE.ljust(HEADER_BYTES, b"\0")
 rows = st.lists(st.binary(min_size=2, max_size=20).filter(lambda row: row != TRAILER), max_size=20)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from consolidation import run_directory
+from consolidation import evidence as run_directory
 from consolidation.errors import ConfigurationError
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from consolidation.catalog import Sequence
-from consolidation.sequences import is_behind, next_value, pairs
+from consolidation.postgres.catalog import Sequence
+from consolidation.postgres.sequences import is_behind, next_value, pairs
 
 
 def sequence(name: str = "s", at: int = 1, *, called: bool = True, by: int = 1, owner: str | None = None) -> Sequence:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from consolidation.errors import ConfigurationError
-from consolidation.service_config import plan_cutover, plan_rollback, plan_served
+from consolidation.services.config import plan_cutover, plan_rollback, plan_served
 
 BEFORE = b"""\
 # Campaign Service

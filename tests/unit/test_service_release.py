@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from consolidation.service_release import faults, required
+from consolidation.services.release import faults, required
 
 SERVICES = Path(__file__).parents[2] / "services"
 

@@ -8,7 +8,7 @@ import pytest
 
 import consolidation
 
-FILES = sorted((Path(consolidation.__file__).parent / "sql").glob("*.sql"))
+FILES = sorted(Path(consolidation.__file__).parent.rglob("*.sql"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from consolidation.table_report import comparison, tables
+from consolidation.report.tables import comparison, tables
 from tests.report_facts import at, database, table
 
 

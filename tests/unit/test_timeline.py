@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consolidation import timeline
-from consolidation.timeline import Lane, Span
+from consolidation.report import timeline
+from consolidation.report.timeline import Lane, Span
 
 START = datetime(2026, 11, 22, 2, tzinfo=UTC)
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from consolidation import verdict
-from consolidation.differences import Differences
-from consolidation.digest import Digest
-from consolidation.verdict import DIFFERENT, EQUAL, NOT_COMPARED, SequenceResult, TableResult
+from consolidation.compare import result as verdict
+from consolidation.compare.buckets import Differences
+from consolidation.compare.digest import Digest
+from consolidation.compare.result import DIFFERENT, EQUAL, NOT_COMPARED, SequenceResult, TableResult
 
 SAME = TableResult("same", EQUAL, Digest(2, (1, 2)), Digest(2, (1, 2)), seconds=0.5)
 OTHER = TableResult(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consolidation.errors import ConfigurationError
-from consolidation.yaml_edit import put, put_back
+from consolidation.services.yaml_edit import put, put_back
 
 DATABASE = ("database",)
 WANTED = {"type": "storage_service", "schema": "campaign_db", "client": "storage_client"}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from consolidation.figures import duration
-from consolidation.findings import Finding
+from consolidation.postgres.queries import dicts, query, rows, value
+from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.side import Check, Side
-from consolidation.queries import dicts, query, rows, value
+from consolidation.text import duration
 
 LONG_SECONDS = 300
 
@@ -26,7 +26,7 @@ def _transactions(side: Side) -> Iterator[Finding]:
         what = f"role {side.connected_as} does not see the transactions of other roles"
         fix = side.paste("GRANT pg_read_all_stats TO {};", side.connected_as)
         yield found(f"{side.name}.activity.hidden", side.connected_as, what, fix)
-    for row in dicts(side.conn, query("preflight_transactions"), {"seconds": LONG_SECONDS}):
+    for row in dicts(side.conn, query("preflight/transactions"), {"seconds": LONG_SECONDS}):
         what = (
             f"pid {row['pid']}, user {row['role']}, application {row['application']}, {row['state']}: "
             f"open for {duration(row['age_seconds'])}"
@@ -49,7 +49,7 @@ def _prepared(side: Side) -> Iterator[Finding]:
 
 def _locks(side: Side) -> Iterator[Finding]:
     parameters = {"oids": [table.oid for table in side.tables]}
-    for row in dicts(side.conn, query("preflight_locks"), parameters):
+    for row in dicts(side.conn, query("preflight/locks"), parameters):
         what = f"{row['mode']} on {row['tables']} table(s), held by pid {row['pid']}, user {row['role']}"
         fix = f"let it end, or: SELECT pg_terminate_backend({row['pid']});"
         yield found(f"{side.name}.lock.held", f"pid {row['pid']} {row['mode']}", what, fix)

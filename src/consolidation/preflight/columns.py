@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-from consolidation.catalog import Column, Table
-from consolidation.findings import Finding
+from consolidation.postgres.catalog import Column, Table
+from consolidation.postgres.queries import rows
+from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.models import Lineage, ModelColumn, ModelTable, Type, default_text, parse
 from consolidation.preflight.objects import ACCEPT
 from consolidation.preflight.side import Check, Side
-from consolidation.queries import rows
 
 # Types as the copy and the verification know them to hold the same values; later ones hold more.
 STRINGS = ("character varying", "text")

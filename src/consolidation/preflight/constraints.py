@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from consolidation.catalog import Table
-from consolidation.findings import Finding
+from consolidation.postgres.catalog import Table
+from consolidation.postgres.queries import dicts, query
+from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.models import Lineage, ModelTable
 from consolidation.preflight.objects import ACCEPT, decision
 from consolidation.preflight.side import Check, Side
-from consolidation.queries import dicts, query
 
 
 def checks(source: Side, lineage: Lineage, *, moves: bool) -> Iterator[Check]:
@@ -37,7 +37,7 @@ def _primary_keys(pairs: Pairs) -> Iterator[Finding]:
 
 
 def _indexes(source: Side, pairs: Pairs, lineage: str) -> Iterator[Finding]:
-    for row in dicts(source.conn, query("preflight_indexes"), _oids(pairs)):
+    for row in dicts(source.conn, query("preflight/indexes"), _oids(pairs)):
         table, model = pairs[row["table_oid"]]
         subject, columns = f"{table.schema}.{row['name']}", tuple(row["columns"] or ())
         if row["name"] in model.index_names:
@@ -56,7 +56,7 @@ def _indexes(source: Side, pairs: Pairs, lineage: str) -> Iterator[Finding]:
 
 
 def _missing_indexes(source: Side, pairs: Pairs) -> Iterator[Finding]:
-    present = {(row["table_oid"], row["name"]) for row in dicts(source.conn, query("preflight_indexes"), _oids(pairs))}
+    present = {(row["table_oid"], row["name"]) for row in dicts(source.conn, query("preflight/indexes"), _oids(pairs))}
     for oid, (table, model) in pairs.items():
         for name in sorted(name for name in model.index_names if (oid, name) not in present):
             what = "the lineage has this index, the table to move lacks it"
@@ -69,7 +69,7 @@ def _oids(pairs: Pairs) -> dict[str, list[int]]:
 
 
 def _constraints(source: Side, pairs: Pairs, lineage: str) -> Iterator[Finding]:
-    for row in dicts(source.conn, query("preflight_constraints"), _oids(pairs)):
+    for row in dicts(source.conn, query("preflight/constraints"), _oids(pairs)):
         table, model = pairs[row["table_oid"]]
         subject = f"{table}.{row['name']}"
         if row["sort"] == "f":

@@ -11,15 +11,15 @@ from functools import partial
 
 from psycopg2 import sql
 
-from consolidation.catalog import Column, Table
-from consolidation.digest import scan
-from consolidation.figures import count
-from consolidation.findings import Finding
+from consolidation.compare.digest import scan
+from consolidation.postgres.catalog import Column, Table
+from consolidation.postgres.queries import query, rows, value
 from consolidation.preflight.columns import JSON, SHORTER, verdict
+from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.models import Lineage, ModelColumn, ModelForeignKey, ModelTable, parse
 from consolidation.preflight.side import Check, Side
-from consolidation.queries import query, rows, value
+from consolidation.text import count
 
 SHOWN = 20
 
@@ -149,7 +149,7 @@ def _count(source: Side, table: Table, faults: tuple[Fault, ...]) -> Iterator[Fi
 def _new_keys(source: Side, table: Table, model: ModelTable) -> Iterator[tuple[tuple[str, ...], bool]]:
     """Keys of the lineage that the source does not enforce, and whether each is the primary key."""
     names = {column.name for column in table.columns}
-    enforced = {frozenset(columns) for (columns,) in rows(source.conn, query("preflight_unique"), {"oid": table.oid})}
+    enforced = {frozenset(columns) for (columns,) in rows(source.conn, query("preflight/unique"), {"oid": table.oid})}
     source.conn.rollback()
     for columns in [model.primary_key, *sorted(tuple(sorted(unique)) for unique in model.uniques)]:
         if columns and set(columns) <= names and frozenset(columns) not in enforced:
@@ -199,7 +199,7 @@ def _orphans(source: Side, table: Table, key: ModelForeignKey) -> Iterator[Findi
 
 
 def _enforced(source: Side, table: Table, key: ModelForeignKey) -> bool:
-    found_keys = rows(source.conn, query("preflight_validated_foreign_keys"), {"oid": table.oid})
+    found_keys = rows(source.conn, query("preflight/validated_foreign_keys"), {"oid": table.oid})
     return (list(key.columns), key.table) in [(columns, parent) for columns, parent in found_keys]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consolidation.findings import BLOCKER, INFO, WARNING, Finding, Kind
+from consolidation.preflight.findings import BLOCKER, INFO, WARNING, Finding, Kind
 
 
 def found(kind: str, subject: str, what: str, fix: str) -> Finding:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from psycopg2.extensions import connection as Connection
 from sqlalchemy.dialects import postgresql
 
-from consolidation.queries import rows
+from consolidation.postgres.queries import rows
 
 # "named": % is not doubled.
 DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy

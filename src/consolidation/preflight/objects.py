@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from consolidation.catalog import LEFT_BEHIND
-from consolidation.fence import TRIGGER
-from consolidation.figures import count
-from consolidation.findings import Finding
+from consolidation.fence.phase import TRIGGER
 from consolidation.model import Database
+from consolidation.postgres.catalog import LEFT_BEHIND
+from consolidation.postgres.queries import dicts, query, rows, value
+from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import KINDS, found
 from consolidation.preflight.models import Lineage
 from consolidation.preflight.side import Check, Side
-from consolidation.queries import dicts, query, rows, value
+from consolidation.text import count
 
 ACCEPT = "preflight_accepted"
 """Variable of the role: the blockers that the operator has decided about."""
@@ -122,7 +122,7 @@ def _tables(source: Side, database: Database) -> Iterator[Finding]:
 
 def _objects(source: Side, lineage: Lineage) -> Iterator[Finding]:
     taken = {table.name for table in source.tables}
-    for row in dicts(source.conn, query("preflight_objects"), {"schema": source.schema}):
+    for row in dicts(source.conn, query("preflight/objects"), {"schema": source.schema}):
         sort, name = row["sort"], row["name"]
         if sort == "table":
             if name not in taken and name not in LEFT_BEHIND:
@@ -135,13 +135,13 @@ def _objects(source: Side, lineage: Lineage) -> Iterator[Finding]:
 
 def _attached(source: Side, lineage: Lineage) -> Iterator[Finding]:
     parameters = {"oids": [table.oid for table in source.tables], "fence": TRIGGER}
-    for sort, identity in rows(source.conn, query("preflight_attached"), parameters):
+    for sort, identity in rows(source.conn, query("preflight/attached"), parameters):
         yield _without_counterpart(sort, identity, lineage.name)
 
 
 def _database_wide(source: Side, database: Database) -> Iterator[Finding]:
     parameters = {"schema": source.schema, "oids": [table.oid for table in source.tables]}
-    for sort, identity in rows(source.conn, query("preflight_database_objects"), parameters):
+    for sort, identity in rows(source.conn, query("preflight/database_objects"), parameters):
         yield _without_counterpart(sort, identity, database.name)
     large = value(source.conn, "SELECT count(*) FROM pg_largeobject_metadata")
     if large:
@@ -152,7 +152,7 @@ def _database_wide(source: Side, database: Database) -> Iterator[Finding]:
         yield found(kind, dbname, what, fix)
     if database.moves:  # the other schemas of the storage database are other services'
         return
-    for schema, tables in rows(source.conn, query("preflight_other_schemas"), {"schema": source.schema}):
+    for schema, tables in rows(source.conn, query("preflight/other_schemas"), {"schema": source.schema}):
         what = f"schema {schema} holds {tables} table(s); only {source.schema} is taken along"
         fix = f"give schema {schema} an inventory host of its own if the service uses it"
         yield found("source.object.other_schema", schema, what, fix)

@@ -7,11 +7,11 @@ from typing import Any
 
 from psycopg2 import sql
 
-from consolidation.catalog import Table
-from consolidation.findings import Finding
+from consolidation.postgres.catalog import Table
+from consolidation.postgres.queries import dicts, query, rows, value
+from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.side import Check, Side, privilege
-from consolidation.queries import dicts, query, rows, value
 
 JOURNAL_SCHEMA = "consolidation"
 
@@ -133,7 +133,7 @@ def _statistics(side: Side) -> Iterator[Finding]:
 
 
 def _reading(side: Side) -> Iterator[Finding]:
-    for schema, relations in rows(side.conn, query("preflight_unreadable"), {"role": side.role}):
+    for schema, relations in rows(side.conn, query("preflight/unreadable"), {"role": side.role}):
         what = f"{relations} table(s) or sequence(s) of schema {schema} that role {side.role} may not read"
         fix = "\n".join(
             side.paste(template, schema, side.role)
@@ -162,7 +162,7 @@ def _may(side: Side, table: Table, word: str) -> bool:
 def _row_security(side: Side, facts: dict[str, Any]) -> Iterator[Finding]:
     if facts["rolsuper"] or facts["rolbypassrls"]:
         return
-    for name, forced in rows(side.conn, query("preflight_row_security"), {"role": side.role}):
+    for name, forced in rows(side.conn, query("preflight/row_security"), {"role": side.role}):
         what = f"row security {'is forced and ' if forced else ''}would hide rows from role {side.role}"
         fix = side.paste("ALTER ROLE {} BYPASSRLS;", side.role)
         yield found("source.role.row_security", name, what, fix)

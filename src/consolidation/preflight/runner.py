@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from consolidation.connection import Settings
-from consolidation.figures import size
-from consolidation.findings import Finding
+from consolidation.postgres.connection import Settings
+from consolidation.postgres.queries import query, rows
+from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.side import Check, Side
-from consolidation.queries import query, rows
+from consolidation.text import size
 
 TOOLS = ("pg_dump", "pg_restore", "pg_dumpall")
 TOOL_SECONDS = 20
@@ -93,7 +93,7 @@ def _existing(directory: Path) -> Path:
 
 
 def _space(directory: Path, source: Side) -> Iterator[Finding]:
-    [(needed,)] = rows(source.conn, query("preflight_dump_size"))
+    [(needed,)] = rows(source.conn, query("preflight/dump_size"))
     free = shutil.disk_usage(_existing(directory)).free
     yield from space_findings(directory, source.settings.dbname, free, needed)
 

@@ -7,11 +7,11 @@ from ipaddress import ip_address
 from math import ceil
 from typing import Any
 
-from consolidation.figures import count
-from consolidation.findings import Finding
+from consolidation.postgres.queries import dicts, query, rows, value
+from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.side import Check, Side
-from consolidation.queries import dicts, query, rows, value
+from consolidation.text import count
 
 OLDEST, NEWEST = 13, 18
 CONNECTIONS = 10
@@ -68,9 +68,9 @@ def locks(side: str, relations: int, per_transaction: int, room: int) -> Iterato
 def _locks(source: Side, target: Side) -> Iterator[Finding]:
     # The target's tables are not there yet; they will be as many.
     oids = {"oids": [table.oid for table in source.tables]}
-    relations = value(source.conn, query("preflight_relations"), oids)
+    relations = value(source.conn, query("preflight/relations"), oids)
     for side in (source, target):
-        [(per_transaction, room)] = rows(side.conn, query("preflight_lock_room"))
+        [(per_transaction, room)] = rows(side.conn, query("preflight/lock_room"))
         yield from locks(side.name, relations, per_transaction, room)
 
 
@@ -113,7 +113,7 @@ def _collation_versions(side: Side) -> Iterator[Finding]:
         fix = "dump it, restore it into a database with ENCODING 'UTF8', mend the rows that are refused"
         yield found(f"{side.name}.encoding.unchecked", side.settings.dbname, what, fix)
     # Versions of the database's own collation are recorded since 15.
-    name = "preflight_collations" if side.major >= 15 else "preflight_collations_before_15"
+    name = "preflight/collations" if side.major >= 15 else "preflight/collations_before_15"
     for row in dicts(side.conn, query(name), {"schema": side.schema}):
         what = f"recorded version {row['recorded']}, now {row['actual'] or 'unknown'}: indexes on text may be wrong"
         object_ = side.paste(row["sort"] + " {}", row["name"])
@@ -124,7 +124,7 @@ def _collation_versions(side: Side) -> Iterator[Finding]:
 
 def _locales(source: Side, target: Side) -> Iterator[Finding]:
     (here,), (there,) = (
-        dicts(side.conn, query("preflight_locale" if side.major >= 15 else "preflight_locale_before_15"))
+        dicts(side.conn, query("preflight/locale" if side.major >= 15 else "preflight/locale_before_15"))
         for side in (source, target)
     )
     if here["encoding"] != there["encoding"]:
@@ -142,14 +142,14 @@ def _locales(source: Side, target: Side) -> Iterator[Finding]:
 
 
 def _timeouts(side: Side) -> Iterator[Finding]:
-    for name, setting in rows(side.conn, query("preflight_timeouts"), {"role": side.role}):
+    for name, setting in rows(side.conn, query("preflight/timeouts"), {"role": side.role}):
         what = f"{name} = {setting} holds for role {side.role}: it would cut the copy or the backup"
         fix = side.paste("ALTER ROLE {} IN DATABASE {} SET {} = 0;", side.role, side.settings.dbname, name)
         yield found(f"{side.name}.role.timeout", name, what, fix)
 
 
 def _connections(side: Side) -> Iterator[Finding]:
-    for row in dicts(side.conn, query("preflight_connections"), {"role": side.role}):
+    for row in dicts(side.conn, query("preflight/connections"), {"role": side.role}):
         if row["available"] >= CONNECTIONS:
             continue
         what = f"{count(row['available'])} connections left by {row['limited_by']}; a run opens up to {CONNECTIONS}"
@@ -179,7 +179,7 @@ def _extensions(source: Side, target: Side) -> Iterator[Finding]:
     installed: dict[str, Any] = dict(
         rows(target.conn, "SELECT extname, nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace")
     )
-    for name, schema, used in rows(source.conn, query("preflight_extensions"), parameters):
+    for name, schema, used in rows(source.conn, query("preflight/extensions"), parameters):
         create = source.paste("CREATE EXTENSION {} SCHEMA {};", name, schema)
         if not used:
             what = f"extension {name} is installed, no table to take along uses it"

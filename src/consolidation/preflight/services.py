@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from consolidation import service_config, service_release, yaml_edit
 from consolidation.errors import ConfigurationError
-from consolidation.findings import Finding, in_order, summary, text_table
+from consolidation.preflight.findings import Finding, in_order, summary, text_table
 from consolidation.preflight.kinds import found
-from consolidation.yaml_edit import Value
+from consolidation.services import config as service_config
+from consolidation.services import release as service_release
+from consolidation.services import yaml_edit
+from consolidation.services.yaml_edit import Value
 
 HTTP_OK = 200
 

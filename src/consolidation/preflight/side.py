@@ -10,11 +10,11 @@ from typing import Any
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from consolidation.catalog import Table, read_tables
-from consolidation.connection import Settings, connect
-from consolidation.findings import Finding
 from consolidation.model import Database
-from consolidation.queries import execute, value
+from consolidation.postgres.catalog import Table, read_tables
+from consolidation.postgres.connection import Settings, connect
+from consolidation.postgres.queries import execute, value
+from consolidation.preflight.findings import Finding
 
 LOCK_WAIT = "5s"
 """A check gives up on a locked table after this long: the preflight must not hang, nor queue writers behind it."""

@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from consolidation import fence, journal
-from consolidation.digest import scan
-from consolidation.figures import size
-from consolidation.findings import Finding
+from consolidation.compare.digest import scan
+from consolidation.fence import phase as fence
 from consolidation.installation import script_directory
-from consolidation.lineages import lineages
+from consolidation.journal import journal
+from consolidation.lineage.models import lineages
 from consolidation.model import Database
+from consolidation.postgres.queries import query, rows, value
+from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.models import Lineage
 from consolidation.preflight.side import Check, Side
-from consolidation.queries import query, rows, value
+from consolidation.text import size
 
 
 def checks_of_target(target: Side, database: Database, lineage: Lineage) -> Iterator[Check]:
@@ -120,7 +121,7 @@ def _fence(source: Side, target: Side, database: Database) -> Iterator[Finding]:
 
 def _disk(source: Side, database: Database) -> Iterator[Finding]:
     oids = [table.oid for table in source.tables]
-    [(tables, indexes, whole)] = rows(source.conn, query("preflight_sizes"), {"oids": oids})
+    [(tables, indexes, whole)] = rows(source.conn, query("preflight/sizes"), {"oids": oids})
     what = (
         f"free space of {database.target.host} cannot be seen; needed there: about {size(tables + indexes)} for the "
         f"copy, {size(whole)} for the restore drill, {size(tables + indexes)} for WAL until the next checkpoints"

@@ -1,0 +1,1 @@
+"""Phase backup: dump, manifest, restore drill."""

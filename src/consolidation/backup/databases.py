@@ -1,0 +1,131 @@
+"""Whole databases of a server: create one like another, fill it from a dump, drop it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import psycopg2.errors
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from consolidation.backup import programs
+from consolidation.postgres.connection import Settings, session
+from consolidation.postgres.queries import execute
+
+JOBS = 2
+NAME_BYTES = 63
+PRIVILEGES = {name: name for name in ("CONNECT", "CREATE", "TEMPORARY")}
+PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
+
+
+def fitted(name: str) -> str:
+    """A name that PostgreSQL does not cut: a long one ends with a hash of the whole."""
+    raw = name.encode()
+    if len(raw) <= NAME_BYTES:
+        return name
+    return raw[: NAME_BYTES - 9].decode(errors="ignore") + "_" + hashlib.sha256(raw).hexdigest()[:8]
+
+
+def create(conn: Connection, name: str, properties: dict[str, Any], *, owner: str | None = None) -> None:
+    """Create an empty database with the encoding and locale of ``properties`` (sql/database_properties.sql).
+
+    The connection autocommits. Nobody but the owner (default: us) may connect to it.
+    """
+    options = [("ENCODING", properties["encoding"]), *_locale(conn, properties)]
+    _create(conn, name, options, owner)
+
+
+def create_scratch(conn: Connection, name: str, properties: dict[str, Any]) -> None:
+    """The same for a database that is dropped again: with the locale "C" where this server has not the other's."""
+    try:
+        create(conn, name, properties)
+    except (
+        psycopg2.errors.WrongObjectType,
+        psycopg2.errors.FeatureNotSupported,
+        psycopg2.errors.InvalidParameterValue,
+    ):
+        plain = {"encoding": properties["encoding"], "locale_provider": "c", "collate": "C", "ctype": "C"}
+        create(conn, name, plain)
+
+
+def give_properties(conn: Connection, name: str, properties: dict[str, Any]) -> list[str]:
+    """Give a database the grants, the connection limit and the settings of another.
+
+    Returns the names of the settings that PostgreSQL did not let this role set.
+    """
+    database = sql.Identifier(name)
+    limit = sql.Literal(properties["connection_limit"])
+    execute(conn, sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(database, limit))
+    for grant in properties["grants"]:
+        statement = sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(
+            sql.SQL(PRIVILEGES[grant["privilege"]]),
+            database,
+            sql.SQL("PUBLIC") if grant["role"] is None else sql.Identifier(grant["role"]),
+            sql.SQL(" WITH GRANT OPTION" if grant["grantable"] else ""),
+        )
+        execute(conn, statement)
+    return [setting for setting, given in properties["settings"] if not _give_setting(conn, name, setting, given)]
+
+
+def load(settings: Settings, tools: Path, dump: Path, options: Sequence[str] = ()) -> None:
+    """Restore a dump into an empty database. tools: directory of pg_restore. Raises BackupError."""
+    with session(settings, "restore plan") as conn:
+        knows_transaction_timeout = conn.server_version >= 170000
+    conninfo = f"--dbname={settings.conninfo(application_name='consolidation restore')}"
+    command: list[str | Path] = [tools / "pg_restore", conninfo, f"--jobs={JOBS}", "--no-password", *options, dump]
+    if knows_transaction_timeout:
+        programs.run([*command, "--exit-on-error"])
+    else:
+        # pg_restore sets it since 17, whatever the server knows; then it cannot stop at the first error.
+        programs.run(command, tolerated='unrecognized configuration parameter "transaction_timeout"')
+
+
+def drop(conn: Connection, name: str) -> None:
+    """Drop a database if it is there, with the sessions of a dead process on it. The connection autocommits."""
+    database = sql.Identifier(name)
+    try:
+        execute(conn, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(database))
+    except psycopg2.errors.InsufficientPrivilege:
+        # FORCE may not end an autovacuum worker, which is a superuser's; without it PostgreSQL sends the worker away.
+        execute(conn, sql.SQL("DROP DATABASE IF EXISTS {}").format(database))
+
+
+def _create(conn: Connection, name: str, options: Sequence[tuple[str, str]], owner: str | None) -> None:
+    words = [sql.SQL(f"{word} = {{}}").format(sql.Literal(value)) for word, value in options]
+    if owner is not None:
+        words.append(sql.SQL("OWNER = {}").format(sql.Identifier(owner)))
+    database = sql.Identifier(name)
+    execute(conn, sql.SQL("CREATE DATABASE {} TEMPLATE = template0 {}").format(database, sql.SQL(" ").join(words)))
+    execute(conn, sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+
+
+def _locale(conn: Connection, properties: dict[str, Any]) -> list[tuple[str, str]]:
+    provider = PROVIDERS[properties["locale_provider"]]
+    options = [("LC_COLLATE", properties["collate"]), ("LC_CTYPE", properties["ctype"])]
+    if conn.server_version >= 150000:  # before, there was libc alone
+        options.append(("LOCALE_PROVIDER", provider))
+    if provider != "libc":
+        options.append((f"{provider}_locale".upper(), properties["locale"]))
+    if properties.get("icu_rules"):
+        options.append(("ICU_RULES", properties["icu_rules"]))
+    return options
+
+
+def _give_setting(conn: Connection, name: str, setting: str, given: str) -> bool:
+    statement = sql.SQL("ALTER DATABASE {} SET {} FROM CURRENT").format(
+        sql.Identifier(name), sql.SQL(".").join(map(sql.Identifier, setting.split(".")))
+    )
+    execute(conn, "BEGIN")
+    try:
+        # A value as pg_db_role_setting has it: only so does a list (search_path) stay a list.
+        execute(conn, "SELECT set_config(%s, %s, true)", [setting, given])
+        execute(conn, statement)
+    except psycopg2.Error:
+        execute(conn, "ROLLBACK")
+        return False
+    execute(conn, "COMMIT")
+    return True

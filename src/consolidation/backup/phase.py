@@ -1,0 +1,243 @@
+"""Backup: dump the whole source database, write down what it holds, and prove it by a restore.
+
+A dump appears under ``DIRECTORY/RUN/DATABASE`` only when it is complete and proved; before, it is ``DATABASE.partial``
+there. Digests and dump read the same exported snapshot, so equality is exact.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from consolidation.backup import content, drill, dump, manifest, programs
+from consolidation.backup.manifest import Manifest
+from consolidation.errors import BackupError, ConfigurationError, StepRefused
+from consolidation.journal import journal
+from consolidation.journal.journal import Run
+from consolidation.model import Database
+from consolidation.postgres.catalog import Table
+from consolidation.postgres.connection import Settings, session
+from consolidation.postgres.queries import dicts, query, value
+
+PHASE = "backup"
+TOOLS = ("pg_dump", "pg_restore", "pg_dumpall")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a backup would do now."""
+
+    database: Database
+    directory: Path
+    tools: Path
+    """Directory of pg_dump, pg_restore and pg_dumpall."""
+    drill: Settings
+    run: Run | None
+    """The run under way; None where it has not begun (check mode)."""
+    kept: dict[str, Any]
+    """Result of this run's backup, where there is one and its files are intact."""
+    reason: str
+    """Why there is something to do."""
+    tables: tuple[Table, ...] = ()
+    database_bytes: int = 0
+
+    @property
+    def changed(self) -> bool:
+        """Whether a dump has to be made."""
+        return not self.kept
+
+    @property
+    def run_id(self) -> str:
+        """Of the run under way; empty where it has not begun."""
+        return self.run.id if self.run else ""
+
+    @property
+    def final(self) -> Path:
+        """Where the dump will lie."""
+        return self.directory / (self.run_id or "RUN") / self.database.name
+
+    def diff(self) -> dict[str, str]:
+        """What is there, and what would be done."""
+        if not self.changed:
+            there = f"dump of {self.database.name}: {self.final}, intact\n"
+            return {"before": there, "after": there}
+        command = dump.command(self.database.source, self.tools, "SNAPSHOT", self.final)
+        name = drill.database_name(self.run_id or "RUN", self.database.name)
+        after = [
+            f"dump of {self.database.name}: {self.final}",
+            f"content: {len(self.tables)} tables of schema {self.database.source_schema}, in all about"
+            f" {sum(table.estimated_rows for table in self.tables)} rows; the whole database has"
+            f" {_mib(self.database_bytes)} before compression; free there: {_mib(_free_bytes(self.directory))}",
+            f"command: {' '.join(map(str, command))}",
+            f"restore drill: database {name} on {self.drill.host}:{self.drill.port}, dropped afterwards",
+        ]
+        return {
+            "before": f"dump of {self.database.name}: {self.reason}\n",
+            "after": "".join(f"{line}\n" for line in after),
+        }
+
+
+def plan(database: Database, directory: Path, tools: Path, drill_settings: Settings | None = None) -> Plan:
+    """What a backup would do now. Raises what the backup would fail with, as far as that can be known.
+
+    drill_settings: where the restore drill takes place; default: the target's server.
+    """
+    with session(database.target, "backup plan") as conn:
+        run = journal.latest_run(conn, database.name)
+        record = journal.phases(conn, run).get(PHASE) if run else None
+    if run is not None and run.state not in (journal.MIGRATING, journal.MIGRATED):
+        run, record = None, None  # it is over: the next run has a backup of its own
+    kept, reason = _kept(database, directory, run, record)
+    there = drill_settings or database.target
+    empty = Plan(database, directory, tools, there, run, kept, reason)
+    if not empty.changed:
+        return empty
+    _refuse_unwritable(directory)
+    tool_version = min(programs.version(tools / name) for name in TOOLS)
+    with session(database.source, "backup plan") as conn:
+        server_version = conn.server_version
+        tables = content.tables_of(conn, database.source_schema)
+        database_bytes = int(value(conn, "SELECT pg_database_size(current_database())"))
+        locked_out = dicts(conn, query("backup/not_dumpable"))
+    if tool_version < server_version // 10000:
+        raise ConfigurationError(
+            f"{tools}: version {tool_version} cannot dump {database.source},"
+            f" which is version {server_version // 10000}",
+            hint="install client tools of the newest server's version and set consolidation_postgresql_bin to them",
+        )
+    if locked_out:
+        named = "; ".join(f"{row['name']} ({row['reason']})" for row in locked_out[:10])
+        raise BackupError(
+            f"{database.source}: cannot dump {len(locked_out)} objects: {named}",
+            hint="grant USAGE on the schema and SELECT on these to the runbook's role, or membership in their owner",
+        )
+    drill.refuse_unsuitable(there, server_version)
+    return replace(empty, tables=tables, database_bytes=database_bytes)
+
+
+def apply(plan: Plan) -> dict[str, Any]:
+    """Make the dump, prove it, give it its final name. Raises BackupError."""
+    if not plan.changed:
+        return plan.kept | {"msg": f"{plan.database.name} was backed up already: {plan.final} is intact"}
+    started = time.monotonic()
+    with journal.phase(plan.database, PHASE) as work, programs.stoppable(), _clear_errors(plan.directory):
+        plan = replace(plan, run=work.run)
+        work.result["run_id"] = work.run.id
+        with _partial(plan.final) as partial:
+            made = dump.make(plan.database, work.run.id, plan.tables, plan.tools, partial)
+            sha256 = manifest.write(partial, made)
+            drilled = drill.prove(made, partial, plan.tools, plan.drill)
+            _publish(partial, plan.final)
+        work.result.update(_evidence(made), directory=str(plan.final), manifest_sha256=sha256, drill=drilled)
+        work.result["seconds"] = round(time.monotonic() - started, 3)
+        return work.result | {"msg": _summary(work.result)}
+
+
+def _kept(
+    database: Database, directory: Path, run: Run | None, record: journal.PhaseRecord | None
+) -> tuple[dict[str, Any], str]:
+    """The result of this run's backup if it is there and intact; else why it has to be made (again)."""
+    if run is None or record is None:
+        reason = "none in this run"
+    elif record.state != "done":
+        reason = f"the last attempt of run {run.id} did not end ({record.state})"
+    else:
+        try:
+            final = directory / run.id / database.name
+            manifest.check(final, sha256=record.result["manifest_sha256"], run_id=run.id, database=database.name)
+        except BackupError as error:
+            reason = error.message
+        else:
+            return record.result, ""
+    if run is not None and run.state == journal.MIGRATED:
+        raise StepRefused(
+            f"{database.name}: run {run.id} has migrated it, and its backup is not usable: {reason}",
+            hint="take back an intact copy of the dump from your archive; or roll back and migrate anew",
+        )
+    return {}, reason
+
+
+def _evidence(made: Manifest) -> dict[str, Any]:
+    return {
+        "snapshot_at": made.snapshot_at,
+        "lsn": made.lsn,
+        "server_version": made.server_version,
+        "tool_version": made.tool_version,
+        "database_bytes": made.database_bytes,
+        "dump_bytes": made.dump_bytes,
+        "tables": [{"name": name, **table} for name, table in sorted(made.tables.items())],
+        "sequences": made.sequences,
+    }
+
+
+def _summary(result: dict[str, Any]) -> str:
+    counted = sum(table["rows"] for table in result["tables"])
+    return (
+        f"dumped {len(result['tables'])} tables with {counted} rows in {_mib(result['dump_bytes'])} to"
+        f" {result['directory']}, restored and compared by content, in {result['seconds']:.1f} s"
+    )
+
+
+@contextmanager
+def _partial(final: Path) -> Iterator[Path]:
+    """An empty directory beside the final one, gone when the block fails; so is what a dead process left of it."""
+    for directory in (final.parent.parent, final.parent):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = final.with_name(f"{final.name}.partial")
+    for left_over in (partial, _replaced(final)):
+        if left_over.exists():
+            shutil.rmtree(left_over)
+    partial.mkdir(mode=0o700)
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _publish(partial: Path, final: Path) -> None:
+    """Give the dump its final name; a former one there was not believed, and makes room."""
+    dump.sync(partial)
+    if final.exists():
+        final.rename(_replaced(final))
+    partial.rename(final)
+    dump.sync(final.parent)
+    shutil.rmtree(_replaced(final), ignore_errors=True)
+
+
+def _replaced(final: Path) -> Path:
+    return final.with_name(f"{final.name}.replaced")
+
+
+@contextmanager
+def _clear_errors(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BackupError(
+            f"{error.filename or directory}: {error.strerror}",
+            hint=f"make room or mend the permissions below {directory}, then run the same command again",
+        ) from error
+
+
+def _refuse_unwritable(directory: Path) -> None:
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"{existing} is not a directory that this user may write to",
+            hint=f"create {directory} on the runner with mode 0700, owned by the user that runs the modules",
+        )
+
+
+def _free_bytes(directory: Path) -> int:
+    return shutil.disk_usage(next(path for path in (directory, *directory.parents) if path.exists())).free
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"

@@ -1,0 +1,1 @@
+"""Phase copy, by COPY under the fence."""

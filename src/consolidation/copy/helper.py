@@ -1,0 +1,84 @@
+"""A further runner host in the copy phase: its workers take chunks from the lead's queue.
+
+The queue is the journal's: a chunk is locked by who loads it, and commits with its mark, only as long as the lead is in
+charge (``chunk_done``). So a helper may come late, or never, or die: the lead's own workers load what is left.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from psycopg2.extensions import connection as Connection
+
+from consolidation.copy.pool import Queue, host, started
+from consolidation.errors import CopyError, StepRefused
+from consolidation.installation import fingerprint
+from consolidation.journal import journal
+from consolidation.model import Database
+from consolidation.postgres.connection import session
+from consolidation.postgres.queries import dicts, query
+
+LOOK_SECONDS = 0.2
+
+
+def publish(work: journal.Work, snapshot: str) -> Queue:
+    """Say in the journal that the chunks of this copy may be taken."""
+    keys = {"run_id": work.run.id, "database": work.run.database}
+    [said] = dicts(work.journal, query("copy/queue_publish"), {**keys, "snapshot": snapshot, "packages": fingerprint()})
+    return Queue(work.run.id, snapshot, **said)
+
+
+def loaded_by_host(target: Connection, run_id: str, database: str) -> list[dict[str, Any]]:
+    """Chunks, rows and bytes that every host has loaded in a run."""
+    return dicts(target, query("copy/host_figures"), {"run_id": run_id, "database": database})
+
+
+def join(database: Database, options: dict[str, Any], workers: int, wait_seconds: float) -> dict[str, Any]:
+    """Load chunks until none is left, with ``workers`` processes; waits for the lead to queue them.
+
+    ``options``: the module's ``database`` option. Raises CopyError where workers failed, StepRefused.
+    """
+    with started(workers) as processes:
+        queue = None if database.moves else _await(database, wait_seconds)
+        if queue is None:
+            return {"chunks": 0, "rows": 0, "bytes": 0, "msg": f"{database.name}: {host()} found nothing to load"}
+        errors = processes.run(options, queue)
+    with session(database.target, "copy helper") as target:
+        by_host = {row["host"]: row for row in loaded_by_host(target, queue.run_id, database.name)}
+    found = by_host.get(host(), {"chunks": 0, "rows": 0, "bytes": 0})
+    if errors:
+        raise CopyError(
+            f"{database.name}: {host()}: {len(errors)} of {workers} workers stopped: {'; '.join(sorted(set(errors)))}",
+            hint="the lead loads what they left; mend the cause before the next run",
+            facts=found,
+        )
+    return {**found, "msg": f"{database.name}: {host()} has loaded {found['chunks']} chunks, {found['rows']} rows"}
+
+
+def _await(database: Database, wait_seconds: float) -> Queue | None:
+    """The queue of the copy that is under way, or begins in time; None where there is nothing to load."""
+    deadline = time.monotonic() + wait_seconds
+    with session(database.target, "copy helper", autocommit=True) as target:
+        run = journal.current_run(target, database.name, journal.MIGRATING, journal.MIGRATED)
+        keys = {"run_id": run.id, "database": run.database, "space": journal.LOCK_SPACE}
+        while time.monotonic() < deadline:
+            found = dicts(target, query("copy/queue_look"), keys)
+            if found and (found[0]["state"] == "done" or (found[0]["is_led"] and not found[0]["waiting"])):
+                return None
+            if found and found[0]["is_led"]:
+                _require_same_packages(database, found[0]["packages"])
+                return Queue(run.id, found[0]["snapshot"], found[0]["attempt"], found[0]["lead"])
+            time.sleep(LOOK_SECONDS)
+    raise CopyError(
+        f"{database.name}: {host()} was to help, but no copy began within {wait_seconds:g} s",
+        hint="see what the lead says; it does not need the help",
+    )
+
+
+def _require_same_packages(database: Database, packages: str) -> None:
+    if packages != fingerprint():
+        raise StepRefused(
+            f"{database.name}: {host()} has other packages than the runner that leads the copy",
+            hint="run ansible-playbook playbooks/runner.yml with the same inventory before the next run",
+        )

@@ -1,0 +1,138 @@
+"""The loads of a copy: one for each table, cut into chunks and journalled before the first row is read.
+
+Everything is asked and told for all tables at once: their number may be large, and the server far away.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from consolidation.copy import chunks
+from consolidation.copy import deferred as defer
+from consolidation.errors import StepRefused
+from consolidation.fence import phase as fence
+from consolidation.journal import journal
+from consolidation.model import Database
+from consolidation.postgres.catalog import Table, read_tables
+from consolidation.postgres.queries import dicts, execute, query, rows, value
+
+Pairs = Sequence[tuple[Table, Table]]
+"""Tables of the source, each with its counterpart."""
+
+
+def of_run(target: Connection, run: journal.Run) -> list[dict[str, Any]]:
+    """The loads that the journal knows."""
+    return dicts(target, query("copy/loads"), [run.id, run.database])
+
+
+def filled(conn: Connection, tables: Sequence[Table]) -> set[str]:
+    """Names of the tables that hold rows."""
+    looks = sql.SQL(", ").join(sql.SQL("EXISTS (SELECT FROM {})").format(table.identifier) for table in tables)
+    found = value(conn, sql.SQL("SELECT ARRAY[{}]::bool[]").format(looks))
+    return {table.name for table, has_rows in zip(tables, found, strict=True) if has_rows}
+
+
+def matched(source: Connection, target: Connection, database: Database) -> Pairs:
+    """The tables to load. Raises StepRefused where the target has no place for one of their columns."""
+    there = {table.name: table for table in read_tables(target, database.name)}
+    pairs = []
+    for table in read_tables(source, database.source_schema, database.tables):
+        counterpart = there.get(table.name)
+        missing = (
+            set()
+            if counterpart is None
+            else {c.name for c in table.stored_columns} - {c.name for c in counterpart.stored_columns}
+        )
+        if counterpart is None or missing:
+            what = f"columns {', '.join(sorted(missing))}" if counterpart else f"table {table.name}"
+            raise StepRefused(
+                f"{database.name}: the target has no {what} for {table}",
+                hint="the lineage and the source must agree; preflight lists every difference with its fix",
+            )
+        pairs.append((table, counterpart))
+    return pairs
+
+
+def enqueue(
+    source: Connection, target: Connection, run: journal.Run, tables: Pairs, leftovers: Collection[str]
+) -> None:
+    """Journal the chunks of every table that has none yet, and drop what the load goes without: one transaction.
+
+    ``leftovers``: tables that hold rows of a run that was rolled back.
+    """
+    known = {row["table_name"]: row for row in of_run(target, run)}
+    states = _source_states(source, target, run, [table for table, _ in tables])
+    # One table rewritten on the source: all are loaded anew. Those that refer to it would not let it be emptied alone.
+    void = any(name in known and known[name]["source_state"] != state for name, state in states.items())
+    waiting = [(table, counterpart) for table, counterpart in tables if void or table.name not in known]
+    keys = {"run_id": run.id, "database": run.database}
+    # First of all: it waits for a chunk that a worker of an earlier attempt may still have in its hands.
+    execute(target, query("copy/loads_delete"), {**keys, "tables": [table.name for table, _ in waiting]})
+    fence.pass_through(target)
+    deferred = _defer(target, run, [there for _, there in waiting], known)
+    # Rows of a load whose source was open or rewritten since: its page ranges mean nothing now, it is done again.
+    _empty(target, [there for table, there in waiting if table.name in leftovers or table.name in known])
+    _require_empty(target, [there for _, there in waiting])
+    loads = [
+        {
+            "table_name": table.name,
+            "deferred": [item.as_json() for item in deferred[table.name]],
+            "binary": chunks.binary(table, there),
+            "source_state": states[table.name],
+        }
+        for table, there in waiting
+    ]
+    execute(target, query("copy/loads_insert"), {**keys, "loads": json.dumps(loads, ensure_ascii=False)})
+    cuts = chunks.cut(source, [table for table, _ in waiting])
+    queued = [{"table_name": name, **asdict(chunk)} for name, cut in cuts.items() for chunk in cut]
+    execute(target, query("copy/chunks_insert"), {**keys, "chunks": json.dumps(queued, ensure_ascii=False)})
+    target.commit()
+
+
+def _source_states(source: Connection, target: Connection, run: journal.Run, tables: Iterable[Table]) -> dict[str, str]:
+    """Change when the source was opened in between, or a table rewritten: then old page ranges are void."""
+    closed = journal.closed_at(journal.phases(target, run))
+    oids = {table.oid: table.name for table in tables}
+    nodes = rows(source, "SELECT t, pg_relation_filenode(t::regclass) FROM unnest(%s::oid[]) AS t", [list(oids)])
+    return {oids[oid]: f"closed {closed}, file {node}" for oid, node in nodes}
+
+
+def _defer(
+    target: Connection, run: journal.Run, tables: Sequence[Table], known: dict[str, dict[str, Any]]
+) -> dict[str, tuple[defer.Deferred, ...]]:
+    """Drop what the load goes without; by table, after what an earlier load of this run dropped and never restored."""
+    present = defer.read(target, run.database, [table.name for table in tables])
+    defer.drop(target, present)
+    return {
+        table.name: (
+            *(item for item in present if item.table_name == table.name),
+            *_not_restored(known.get(table.name)),
+        )
+        for table in tables
+    }
+
+
+def _not_restored(load: dict[str, Any] | None) -> tuple[defer.Deferred, ...]:
+    missing = defer.from_json(load["deferred"]) if load and load["state"] != "done" else ()
+    if load and load["state"] == "restoring":
+        missing = tuple(item for item in missing if item.kind == defer.FOREIGN_KEY)
+    return missing
+
+
+def _empty(target: Connection, tables: Sequence[Table]) -> None:
+    if tables:
+        names = sql.SQL(", ").join(table.identifier for table in tables)
+        execute(target, sql.SQL("TRUNCATE {}").format(names))
+
+
+def _require_empty(target: Connection, tables: Sequence[Table]) -> None:
+    found = filled(target, tables)
+    for table in tables:
+        if table.name in found:
+            raise StepRefused(f"{table} is not empty any more", hint="find out who writes to it; run again")

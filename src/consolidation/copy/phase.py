@@ -1,0 +1,261 @@
+"""The copy phase: every row of the source's tables into the target's, exactly once, resumable anywhere.
+
+One snapshot of the fenced source is shared by all workers. Keys, indexes and triggers are dropped for the load (defer)
+and restored after it; ANALYZE runs before anybody may read the target.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.errors import DeadlockDetected
+from psycopg2.extensions import connection as Connection
+
+from consolidation import text as figures
+from consolidation.compare.digest import scan
+from consolidation.copy import chunks, helper, loads
+from consolidation.copy import deferred as defer
+from consolidation.copy.pool import started
+from consolidation.errors import CopyError, StepRefused
+from consolidation.fence import phase as fence
+from consolidation.journal import journal
+from consolidation.model import Database
+from consolidation.postgres.catalog import Table, read_sequences, read_tables
+from consolidation.postgres.connection import session
+from consolidation.postgres.locks import lock_for_snapshot
+from consolidation.postgres.queries import dicts, execute, query, rows, value
+from consolidation.postgres.sequences import implied, is_behind, pairs
+
+OPEN_STATES = (journal.MIGRATING, journal.MIGRATED)
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is to be done for one table."""
+
+    table: Table
+    done: bool
+    """Loaded already by this run."""
+    leftover_rows: bool
+    """The target's table holds rows of a run that was rolled back: it is emptied first."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The tables to load; estimates are the source's statistics."""
+
+    database: Database
+    loads: tuple[Load, ...]
+    settled: str
+
+    @property
+    def changed(self) -> bool:
+        """Whether any table is to be loaded."""
+        return not self.settled and any(not load.done for load in self.loads)
+
+    def diff(self) -> dict[str, str]:
+        """One line for each table."""
+        lines = [self.settled] if self.settled else [_line(self.database, load) for load in self.loads]
+        return {"prepared": "".join(f"{line}\n" for line in lines)}
+
+
+def plan(database: Database) -> Plan:
+    """What would be loaded. Raises StepRefused where the target holds rows that no run of ours brought."""
+    if database.moves:
+        return Plan(database, (), f"{database.name} is moved, not copied")
+    with session(database.source, "copy plan") as source:
+        tables = read_tables(source, database.source_schema, database.tables)
+    with session(database.target, "copy plan") as target:
+        run = journal.latest_run(target, database.name)
+        if run is not None and run.state in OPEN_STATES and journal.target_in_charge(journal.phases(target, run)):
+            # Whatever the source looks like now: rows that the target has taken since are not to be loaded over.
+            return Plan(database, (), f"run {run.id} has copied {database.name} and opened its target")
+        loaded = {row["table_name"]: row["state"] for row in loads.of_run(target, run)} if run else {}
+        there = {table.name: table for table in read_tables(target, database.name)}
+        rolled_back = journal.was_rolled_back(target, database.name)
+        filled = loads.filled(target, [there[t.name] for t in tables if t.name in there and t.name not in loaded])
+    if filled and not rolled_back:
+        raise StepRefused(
+            f"{database.name}: target table {there[min(filled)]} holds rows that this runbook did not bring",
+            hint="find out whose they are; empty the table or choose another schema, then run again",
+        )
+    planned = [Load(table, loaded.get(table.name) == "done", table.name in filled) for table in tables]
+    return Plan(database, tuple(planned), "")
+
+
+def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
+    """Load what is not loaded yet, with ``workers`` processes. ``options``: the module's ``database`` option.
+
+    Raises CopyError, StepRefused.
+    """
+    database = plan.database
+    if plan.settled:
+        return {"msg": plan.settled, "moves": database.moves}
+    begun = time.monotonic()
+    with journal.phase(database, "copy") as work:
+        work.result.update(run_id=work.run.id, moves=False)
+        done = journal.phases(work.journal, work.run)
+        if journal.target_in_charge(done):
+            raise StepRefused(
+                f"{database.name}: run {work.run.id} has opened the target, nothing is loaded over it any more",
+                hint="run migrate.yml again to go on with the cutover, or rollback.yml to go back",
+            )
+        with (
+            started(chunks.workers([load.table for load in plan.loads], workers)) as processes,
+            session(database.target, "copy") as target,
+            _snapshot(database) as (source, snapshot),
+        ):
+            _require_fences(source, target, database, done)
+            tables = loads.matched(source, target, database)
+            leftovers = {load.table.name for load in plan.loads if load.leftover_rows}
+            loads.enqueue(source, target, work.run, tables, leftovers)
+            with ThreadPoolExecutor(1) as counting:
+                counted = counting.submit(_count, source, [table for table, _ in tables])
+                errors = processes.run(options, helper.publish(work, snapshot))
+            _require_loaded(target, work.run, errors)
+            _require_counts(target, work.run, counted.result())
+            sequences = _set_sequences(source, target, database, [table for table, _ in tables])
+        _restore(database, work.run, workers)
+        with session(database.target, "copy") as target:
+            work.result["tables"] = dicts(target, query("copy/load_figures"), [work.run.id, database.name])
+            work.result["hosts"] = helper.loaded_by_host(target, work.run.id, database.name)
+        work.result.update(sequences=sequences, seconds=round(time.monotonic() - begun, 3))
+        return dict(work.result)
+
+
+@contextmanager
+def _snapshot(database: Database) -> Iterator[tuple[Connection, str]]:
+    """The source frozen: a snapshot for all workers, its tables locked. Raises StepRefused."""
+    with session(database.source, "copy snapshot") as source:
+        tables = read_tables(source, database.source_schema, database.tables)
+        source.commit()
+        execute(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        lock_for_snapshot(source, tables)
+        locked = {table.oid for table in tables}
+        if {table.oid for table in read_tables(source, database.source_schema, database.tables)} != locked:
+            raise StepRefused(
+                f"{database.name}: tables of the source were made or dropped at this moment",
+                hint="find out by whom, then run the same command again",
+            )
+        yield source, value(source, "SELECT pg_export_snapshot()")
+
+
+def _require_fences(
+    source: Connection, target: Connection, database: Database, done: dict[str, journal.PhaseRecord]
+) -> None:
+    fence.require_unbroken(source, database, done)
+    if not fence.is_closed(target, fence.side_of(database, "target")):
+        raise StepRefused(
+            f"{database.name}: the target is not fenced, rows could change while they are copied",
+            hint="run the phases in order: ansible-playbook migrate.yml closes both fences first",
+        )
+
+
+def _require_loaded(target: Connection, run: journal.Run, errors: list[str]) -> None:
+    """A worker that failed does no harm where the others have done its chunks."""
+    waiting = value(
+        target,
+        "SELECT count(*) FROM consolidation.chunk WHERE run_id = %s AND database = %s AND state <> 'done'",
+        [run.id, run.database],
+    )
+    if waiting:
+        raise CopyError(
+            f"{run.database}: {waiting} chunks are not loaded: {'; '.join(sorted(set(errors))) or 'nobody took them'}",
+            hint="mend the cause and run the same command again: it resumes with the chunks that are not done",
+        )
+
+
+def _count(source: Connection, tables: list[Table]) -> dict[str, int]:
+    """count(*) of every table in the copy's snapshot: hashes cannot see rows that a query leaves out."""
+    return {table.name: value(source, sql.SQL("SELECT count(*) FROM {}").format(scan(table))) for table in tables}
+
+
+def _require_counts(target: Connection, run: journal.Run, counted: dict[str, int]) -> None:
+    keys = {"run_id": run.id, "database": run.database, "counted": json.dumps(counted, ensure_ascii=False)}
+    arrived = dict(rows(target, query("copy/loads_counted"), keys))
+    for name, rows_there in counted.items():
+        if arrived.get(name) != rows_there:
+            raise CopyError(
+                f"{run.database}: {name} has {rows_there} rows on the source, {arrived.get(name)} were loaded",
+                hint="report this: a fault of ours; rollback.yml re-opens the source",
+            )
+    target.commit()
+
+
+def _set_sequences(
+    source: Connection, target: Connection, database: Database, tables: list[Table]
+) -> list[dict[str, Any]]:
+    """Set every sequence of the target to where its counterpart on the source stands, or its column without one."""
+    mine, theirs = read_sequences(source, database.source_schema), read_sequences(target, database.name)
+    found = []
+    numbered = [(here, there) for here, there in implied(source, tables, mine, theirs) if is_behind(there, here)]
+    for here, there in (*pairs(mine, theirs), *numbered):
+        name = sql.Identifier(there.schema, there.name).as_string(target)
+        execute(target, "SELECT setval(%s::regclass, %s, %s)", [name, here.last_value, here.is_called])
+        found.append({"name": there.name, "last_value": here.last_value, "is_called": here.is_called})
+    target.commit()
+    return found
+
+
+def _restore(database: Database, run: journal.Run, workers: int) -> None:
+    """Make keys and indexes again, tables side by side; then foreign keys, when every key they refer to is there."""
+    with ExitStack() as stack:
+        free: SimpleQueue[Connection] = SimpleQueue()
+        for _ in range(workers):
+            free.put(stack.enter_context(session(database.target, "copy restore")))
+        for state, following in (("loading", "restoring"), ("restoring", "done")):
+            with session(database.target, "copy restore") as target:
+                waiting = [row for row in loads.of_run(target, run) if row["state"] == state]
+            with ThreadPoolExecutor(workers) as pool:
+                made = list(pool.map(lambda row, after=following: _restore_table(free, run, row, after), waiting))
+            # A foreign key locks both its tables, so two tables may wait for each other. Who gave way comes after them.
+            for row in (row for row, is_made in zip(waiting, made, strict=True) if not is_made):
+                with session(database.target, "copy restore") as target:
+                    _restore_in(target, run, row, following)
+
+
+def _restore_table(free: SimpleQueue[Connection], run: journal.Run, load: dict[str, Any], following: str) -> bool:
+    """One table on a session that is free; False where it gave way to another one (a deadlock)."""
+    target = free.get()
+    try:
+        _restore_in(target, run, load, following)
+    except DeadlockDetected:
+        return False
+    else:
+        return True
+    finally:
+        with suppress(psycopg2.Error):  # a lost session fails at its next use, with the words for it
+            target.rollback()
+        free.put(target)
+
+
+def _restore_in(target: Connection, run: journal.Run, load: dict[str, Any], following: str) -> None:
+    """One table in one transaction."""
+    last = following == "done"
+    execute(target, "SET LOCAL maintenance_work_mem = '256MB'")
+    defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=last)
+    if last:
+        execute(target, sql.SQL("ANALYZE {}").format(sql.Identifier(run.database, load["table_name"])))
+    execute(
+        target,
+        "UPDATE consolidation.table_load SET state = %s, finished_at = clock_timestamp()"
+        " WHERE run_id = %s AND database = %s AND table_name = %s",
+        [following, run.id, run.database, load["table_name"]],
+    )
+    target.commit()
+
+
+def _line(database: Database, load: Load) -> str:
+    table = load.table
+    note = "loaded already" if load.done else "emptied first, it holds a run rolled back" if load.leftover_rows else ""
+    estimate = f"about {figures.count(table.estimated_rows)} rows, {figures.size(table.table_bytes)}"
+    return f"{table} -> {database.name}.{table.name}: {estimate}{'; ' + note if note else ''}"

@@ -1,0 +1,80 @@
+"""The coordinator's end of the copy workers (``worker``): the lead's, or a helper's on another host."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from os import getpid
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A copy that wants workers: its chunks stand in the journal."""
+
+    run_id: str
+    snapshot: str
+    """Exported by the lead on the source: all workers see the same rows."""
+    attempt: int
+    """Which one of the copy phase."""
+    lead: int
+    """The lead's backend that holds the database's lock: without it nobody may load."""
+
+
+def host() -> str:
+    """This host, as the journal names it."""
+    return socket.gethostname()
+
+
+class Workers:
+    """Worker processes that wait for their task. See ``started``."""
+
+    def __init__(self, processes: Sequence[subprocess.Popen[str]]) -> None:
+        self._processes = processes
+
+    def run(self, options: dict[str, Any], queue: Queue) -> list[str]:
+        """Have them work to the end; the errors of those that failed. The others go on with the queue."""
+        task = json.dumps({"database": options, "queue": asdict(queue), "host": host(), "parent": getpid()})
+        pool = ThreadPoolExecutor(len(self._processes))
+        try:
+            outputs = list(pool.map(lambda process: process.communicate(task)[0], self._processes))
+        finally:
+            for process in self._processes:
+                process.kill()
+            pool.shutdown()
+        ended = zip(self._processes, outputs, strict=True)
+        return [_error(process, output) for process, output in ended if process.returncode]
+
+
+@contextmanager
+def started(count: int) -> Iterator[Workers]:
+    """``count`` processes, which start while the caller finds out what they are to do; they end with the block."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "consolidation.copy.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for _ in range(count)
+    ]
+    try:
+        yield Workers(processes)
+    finally:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            if process.returncode is None:  # it never got a task
+                process.communicate()
+
+
+def _error(process: subprocess.Popen[str], output: str) -> str:
+    last = json.loads(output.splitlines()[-1]) if output.strip() else {}
+    return str(last.get("error", f"a worker ended with status {process.returncode}"))

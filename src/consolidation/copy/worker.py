@@ -1,0 +1,120 @@
+"""A copy worker: a process of its own that takes chunks from the journal's queue until all are loaded.
+
+``python -m consolidation.copy.worker`` reads its task as one JSON object from standard input and prints one JSON line for
+each chunk. It dies with the process that started it; a chunk half loaded is rolled back by the server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from consolidation.copy import chunks
+from consolidation.copy.pool import Queue
+from consolidation.copy.stream import stream
+from consolidation.errors import ConsolidationError, CopyError, describe
+from consolidation.fence.phase import pass_through
+from consolidation.journal.journal import LOCK_SPACE
+from consolidation.model import Database
+from consolidation.postgres.catalog import Table, read_tables
+from consolidation.postgres.connection import connect
+from consolidation.postgres.queries import dicts, execute, query, value
+from consolidation.processes import die_with_parent
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to know."""
+
+    database: dict[str, Any]
+    """The ``database`` option of our modules."""
+    queue: Queue
+    host: str
+    """For the journal."""
+    parent: int
+    """Process id of the coordinator."""
+
+
+def work(task: Task) -> None:
+    """Copy chunks until all are loaded, those too that others began and left behind."""
+    database = Database.from_options(task.database)
+    source = connect(database.source, "copy worker")
+    target = connect(database.target, "copy worker")
+    try:
+        execute(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        execute(source, "SET TRANSACTION SNAPSHOT %s", [task.queue.snapshot])
+        source_tables = {table.name: table for table in read_tables(source, database.source_schema, database.tables)}
+        target_tables = {table.name: table for table in read_tables(target, database.name)}
+        prefer_lz4(target)
+        while (done := _next_chunk(task, source, target, source_tables, target_tables)) is not None:
+            print(json.dumps(done), flush=True)  # noqa: T201 - the coordinator reads it
+    finally:
+        source.close()
+        target.close()
+
+
+def prefer_lz4(target: Connection) -> None:
+    """Compress large values with lz4 where the server has it: about twice as fast to load, about the same size."""
+    offered = value(target, "SELECT enumvals FROM pg_settings WHERE name = 'default_toast_compression'")
+    if offered and "lz4" in offered:
+        execute(target, "SET default_toast_compression = 'lz4'")
+    target.commit()
+
+
+def _next_chunk(
+    task: Task, source: Connection, target: Connection, sources: dict[str, Table], targets: dict[str, Table]
+) -> dict[str, Any] | None:
+    """Load one chunk; its rows and its ``done`` commit together, so it is loaded exactly once whatever dies."""
+    keys = {"run_id": task.queue.run_id, "database": task.database["name"]}
+    claimed = dicts(target, query("copy/claim_chunk") + "SKIP LOCKED", keys) or dicts(
+        target, query("copy/claim_chunk"), keys
+    )
+    if not claimed:
+        return None
+    chunk = claimed[0]
+    started = time.monotonic()
+    here, there = sources[chunk["table_name"]], targets[chunk["table_name"]]
+    pass_through(target)
+    names = [column.name for column in here.stored_columns]
+    copy_out = chunks.copy_out(here, names, chunk["low"], chunk["high"], is_binary=chunk["binary"])
+    copy_in = chunks.copy_in(here, there, is_binary=chunk["binary"])
+    passed = stream(source, target, copy_out, copy_in, is_binary=chunk["binary"])
+    figures = {
+        **asdict(passed),
+        "seconds": round(time.monotonic() - started, 3),
+        "worker": f"{task.host}:{os.getpid()}",
+    }
+    named = {"table": here.name, "number": chunk["number"]}
+    in_charge = {"attempt": task.queue.attempt, "lead": task.queue.lead, "space": LOCK_SPACE}
+    if not execute(target, query("copy/chunk_done"), {**keys, **named, **figures, **in_charge}):
+        raise CopyError(
+            f"{keys['database']}: the copy that this worker belongs to has ended, its chunk was rolled back",
+            hint="run the same command again: it resumes with the chunks that are not done",
+        )
+    target.commit()
+    return {**named, **figures}
+
+
+def main() -> int:
+    """Run one task; 0 when all chunks are loaded, 1 after an error, which is the last line printed."""
+    given = json.load(sys.stdin)
+    task = Task(**{**given, "queue": Queue(**given["queue"])})
+    die_with_parent(task.parent)
+    try:
+        work(task)
+    except (ConsolidationError, psycopg2.Error) as error:
+        text = describe(error) if isinstance(error, psycopg2.Error) else str(error)
+        print(json.dumps({"error": text}), flush=True)  # noqa: T201 - the coordinator reads it
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

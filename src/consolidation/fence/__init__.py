@@ -1,0 +1,1 @@
+"""Phase fence: the write fence and its probe."""

@@ -1,0 +1,1 @@
+"""What was done, in the storage database itself: runs, phases, results."""

@@ -1,0 +1,47 @@
+"""Everything the journal knows of the newest run of a database, as JSON values: what the report is written from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from psycopg2.extensions import connection as Connection
+
+from consolidation.journal import journal
+from consolidation.model import Database
+from consolidation.postgres.connection import session
+from consolidation.postgres.queries import dicts, query
+
+
+def read(database: Database) -> dict[str, Any]:
+    """The newest run of a database, with every database of that run.
+
+    ``run`` (Run.as_result, ``runbook_version``, ``target_version``; None where there was no run yet) and ``databases``:
+    name, state, at_work, phases (by start) and loads (by table). Times are ISO 8601 with zone. Reads one snapshot,
+    writes nothing. Raises ConnectionFailed, StatementFailed.
+    """
+    with session(database.target, "journal facts") as conn:
+        conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        run = journal.latest_run(conn, database.name)
+        if run is None:
+            return {"run": None, "databases": []}
+        found = dicts(conn, query("journal/run_databases"), {"run": run.id, "space": journal.LOCK_SPACE})
+        versions = {key: found[0][key] for key in ("runbook_version", "target_version")}
+        databases = [_database(conn, replace(run, database=row["database"]), row) for row in found]
+    return {"run": {**run.as_result(), **versions}, "databases": databases}
+
+
+def _database(conn: Connection, run: journal.Run, row: dict[str, Any]) -> dict[str, Any]:
+    loads = dicts(conn, query("copy/load_figures"), [run.id, run.database])
+    return {
+        "name": run.database,
+        "state": row["state"],
+        "at_work": row["at_work"],
+        "phases": [_json(asdict(phase)) for phase in journal.phases(conn, run).values()],
+        "loads": loads,
+    }
+
+
+def _json(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in record.items()}

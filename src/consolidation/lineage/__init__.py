@@ -1,0 +1,1 @@
+"""The Alembic lineages and their models."""

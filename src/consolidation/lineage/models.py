@@ -1,0 +1,68 @@
+"""The Alembic lineages: where they lie, their models, their pending revisions."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from alembic.migration import MigrationContext
+from sqlalchemy import JSON, Column, MetaData
+from sqlalchemy.dialects.postgresql import JSONB
+
+from consolidation.errors import ConfigurationError
+from consolidation.installation import script_directory
+
+VERSION_SCHEMA = "consolidation"
+VERSION_TABLE = "alembic_version"
+JOURNAL = "journal"
+
+
+def lineages(directory: str | Path | None = None) -> tuple[str, ...]:
+    """Names of the lineages: one folder each below versions/."""
+    versions = Path(directory or script_directory()) / "versions"
+    return tuple(sorted(path.name for path in versions.iterdir() if path.is_dir() and not path.name.startswith("_")))
+
+
+def lineage_metadata(lineage: str) -> MetaData:
+    """The SQLAlchemy metadata that a lineage's revisions lead to.
+
+    The journal's own, else ``storage_service.databases.LINEAGE.models.metadata``. Raises ConfigurationError.
+    """
+    name = "consolidation.journal.tables" if lineage == JOURNAL else f"storage_service.databases.{lineage}.models"
+    try:
+        metadata = importlib.import_module(name).metadata
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"lineage {lineage}: no module {error.name}",
+            hint=f"add the models of the service as {name}, with its MetaData as `metadata`",
+        ) from error
+    assert isinstance(metadata, MetaData)  # noqa: S101 - narrows the type for mypy; a wrong object fails right after
+    return metadata
+
+
+def comparison_options(metadatas: Iterable[MetaData]) -> dict[str, Any]:
+    """Options for Alembic's comparison of models with a database: only the models' own schemas, defaults included."""
+    schemas = {metadata.schema for metadata in metadatas}
+    return {
+        "version_table": VERSION_TABLE,
+        "version_table_schema": VERSION_SCHEMA,
+        "include_schemas": True,
+        "include_name": lambda name, kind, _parents: name in schemas if kind == "schema" else True,
+        "compare_server_default": _compare_default,
+    }
+
+
+def _compare_default(
+    _context: MigrationContext,
+    _inspected: Column[Any],
+    column: Column[Any],
+    *defaults: Any,
+) -> bool | None:
+    """Compare defaults of json columns as text: Alembic asks the server, where json has no equality."""
+    if not isinstance(column.type, JSON) or isinstance(column.type, JSONB):
+        return None
+    inspected, _metadata, rendered = defaults
+    found, wanted = (text and text.removesuffix("::json").strip("'") for text in (inspected, rendered))
+    return bool(found != wanted)

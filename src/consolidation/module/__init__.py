@@ -1,0 +1,1 @@
+"""The border to Ansible's modules; imports no Ansible."""

@@ -1,0 +1,1 @@
+"""One PostgreSQL server: connections, statements, catalogs, locks, snapshots. Knows nothing of runs."""

@@ -1,0 +1,68 @@
+"""Which sequence of the source is which of the target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from consolidation.compare.digest import scan
+from consolidation.postgres.catalog import Sequence, Table
+from consolidation.postgres.queries import value
+
+NUMBERS = ("smallint", "integer", "bigint")
+"""Types of the columns that a sequence counts up; one that owns a sequence for another purpose is left alone."""
+
+
+def pairs(source: Iterable[Sequence], target: Iterable[Sequence]) -> tuple[tuple[Sequence, Sequence], ...]:
+    """Sequences that belong together: by the table and column that own them, otherwise by name."""
+    by_key = {_key(sequence): sequence for sequence in target}
+    return tuple((sequence, by_key[_key(sequence)]) for sequence in source if _key(sequence) in by_key)
+
+
+def implied(
+    giver: Connection, tables: Iterable[Table], sequences: Iterable[Sequence], receiving: Iterable[Sequence]
+) -> tuple[tuple[Sequence, Sequence], ...]:
+    """(where it has to stand, the sequence) for the receiver's sequences whose column the giver numbers without one.
+
+    ``tables`` and ``sequences`` are the giver's. The application gave the numbers there, so the column's last value is
+    where the sequence stands; of an empty table there is nothing to say.
+    """
+    theirs, there = {_key(sequence) for sequence in sequences}, {table.name: table for table in tables}
+    found = []
+    for sequence in receiving:
+        table = there.get(sequence.table or "")
+        if table is None or _key(sequence) in theirs:
+            continue
+        last = _last(giver, table, sequence)
+        if last is not None:
+            found.append((replace(sequence, last_value=last, is_called=True), sequence))
+    return tuple(found)
+
+
+def next_value(sequence: Sequence) -> int:
+    """What the next nextval() returns."""
+    return sequence.last_value + (sequence.increment if sequence.is_called else 0)
+
+
+def is_behind(sequence: Sequence, other: Sequence) -> bool:
+    """Whether ``sequence`` would hand out values that ``other`` has handed out already."""
+    direction = 1 if other.increment > 0 else -1
+    return next_value(sequence) * direction < next_value(other) * direction
+
+
+def _key(sequence: Sequence) -> tuple[str | None, str | None]:
+    return (sequence.table, sequence.column) if sequence.table else (None, sequence.name)
+
+
+def _last(conn: Connection, table: Table, sequence: Sequence) -> int | None:
+    """The value of the owning column that lies farthest in the sequence's direction."""
+    if not any(column.name == sequence.column and column.type in NUMBERS for column in table.columns):
+        return None
+    statement = sql.SQL("SELECT {}({}) FROM {}").format(
+        sql.SQL("max" if sequence.increment > 0 else "min"), sql.Identifier(sequence.column or ""), scan(table)
+    )
+    last: int | None = value(conn, statement)
+    return last

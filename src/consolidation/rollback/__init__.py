@@ -1,0 +1,1 @@
+"""Phase rollback: reconcile, restore, abandon."""

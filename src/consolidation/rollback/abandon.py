@@ -1,0 +1,108 @@
+"""The way back when the storage database itself is lost: the source opens without it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+from consolidation.errors import ConnectionFailed, StepRefused
+from consolidation.fence import phase as fence
+from consolidation.model import Database
+from consolidation.postgres.connection import connect, session
+
+SERVICES = (
+    "If its services had been cut over, lead them back by hand, on each of their hosts: put <config>.before-<run id> "
+    "in the place of the configuration, let the link current of the release lead where before-<run id> leads, restart"
+)
+GONE = re.compile('FATAL: +database ".*" does not exist')
+"""Of all that a server says when it refuses a session, what means that the database is lost."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The source's tables that are closed."""
+
+    database: Database
+    closed: tuple[fence.Fenced, ...]
+    unreachable: str
+    """What became of the attempt to reach the storage database."""
+
+    @property
+    def sentence(self) -> str:
+        """What the operator types to agree."""
+        return f"open {self.database.name} without the writes that only its lost storage database has"
+
+    @property
+    def loss(self) -> str:
+        """What opening the source may lose."""
+        return (
+            f"{self.database.name}: {self.unreachable}. If the run had cut over, every write made since is in "
+            "that database only, and the source goes on without it. Before the cutover (see the run's report) nothing "
+            "is lost"
+        )
+
+    @property
+    def next_step(self) -> str:
+        """What the operator does about it; as JSON, for Ansible splits other values at their spaces."""
+        consent = shlex.quote(json.dumps({"rollback_consent": self.sentence}))
+        return f"bring that database back if you can; else add --limit {self.database.name} -e {consent}"
+
+    @property
+    def msg(self) -> str:
+        """For check mode."""
+        return f"{self.loss}\nNext: {self.next_step}" if self.changed else self.settled
+
+    @property
+    def settled(self) -> str:
+        """Where nothing is to be done."""
+        return f"{self.database.name}: the source is open already. {SERVICES}"
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is closed."""
+        return bool(self.closed)
+
+    def diff(self) -> dict[str, str]:
+        """One line for each table."""
+        return {"prepared": "".join(f"open source {table.schema}.{table.name}\n" for table in self.closed)}
+
+
+def plan(database: Database) -> Plan:
+    """What would be opened. Raises StepRefused while the storage database answers: then rollback.yml loses nothing."""
+    try:
+        connect(database.target, "abandon").close()
+    except ConnectionFailed as error:
+        unreachable = error.message
+        if "FATAL:" in unreachable and not GONE.search(unreachable):
+            raise StepRefused(
+                f"{database.name}: the server of its storage database answers, others may write there: {unreachable}",
+                hint="mend that, then run ansible-playbook rollback.yml; if it cannot be mended, stop that server",
+            ) from error
+    else:
+        raise StepRefused(
+            f"{database.name}: its storage database answers, it is not lost",
+            hint="run ansible-playbook rollback.yml: it brings the writes made since the cutover back",
+        )
+    side = fence.side_of(database, "source")
+    with session(database.source, "abandon plan") as conn:
+        closed = tuple(table for table in fence.read(conn, side) if table.state == fence.CLOSED)
+    return Plan(database, closed, unreachable)
+
+
+def apply(plan: Plan, consent: str, timeout_seconds: float) -> dict[str, Any]:
+    """Open the source. Raises StepRefused unless ``consent`` is the plan's sentence."""
+    database = plan.database
+    if not plan.changed:
+        return {"msg": plan.settled}
+    if consent != plan.sentence:
+        raise StepRefused(plan.loss, hint=plan.next_step)
+    with session(database.source, "abandon") as conn:
+        opened = fence.open_side(conn, fence.side_of(database, "source"), timeout_seconds)
+    return {
+        **opened,
+        "msg": f"{database.name}: the source is open, its writers go on there. {SERVICES}",
+        "tables": [f"{table.schema}.{table.name}" for table in plan.closed],
+    }

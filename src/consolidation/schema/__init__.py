@@ -1,0 +1,1 @@
+"""Phase schema: lineages to their heads, grants."""

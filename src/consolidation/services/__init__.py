@@ -1,0 +1,1 @@
+"""The services' configuration, release and proof."""

@@ -1,0 +1,166 @@
+"""The proof from the application's side: what was written through a service's own API is in the new schema.
+
+The write itself is made by the role, on the application host. Here the database is asked: the rows are on the target
+and not on the source, the service's sessions are on the new side, and the old side has none for a while. The rows are
+taken away again, whatever the outcome: nothing of the proof stays behind, and a rollback does not carry it along.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from consolidation.errors import ServiceError, StepRefused
+from consolidation.fence import phase as fence
+from consolidation.journal import journal
+from consolidation.model import Database
+from consolidation.postgres.connection import Settings, session
+from consolidation.postgres.queries import dicts, execute, query, value
+
+PHASE = "cutover_services"
+POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row that was written through a service's API."""
+
+    table: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The proof to be made for one database."""
+
+    database: Database
+    rows: tuple[Row, ...]
+    settled: str
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to prove."""
+        return not self.settled
+
+    def diff(self) -> dict[str, str]:
+        """What would be proved."""
+        name = self.database.name
+        text = f"prove that the services of {name} write to schema {name}, and that none is left on the source"
+        return {"prepared": f"{self.settled or text}\n"}
+
+
+def plan(database: Database, rows: Iterable[Row]) -> Plan:
+    """What is to be proved now."""
+    with session(database.target, "proof plan") as target:
+        run = journal.latest_run(target, database.name)
+    migrated = run is not None and run.state == journal.MIGRATED
+    return Plan(database, tuple(rows), f"run {run.id} has cut {database.name} over" if run and migrated else "")
+
+
+def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float) -> dict[str, Any]:
+    """Prove it. Raises ServiceError; StepRefused where the inventory does not say what to look for."""
+    if plan.settled:
+        return {"msg": plan.settled}
+    proved_at = datetime.now(UTC)
+    database = plan.database
+    try:
+        with journal.phase(database, PHASE) as work:
+            closed_at = journal.phases(work.journal, work.run)["fence"].result["closed_at"]
+            outage = proved_at - datetime.fromisoformat(closed_at)
+            work.result.update(
+                run_id=work.run.id,
+                written_at=proved_at.isoformat(timespec="milliseconds"),
+                outage_seconds=round(outage.total_seconds(), 3),
+                rows=_prove_rows(plan),
+                sessions=_prove_sessions(database, timeout_seconds, quiet_seconds),
+                quiet_seconds=quiet_seconds,
+            )
+            return dict(work.result)
+    finally:
+        remove(database, plan.rows)
+
+
+def remove(database: Database, rows: Iterable[Row]) -> int:
+    """Take the rows of a proof away from the target, which may be closed again; how many there were."""
+    removed = 0
+    with session(database.target, "proof removal") as target:
+        fence.pass_through(target)
+        for row in rows:
+            table = sql.Identifier(database.name, row.table)
+            removed += execute(target, sql.SQL("DELETE FROM {} WHERE id = %s").format(table), [row.id])
+    return removed
+
+
+def _prove_rows(plan: Plan) -> int:
+    database = plan.database
+    for row in plan.rows:
+        if not _has(database.target, database.name, row):
+            raise ServiceError(
+                f"{database.name}: a row that its service wrote is not in table {row.table} of {database.target}",
+                hint="the service writes elsewhere; look at its configuration and at the storage service's database",
+            )
+        if not database.moves and _has(database.source, database.source_schema, row):
+            raise ServiceError(
+                f"{database.name}: a row that its service wrote is on the source, {database.source}",
+                hint="the service still writes to its old database, and the fence there did not stop it",
+            )
+    return len(plan.rows)
+
+
+def _has(settings: Settings, schema: str, row: Row) -> bool:
+    statement = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE id = %s)").format(sql.Identifier(schema, row.table))
+    with session(settings, "proof") as conn:
+        return bool(value(conn, statement, [row.id]))
+
+
+def _prove_sessions(database: Database, timeout_seconds: float, quiet_seconds: float) -> int:
+    """How many sessions the new side has; none may be on the old one for ``quiet_seconds``."""
+    if not database.application_roles or not database.target_roles:
+        raise StepRefused(
+            f"{database.name}: the inventory names no role of the service, its sessions cannot be told from others",
+            hint="set consolidation_database.application_roles and .target_roles, then run again",
+        )
+    with session(database.target, "proof", autocommit=True) as target:
+        here = len(_sessions(target, database.target_roles))
+    if not here:
+        raise ServiceError(
+            f"{database.name}: no session of {', '.join(database.target_roles)} on {database.target}",
+            hint="the storage service uses another database or another role; look at its configuration",
+        )
+    with session(database.source, "proof", autocommit=True) as source:
+        _wait_for_silence(source, database, timeout_seconds, quiet_seconds)
+    return here
+
+
+def _wait_for_silence(source: Connection, database: Database, timeout_seconds: float, quiet_seconds: float) -> None:
+    limit = timeout_seconds + quiet_seconds
+    deadline = time.monotonic() + limit
+    quiet_since = None
+    while True:
+        left = _sessions(source, database.application_roles)
+        now = time.monotonic()
+        quiet_since = None if left else quiet_since or now
+        if quiet_since is not None and now - quiet_since >= quiet_seconds:
+            return
+        if left and now >= deadline:
+            raise ServiceError(
+                f"{database.name}: after {limit:g} s there are sessions of the service on {database.source}: "
+                + "; ".join(left),
+                hint="an instance that the inventory does not name, or a process that did not end; stop it, run again",
+                facts={"sessions_left": left},
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _sessions(conn: Connection, roles: tuple[str, ...]) -> list[str]:
+    found = dicts(conn, query("services/sessions"), {"roles": list(roles)})
+    return [
+        f"pid {row['pid']}, user {row['role']}, application {row['application'] or 'unnamed'}, from {row['address']}"
+        for row in found
+    ]

@@ -1,0 +1,264 @@
+"""The verify phase: both sides compared by content, table by table and sequence by sequence.
+
+A table is ``equal``, ``different`` or ``could_not_compare``; only when all are equal does the phase pass. Before it
+looks at any table, the verifier proves on a scratch table that it sees damage (``selftest``).
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from consolidation.compare import result as verdict
+from consolidation.compare.result import DIFFERENT, EQUAL, NOT_COMPARED, SequenceResult, TableResult
+from consolidation.copy import chunks
+from consolidation.copy import deferred as defer
+from consolidation.errors import StepRefused, VerificationFailed, describe
+from consolidation.fence import phase as fence
+from consolidation.journal import journal
+from consolidation.model import Database
+from consolidation.move import verification as moved
+from consolidation.postgres.catalog import Sequence, Table, definitions, read_sequences, read_tables
+from consolidation.postgres.connection import session
+from consolidation.postgres.queries import query, rows, value
+from consolidation.postgres.sequences import implied, is_behind, next_value, pairs
+from consolidation.postgres.snapshot import Snapshot, frozen
+from consolidation.progress.reporter import Tally
+from consolidation.verify import by_row_hash as copied
+from consolidation.verify import recheck, selftest
+from consolidation.verify.comparison import Tables
+from consolidation.verify.reread import Readers, readers
+
+PHASE = "verify"
+CUTOVER = "cutover"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compare."""
+
+    workers: int = 2
+    """Tables under way at the same time; each is a session on either side."""
+    max_keys: int = 20
+    """Keys named for each table and kind of difference."""
+    recheck_seconds: float = 0
+    """How long rows that differ are looked at again before they are called different; not in the verify phase."""
+    tally: Tally = field(default_factory=Tally)
+    """Gets how far every table is."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be compared."""
+
+    database: Database
+    tables: tuple[Table, ...]
+    """Of the source."""
+    settled: dict[str, Any]
+    """This run's verification, where the target has been opened since: both sides differ by right now."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether the journal is to get a new result."""
+        return not self.settled
+
+    def lines(self) -> list[str]:
+        """One line for each table."""
+        if self.settled:
+            return [self.settled["msg"]]
+        there = "itself before the move" if self.database.moves else f"its copy in {self.database.name}"
+        return [f"{table} with {there}: about {table.estimated_rows} rows" for table in self.tables]
+
+    def diff(self) -> dict[str, str]:
+        """What would be compared."""
+        return {"prepared": "".join(f"{line}\n" for line in self.lines())}
+
+
+def plan(database: Database) -> Plan:
+    """What would be compared."""
+    with session(database.source, "verify plan") as source:
+        tables = read_tables(source, database.source_schema, database.tables)
+    with session(database.target, "verify plan") as target:
+        run = journal.latest_run(target, database.name)
+        done = journal.phases(target, run) if run else {}
+        settled = _settled(run, done) if run else {}
+    return Plan(database, tables, settled)
+
+
+def apply(plan: Plan, options: Options) -> dict[str, Any]:
+    """Compare both sides behind their fences and keep the result in the journal.
+
+    Raises VerificationFailed unless all is equal, StepRefused where a fence is open.
+    """
+    if plan.settled:
+        return plan.settled
+    with journal.phase(plan.database, PHASE) as work:
+        work.result.update(run_id=work.run.id, outcome=NOT_COMPARED, tables=[], sequences=[], faults=[])
+        done = journal.phases(work.journal, work.run)
+        _require_fences(plan.database, done)
+        work.result["closed_at"] = journal.closed_at(done)
+        fewer = replace(options, workers=chunks.workers(plan.tables, options.workers))
+        work.result.update(compare(plan.database, fewer, work.run))
+        _require_equal(plan.database, work.result)
+        return dict(work.result)
+
+
+def check(database: Database, options: Options) -> dict[str, Any]:
+    """Compare both sides as they are now; nothing is kept. Raises VerificationFailed unless all is equal."""
+    result = compare(database, options)
+    _require_equal(database, result)
+    return result
+
+
+def compare(database: Database, options: Options, run: journal.Run | None = None) -> dict[str, Any]:
+    """The outcome for every table and sequence, whatever it is; see ``verdict.as_result`` for the shape.
+
+    ``run``: the run whose copy may prove tables equal; both sides must be as it left them, behind their fences.
+    Moved tables are compared with what they held before the move. Raises VerificationFailed where nothing can be
+    compared at all.
+    """
+    started = time.monotonic()
+    with readers(options.workers) if run else nullcontext() as reading:
+        tested = selftest.run(database)
+        proof = (run, reading) if run and reading else None
+        tables, sequences = (
+            (moved.compare(database), []) if database.moves else _compare_sides(database, options, proof)
+        )
+    if run is None:
+        tables = recheck.settle(database, tables, options.recheck_seconds, options.max_keys)
+    faults = _faults(database, tables, run)
+    result = verdict.as_result(tables, sequences, faults)
+    return {**result, "self_test": tested, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _faults(database: Database, tables: list[TableResult], run: journal.Run | None) -> list[str]:
+    """What is not in force on the target, or not as it was before the load."""
+    with session(database.target, "verify") as target:
+        parameters = {"schema": database.name, "tables": [table.name for table in tables], "fence": fence.TRIGGER}
+        faults = [text for (text,) in rows(target, query("verify/unsound"), parameters)]
+        if run:
+            # The first one sees triggers too, the second one what the load has not touched.
+            altered = [*defer.lost(target, run.id, database.name), *_altered(target, database, run)]
+            faults += [f"{name} is not as before" for name in dict.fromkeys(altered)]
+    return faults
+
+
+def _altered(target: Connection, database: Database, run: journal.Run) -> list[str]:
+    """What is not defined as it was when `alembic check` had just found it clean; that takes too long in an outage."""
+    checked = journal.phases(target, run).get("copy" if database.moves else "schema")
+    if checked is None or "definitions" not in checked.result:  # the operator keeps the schema: schema_migrations
+        return []
+    before, now = checked.result["definitions"], definitions(target, database.name)
+    return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+
+
+def _compare_sides(
+    database: Database, options: Options, proof: tuple[journal.Run, Readers] | None
+) -> tuple[list[TableResult], list[SequenceResult]]:
+    with (
+        frozen(database.source, "verify", options.workers) as source,
+        frozen(database.target, "verify", options.workers) as target,
+    ):
+        _require_one_encoding(database, source, target)
+        ours = read_tables(source.coordinator, database.source_schema, database.tables)
+        theirs = read_tables(target.coordinator, database.name)
+        for table in ours:
+            options.tally.expect(table)
+        proved = _proved(database, options.tally, proof, target, (ours, theirs)) if proof else {}
+        tables = Tables(database, source, target, options.max_keys, options.tally).compare(ours, theirs, proved)
+        return tables, _compare_sequences(database, source, target, ours)
+
+
+def _proved(
+    database: Database,
+    tally: Tally,
+    proof: tuple[journal.Run, Readers],
+    target: Snapshot,
+    tables: tuple[tuple[Table, ...], tuple[Table, ...]],
+) -> dict[str, TableResult]:
+    run, reading = proof
+    ours, theirs = tables
+    there = {table.name: table for table in theirs}
+    both = [(table, there[table.name]) for table in ours if table.name in there]
+    snapshot = (target.coordinator, target.exported)
+    return copied.equal_tables(database, run, snapshot, both, reading, tally=tally)
+
+
+def _compare_sequences(
+    database: Database, source: Snapshot, target: Snapshot, tables: tuple[Table, ...]
+) -> list[SequenceResult]:
+    """A sequence of the target must not hand out again what the source's, or its application, has handed out."""
+    try:
+        with source.connection() as here, target.connection() as there:
+            ours, theirs = read_sequences(here, database.source_schema), read_sequences(there, database.name)
+            numbered = implied(here, tables, ours, theirs)
+    except psycopg2.Error as error:
+        return [SequenceResult("(all)", NOT_COMPARED, reason=describe(error))]
+    counterparts = dict(pairs(ours, theirs))
+    names = {table.name for table in tables}
+    # With an explicit list of tables, a sequence that belongs to none of them need not come along.
+    wanted = [
+        sequence
+        for sequence in ours
+        if sequence.table in names or (sequence.table is None and (not database.tables or sequence in counterparts))
+    ]
+    found = [(sequence, counterparts.get(sequence)) for sequence in wanted]
+    return [_sequence_result(*both) for both in (*found, *numbered)]
+
+
+def _sequence_result(ours: Sequence, theirs: Sequence | None) -> SequenceResult:
+    if theirs is None:
+        return SequenceResult(ours.name, NOT_COMPARED, next_value(ours), reason="no such sequence in the target")
+    if is_behind(theirs, ours):
+        return SequenceResult(
+            ours.name, DIFFERENT, next_value(ours), next_value(theirs), reason="the target's sequence is behind"
+        )
+    return SequenceResult(ours.name, EQUAL, next_value(ours), next_value(theirs))
+
+
+def _settled(run: journal.Run, done: dict[str, journal.PhaseRecord]) -> dict[str, Any]:
+    """This run's verification, if the target was opened after it and the source has been fenced all the time since."""
+    verified = done.get(PHASE)
+    if verified is None or verified.state != "done":
+        return {}
+    opened = run.state == journal.MIGRATED or (
+        run.state == journal.MIGRATING and CUTOVER in done and journal.verified(done)
+    )
+    message = f"run {run.id} has verified {run.database}, then opened its target"
+    return {**verified.result, "msg": message} if opened else {}
+
+
+def _require_fences(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
+    if not database.moves:
+        with session(database.source, "verify fence") as source:
+            fence.require_unbroken(source, database, done)
+    with session(database.target, "verify fence") as target:
+        if not fence.is_closed(target, fence.side_of(database, "target")):
+            raise StepRefused(
+                f"{database.name}: the target is not fenced, equality would hold for a moment only",
+                hint="run ansible-playbook migrate.yml: it fences before it copies and verifies",
+            )
+
+
+def _require_one_encoding(database: Database, source: Snapshot, target: Snapshot) -> None:
+    ours, theirs = (value(side.coordinator, "SHOW server_encoding") for side in (source, target))
+    if ours != theirs:
+        raise VerificationFailed(
+            f"{database.name}: could not compare: the source is encoded in {ours}, the target in {theirs}",
+            hint="digests are taken over bytes; create the storage database with the source's encoding",
+        )
+
+
+def _require_equal(database: Database, result: dict[str, Any]) -> None:
+    if result["outcome"] == EQUAL:
+        return
+    raise VerificationFailed(
+        f"{database.name}: not proved equal: {verdict.complaint(result)}",
+        hint=verdict.repair(result),
+        facts=result,
+    )

@@ -1,0 +1,146 @@
+"""Reads ranges of tables and sums their rows: a process of its own, because Python hashes on one core for each.
+
+``python -m consolidation.verify.reread`` reads one JSON object a line from standard input: first where to connect, then a
+COPY statement each; it prints one JSON line for each statement. It dies with the process that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from queue import SimpleQueue
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from consolidation.compare.row_hash import RowSum, Summing
+from consolidation.errors import ConsolidationError, describe
+from consolidation.postgres.connection import Settings, connect
+from consolidation.postgres.queries import execute
+from consolidation.processes import die_with_parent
+
+
+class RereadFailed(ConsolidationError):
+    """A range could not be read again; what it holds is not known."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """One COPY ... TO STDOUT."""
+
+    statement: str
+    is_binary: bool
+
+
+class Readers:
+    """Processes that share one snapshot and read ranges side by side. See ``readers``."""
+
+    def __init__(self, processes: Sequence[subprocess.Popen[str]]) -> None:
+        self._processes = processes
+        self._free: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
+        for process in processes:
+            self._free.put(process)
+        self._threads = ThreadPoolExecutor(len(processes))
+
+    def connect(self, settings: Settings, snapshot: str) -> None:
+        """Have them read from one exported snapshot."""
+        task = json.dumps({"settings": asdict(settings), "snapshot": snapshot, "parent": os.getpid()})
+        for process in self._processes:
+            _send(process, task)
+
+    def sums(self, ranges: Sequence[Range]) -> Iterator[tuple[RowSum, float]]:
+        """Begin to read; the sum of every range and the seconds it took, in order. Raises RereadFailed."""
+        return self._threads.map(self._read, ranges)
+
+    def _read(self, wanted: Range) -> tuple[RowSum, float]:
+        process = self._free.get()
+        started = time.monotonic()
+        try:
+            return _ask(process, wanted), time.monotonic() - started
+        finally:
+            self._free.put(process)
+
+    def close(self) -> None:
+        """Drop what has not begun."""
+        self._threads.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def readers(count: int) -> Iterator[Readers]:
+    """``count`` processes, which start while the caller finds out what they are to read; they end with the block."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "consolidation.verify.reread"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for _ in range(count)
+    ]
+    found = Readers(processes)
+    try:
+        yield found
+    finally:
+        for process in processes:
+            process.kill()
+        found.close()
+        for process in processes:
+            process.communicate()
+
+
+def _ask(process: subprocess.Popen[str], wanted: Range) -> RowSum:
+    assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
+    _send(process, json.dumps(asdict(wanted)))
+    line = process.stdout.readline()
+    answer = json.loads(line) if line else {"error": "a reading process ended"}
+    if "error" in answer:
+        raise RereadFailed(answer["error"], hint="mend the cause, then run again")
+    return RowSum(**answer)
+
+
+def _send(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None  # noqa: S101 - it was opened as a pipe
+    try:
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        pass  # it has ended; the answer that does not come says so
+
+
+def row_sum(conn: Connection, wanted: Range) -> RowSum:
+    """The sum of a range, read in this process. Raises RereadFailed where not every row that was sent was hashed."""
+    summing = Summing(is_binary=wanted.is_binary)
+    with conn.cursor() as cursor:
+        cursor.copy_expert(wanted.statement, summing)
+        if cursor.rowcount != summing.result().rows:
+            raise RereadFailed(f"{cursor.rowcount} rows were sent, {summing.result().rows} hashed")
+    return summing.result()
+
+
+def main() -> int:
+    """Answer until standard input ends."""
+    task = json.loads(sys.stdin.readline())
+    die_with_parent(task["parent"])
+    try:
+        conn = connect(Settings(**task["settings"]), "verify reader")
+        execute(conn, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        execute(conn, "SET TRANSACTION SNAPSHOT %s", [task["snapshot"]])
+        for line in sys.stdin:
+            print(json.dumps(asdict(row_sum(conn, Range(**json.loads(line))))), flush=True)  # noqa: T201 - it is read
+    except (ConsolidationError, psycopg2.Error) as error:
+        text = describe(error) if isinstance(error, psycopg2.Error) else str(error)
+        print(json.dumps({"error": text}), flush=True)  # noqa: T201 - as above
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
