@@ -94,7 +94,7 @@ blockers:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation.fence import phase as fence
+from consolidation.fence import phase as fence_phase
 from consolidation.model import Database
 from consolidation.module import arguments
 from consolidation.module.failures import failures
@@ -111,8 +111,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params
-        plan = fence.plan(Database.from_options(given["database"]), given["side"], given["state"], given["phase"])
-        result = {} if module.check_mode else fence.apply(plan, given["phase"], given["timeout_seconds"])
+        plan = fence_phase.plan(Database.from_options(given["database"]), given["side"], given["state"], given["phase"])
+        result = {} if module.check_mode else fence_phase.apply(plan, given["phase"], given["timeout_seconds"])
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 
 

@@ -39,15 +39,15 @@ from ansible.module_utils.basic import AnsibleModule
 from consolidation.model import Database
 from consolidation.module import arguments
 from consolidation.module.failures import failures
-from consolidation.schema import phase as schema
+from consolidation.schema import grants
 
 
 def main() -> None:
     """Plan, and grant."""
     module = AnsibleModule(argument_spec=arguments.database(), supports_check_mode=True)
     with failures(module):
-        plan = schema.plan_grants(Database.from_options(module.params["database"]))
-        result = {} if module.check_mode else schema.apply_grants(plan)
+        plan = grants.plan_grants(Database.from_options(module.params["database"]))
+        result = {} if module.check_mode else grants.apply_grants(plan)
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 
 

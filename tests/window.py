@@ -9,10 +9,11 @@ from typing import Any
 from consolidation import model
 from consolidation.copy import phase as copy
 from consolidation.cutover import phase as cutover
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import phase as fence_phase
+from consolidation.journal import records
 from consolidation.journal import runs as run
 from consolidation.postgres.connection import Settings
+from consolidation.schema import grants
 from consolidation.schema import phase as schema
 from tests.cluster import Database, quoted
 
@@ -44,7 +45,7 @@ class Window:
     def database(self) -> model.Database:
         return model.Database.from_options(self.options)
 
-    def begin(self, state: str = journal.MIGRATING, alive: dict[str, Any] | None = None) -> dict[str, Any]:
+    def begin(self, state: str = records.MIGRATING, alive: dict[str, Any] | None = None) -> dict[str, Any]:
         caller = run.Caller(self.control, alive, "")
         return run.apply(run.plan(self.database, state, caller), caller)
 
@@ -54,7 +55,7 @@ class Window:
     def schema(self) -> dict[str, Any]:
         """Lineage, grants, closed target."""
         result = schema.apply(schema.plan(self.database))
-        schema.apply_grants(schema.plan_grants(self.database))
+        grants.apply_grants(grants.plan_grants(self.database))
         self.fence("target", "closed", "schema_fence")
         return result
 
@@ -62,11 +63,11 @@ class Window:
         """A target schema without a lineage: tables that only a test has."""
         name = quoted(self.name)
         self.target.execute(f"CREATE SCHEMA {name}; SET search_path = {name}; {ddl}", user="consolidation")
-        schema.apply_grants(schema.plan_grants(self.database))
+        grants.apply_grants(grants.plan_grants(self.database))
         self.fence("target", "closed", "schema_fence")
 
     def fence(self, side: str, state: str, phase: str = "fence", timeout: float = 10) -> dict[str, Any]:
-        return fence.apply(fence.plan(self.database, side, state), phase, timeout)
+        return fence_phase.apply(fence_phase.plan(self.database, side, state), phase, timeout)
 
     def copy(self, workers: int = 2) -> dict[str, Any]:
         return copy.apply(copy.plan(self.database), self.options, workers)
@@ -74,12 +75,12 @@ class Window:
     def cutover(self) -> dict[str, Any]:
         return cutover.apply(cutover.plan(self.database), 10)
 
-    def phases(self) -> dict[str, journal.PhaseRecord]:
+    def phases(self) -> dict[str, records.PhaseRecord]:
         with self.target.connection("consolidation") as conn:
-            return journal.phases(conn, journal.current_run(conn, self.name, *ALL_STATES))
+            return records.phases(conn, records.current_run(conn, self.name, *ALL_STATES))
 
 
-ALL_STATES = (journal.MIGRATING, journal.MIGRATED, journal.ROLLING_BACK, journal.ROLLED_BACK)
+ALL_STATES = (records.MIGRATING, records.MIGRATED, records.ROLLING_BACK, records.ROLLED_BACK)
 
 
 def _options(settings: Settings) -> dict[str, Any]:

@@ -9,6 +9,21 @@ from typing import Any
 from consolidation.errors import ConfigurationError
 from consolidation.postgres.connection import Settings
 
+SOURCE, TARGET = "source", "target"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a service database: its tables, and the roles that write them."""
+
+    database: str
+    name: str
+    """``source`` or ``target``."""
+    settings: Settings
+    schema: str
+    tables: tuple[str, ...]
+    roles: tuple[str, ...]
+
 
 @dataclass(frozen=True)
 class Database:
@@ -31,6 +46,21 @@ class Database:
         """True where the tables already lie in the storage database: they are moved by SET SCHEMA, not copied."""
         here, there = self.source, self.target
         return (here.host, here.port, here.dbname) == (there.host, there.port, there.dbname)
+
+    @property
+    def source_side(self) -> Side:
+        """The side that is authoritative until the cutover."""
+        roles = (*self.application_roles, self.source.user)
+        return Side(self.name, SOURCE, self.source, self.source_schema, self.tables, roles)
+
+    @property
+    def target_side(self) -> Side:
+        """The side that is authoritative after the cutover."""
+        return Side(self.name, TARGET, self.target, self.name, (), (*self.target_roles, self.target.user))
+
+    def side(self, name: str) -> Side:
+        """The ``source`` or ``target`` side."""
+        return self.source_side if name == SOURCE else self.target_side
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Database:

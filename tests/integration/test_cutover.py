@@ -7,7 +7,7 @@ import pytest
 
 from consolidation.cutover import phase as cutover
 from consolidation.errors import FenceError, StepRefused
-from consolidation.journal import journal
+from consolidation.journal import records
 from consolidation.verify import phase as verify
 from tests.cluster import Database
 from tests.window import Window
@@ -43,7 +43,7 @@ def test_opened_measured_and_not_opened_again(window: Window) -> None:
     assert result["outage_seconds"] > 0
     assert not cutover.plan(window.database).changed
     assert window.cutover()["opened_at"] == result["opened_at"]
-    window.end(journal.MIGRATED)
+    window.end(records.MIGRATED)
     assert "already" in window.cutover()["msg"]
 
 
@@ -100,7 +100,7 @@ def test_the_source_does_not_open_again_while_the_target_has_writes_of_its_own(w
     window.cutover()
     with pytest.raises(StepRefused, match="its writes are not on the source yet"):
         window.fence("source", "open", "rollback_open")
-    window.end(journal.MIGRATED)
-    window.begin(journal.ROLLING_BACK)
+    window.end(records.MIGRATED)
+    window.begin(records.ROLLING_BACK)
     with pytest.raises(StepRefused, match="its writes are not on the source yet"):
         window.fence("source", "open", "rollback_open")

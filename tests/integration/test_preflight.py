@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from consolidation.lineage import alembic as lineage
 from consolidation.model import Database as ModelDatabase
 from consolidation.postgres.queries import query
 from consolidation.preflight import activity, side
 from consolidation.preflight import phase as preflight
 from consolidation.preflight.findings import BLOCKER, INFO, WARNING
-from consolidation.schema import phase as schema
 from demo import roles
 from tests.cluster import Cluster, Database, digest_of_everything
 from tests.preflight_cases import FENCE, NO_REFERENCE, OWNER, SUPERUSER, TARGET, VECTOR, Case
@@ -123,7 +123,7 @@ def holding(world: World, statement: str) -> Iterator[None]:
 
 @contextmanager
 def locked_target(world: World) -> Iterator[None]:
-    schema.upgrade(world.database.target, "campaign_db")
+    lineage.upgrade(world.database.target, "campaign_db")
     read_target(world)
     with world.target.connection() as conn:
         conn.cursor().execute("LOCK TABLE campaign_db.chapters IN SHARE MODE")
@@ -212,8 +212,8 @@ JOURNAL = [
 
 @pytest.mark.parametrize(("kind", "severity", "state"), JOURNAL)
 def test_what_the_journal_says(world: World, kind: str, severity: str, state: str | None) -> None:
-    schema.upgrade(world.database.target, "campaign_db")
-    schema.upgrade(world.database.target, "journal")
+    lineage.upgrade(world.database.target, "campaign_db")
+    lineage.upgrade(world.database.target, "journal")
     world.target.execute(f"SET search_path = campaign_db; {ROWS}")
     if state:
         world.target.execute(RUN, [state])
@@ -224,7 +224,7 @@ def test_what_the_journal_says(world: World, kind: str, severity: str, state: st
 
 
 def test_unknown_revision(world: World) -> None:
-    schema.upgrade(world.database.target, "campaign_db")
+    lineage.upgrade(world.database.target, "campaign_db")
     world.target.execute("INSERT INTO consolidation.alembic_version VALUES ('campaign_db_0999')")
     read_target(world)
     assert_found(world, "target.lineage.unknown_revision", BLOCKER, set())
@@ -272,7 +272,7 @@ def test_tables_to_be_moved_must_equal_the_lineage(world: World) -> None:
     assert world.report().blockers == ()
     world.target.execute("ALTER TABLE campaigns ALTER name DROP NOT NULL")
     assert_found(world, "schema.move.differs", BLOCKER, set())
-    schema.upgrade(world.database.target, "journal")
+    lineage.upgrade(world.database.target, "journal")
     world.target.execute("CREATE SCHEMA campaign_db AUTHORIZATION consolidation")
     world.target.execute("ALTER TABLE campaigns SET SCHEMA campaign_db; ALTER TABLE chapters SET SCHEMA campaign_db")
     world.target.execute(RUN, ["migrated"])
@@ -370,7 +370,7 @@ def test_a_closed_fence_is_opened_by_nobody_who_could_not_read_the_journal(world
 
 
 def test_fence_of_a_run_is_no_leftover(world: World) -> None:
-    schema.upgrade(world.database.target, "journal")
+    lineage.upgrade(world.database.target, "journal")
     world.target.execute(RUN, ["migrating"])
     world.source.execute("CREATE SCHEMA consolidation AUTHORIZATION consolidation")
     world.source.execute(query("fence/function"), user="consolidation")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from consolidation.journal import journal
+from consolidation.journal.phase import recorded
 from consolidation.progress import reporter as progress
 from tests.cluster import Database
 from tests.modules import run_module
@@ -188,9 +188,9 @@ def test_verification_tells_the_file_and_the_journal_too(
 
 
 def test_progress_of_an_attempt_that_was_killed_is_forgotten(window: Window) -> None:
-    with journal.phase(window.database, "copy") as work:
+    with recorded(window.database, "copy") as work:
         work.result.update(progress={"at": 1}, run_id="kept")
-    with journal.phase(window.database, "copy") as work:
+    with recorded(window.database, "copy") as work:
         assert work.result == {"run_id": "kept"}
 
 

@@ -10,13 +10,15 @@ import psycopg2
 import pytest
 
 from consolidation.errors import StatementFailed, StepRefused, VerificationFailed
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import phase as fence_phase
+from consolidation.fence import state as fence
+from consolidation.journal import records, runs
+from consolidation.journal.phase import recorded
+from consolidation.lineage import alembic as lineage
 from consolidation.model import Database as Service
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute
 from consolidation.rollback import reconcile
-from consolidation.schema import phase as schema
 from consolidation.verify import phase as verify
 from tests.cluster import Database, digest_of_everything
 from tests.modules import run_module
@@ -115,27 +117,29 @@ class Window:
     service: Service
     source: Database
     target: Database
-    run: journal.Run
+    run: records.Run
 
     def write(self, statements: str) -> None:
         self.target.execute("SET search_path = campaign_db;" + statements, user="consolidation")
 
     def state(self, state: str) -> None:
         with session(self.service.target, "test") as conn:
-            journal.finish(conn, self.run, state)
+            runs.finish(conn, self.run, state)
 
     def cut_over(self) -> None:
-        with journal.phase(self.service, "verify") as work:
+        with recorded(self.service, "verify") as work:
             work.result["closed_at"] = self.phase("fence").result["closed_at"]
-        with journal.phase(self.service, "cutover"):
+        with recorded(self.service, "cutover"):
             pass
 
-    def phase(self, name: str) -> journal.PhaseRecord:
+    def phase(self, name: str) -> records.PhaseRecord:
         with session(self.service.target, "test") as conn:
-            return journal.phases(conn, self.run)[name]
+            return records.phases(conn, self.run)[name]
 
     def close(self, side: str) -> None:
-        fence.apply(fence.plan(self.service, side, fence.CLOSED), "fence" if side == "source" else "target_fence", 10)
+        fence_phase.apply(
+            fence_phase.plan(self.service, side, fence.CLOSED), "fence" if side == "source" else "target_fence", 10
+        )
 
     def equal(self) -> bool:
         return verify.compare(self.service, verify.Options())["outcome"] == "equal"
@@ -163,9 +167,9 @@ def window(source: Database, target: Database) -> Window:
         "untouched",
     )
     service = Service("campaign_db", source.settings, "public", tables, target.settings)
-    schema.upgrade(service.target, "journal")
+    lineage.upgrade(service.target, "journal")
     with session(service.target, "test") as conn:
-        run, _ = journal.begin(conn, service.name, {"host": "h", "pid": 1, "started": "s"}, None, rollback=False)
+        run, _ = runs.begin(conn, service.name, {"host": "h", "pid": 1, "started": "s"}, None, rollback=False)
     found = Window(service, source, target, run)
     found.close("source")
     return found
@@ -176,7 +180,7 @@ def rolling_back(window: Window) -> Window:
     """After the cutover the application has written to the target; then a rollback has fenced it."""
     window.cut_over()
     window.write(WRITES)
-    window.state(journal.ROLLING_BACK)
+    window.state(records.ROLLING_BACK)
     window.close("target")
     return window
 
@@ -226,7 +230,7 @@ def test_the_writes_made_since_the_cutover_come_back(rolling_back: Window) -> No
 
 def test_new_rows_of_the_source_after_the_way_back_meet_no_used_number(rolling_back: Window) -> None:
     reconcile.apply(reconcile.plan(rolling_back.service, "source"))
-    fence.apply(fence.plan(rolling_back.service, "source", "open"), "rollback_open", 10)
+    fence_phase.apply(fence_phase.plan(rolling_back.service, "source", "open"), "rollback_open", 10)
     rolling_back.source.execute("INSERT INTO children (note) VALUES ('after')", user="campaign_app")
     assert rolling_back.source.value("SELECT id FROM children WHERE note = 'after'") == 2003
 
@@ -242,7 +246,7 @@ def test_a_sequence_that_only_the_source_has_goes_on_after_the_rows(rolling_back
 
 def test_a_source_that_was_opened_again_is_not_touched(rolling_back: Window) -> None:
     reconcile.apply(reconcile.plan(rolling_back.service, "source"))
-    fence.apply(fence.plan(rolling_back.service, "source", "open"), "rollback_open", 10)
+    fence_phase.apply(fence_phase.plan(rolling_back.service, "source", "open"), "rollback_open", 10)
     rolling_back.source.execute("DELETE FROM keyless", user="campaign_app")
     plan = reconcile.plan(rolling_back.service, "source")
     assert not plan.changed
@@ -268,7 +272,7 @@ def test_writes_of_a_source_that_was_open_after_the_cutover_are_not_deleted(roll
 def test_an_open_fence_is_refused(window: Window) -> None:
     window.cut_over()
     window.write(WRITES)
-    window.state(journal.ROLLING_BACK)
+    window.state(records.ROLLING_BACK)
     plan = reconcile.plan(window.service, "source")
     assert plan.changed  # check mode before the fence is closed: figures of the moment
     with pytest.raises(StepRefused, match="not fenced"):
@@ -281,12 +285,12 @@ def test_an_open_fence_is_refused(window: Window) -> None:
 @pytest.mark.parametrize(
     ("to", "cut_over", "state"),
     [
-        ("source", False, journal.MIGRATING),
-        ("source", False, journal.ROLLING_BACK),
-        ("source", True, journal.MIGRATING),
-        ("target", True, journal.MIGRATING),
-        ("target", True, journal.ROLLING_BACK),
-        ("target", False, journal.ROLLING_BACK),
+        ("source", False, records.MIGRATING),
+        ("source", False, records.ROLLING_BACK),
+        ("source", True, records.MIGRATING),
+        ("target", True, records.MIGRATING),
+        ("target", True, records.ROLLING_BACK),
+        ("target", False, records.ROLLING_BACK),
     ],
 )
 def test_the_side_in_charge_is_never_overwritten(window: Window, to: str, cut_over: bool, state: str) -> None:
@@ -388,26 +392,26 @@ def test_rows_that_the_source_has_no_table_for_are_never_left_behind(window: Win
     window.write("INSERT INTO since VALUES ('hush'); INSERT INTO alembic_version VALUES ('1')")
     assert not reconcile.look(window.service)  # the target is not in charge
     window.cut_over()
-    window.state(journal.MIGRATED)
+    window.state(records.MIGRATED)
     for look in (lambda: reconcile.look(window.service), lambda: reconcile.plan(window.service, "source")):
         with pytest.raises(
             StepRefused, match=r"no counterpart among the source's tables: campaign_db\.since\n"
         ) as raised:
             look()
         assert "hush" not in str(raised.value)
-    window.state(journal.ROLLING_BACK)
+    window.state(records.ROLLING_BACK)
     window.close("target")
     window.write("SET consolidation.pass = 'on'; TRUNCATE since")
     assert reconcile.look(window.service)
     reconcile.apply(reconcile.plan(window.service, "source"))
-    fence.apply(fence.plan(window.service, "source", "open"), "rollback_open", 10)
+    fence_phase.apply(fence_phase.plan(window.service, "source", "open"), "rollback_open", 10)
     window.write("SET consolidation.pass = 'on'; INSERT INTO since VALUES ('again')")
     assert not reconcile.look(window.service)  # the source is in charge again
 
 
 def test_a_column_added_since_the_cutover_is_found_before_anything_is_closed(window: Window) -> None:
     window.cut_over()
-    window.state(journal.MIGRATED)
+    window.state(records.MIGRATED)
     assert reconcile.look(window.service)
     window.write("ALTER TABLE keyless ADD COLUMN c text")
     with pytest.raises(VerificationFailed, match=r"column c is missing in public\.keyless"):

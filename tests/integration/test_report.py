@@ -18,10 +18,11 @@ import pytest
 from consolidation import evidence as run_directory
 from consolidation.errors import CopyError
 from consolidation.journal import facts as journal_facts
-from consolidation.journal import journal
+from consolidation.journal import records, runs
+from consolidation.journal.phase import recorded
+from consolidation.lineage import alembic as lineage
 from consolidation.model import Database
 from consolidation.postgres.connection import session
-from consolidation.schema import phase as schema
 from tests.cluster import Database as ServerDatabase
 from tests.cluster import digest_of_everything
 
@@ -58,14 +59,14 @@ PLAY = """
 def databases(source: ServerDatabase, target: ServerDatabase) -> list[Database]:
     """Two databases in one run: campaign_db migrated, image_db failed in the copy."""
     found = [Database(name, source.settings, "public", (), target.settings) for name in ("campaign_db", "image_db")]
-    schema.upgrade(target.settings, "journal")
+    lineage.upgrade(target.settings, "journal")
     with session(target.settings, "test") as conn:
-        runs = [journal.begin(conn, database.name, CONTROL, None, rollback=False)[0] for database in found]
-    with journal.phase(found[0], "copy") as work:
+        runs = [runs.begin(conn, database.name, CONTROL, None, rollback=False)[0] for database in found]
+    with recorded(found[0], "copy") as work:
         work.result.update(run_id=work.run.id, tables=[{"name": "campaigns", "rows": 3}])
     with session(target.settings, "test") as conn:
-        journal.finish(conn, runs[0], journal.MIGRATED)
-    with pytest.raises(CopyError), journal.phase(found[1], "copy"):
+        runs.finish(conn, runs[0], records.MIGRATED)
+    with pytest.raises(CopyError), recorded(found[1], "copy"):
         raise CopyError("disk full", hint="make room")
     return found
 
@@ -82,7 +83,7 @@ def test_facts_of_the_whole_run_from_either_database(databases: list[Database]) 
 
 
 def test_a_database_at_work_is_told_from_one_that_died(databases: list[Database]) -> None:
-    with journal.phase(databases[1], "copy"):
+    with recorded(databases[1], "copy"):
         [campaign, image] = journal_facts.read(databases[0])["databases"]
     assert (campaign["at_work"], image["at_work"]) == (False, True)
 

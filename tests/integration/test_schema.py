@@ -11,6 +11,7 @@ import pytest
 
 from consolidation.errors import StatementFailed, StepRefused
 from consolidation.lineage import models as lineages
+from consolidation.schema import grants
 from consolidation.schema import phase as schema
 from tests.cluster import Database, digest_of_everything
 from tests.window import Window
@@ -31,14 +32,14 @@ def test_planned_upgraded_checked_and_not_changed_again(window: Window) -> None:
     plan = schema.plan(window.database)
     assert [revision.id for revision in plan.pending] == ["campaign_db_0001", "campaign_db_0002"]
     assert "CREATE TABLE campaign_db.campaigns" in plan.diff()["prepared"]
-    grants = schema.plan_grants(window.database)
-    assert any("ALL TABLES" in statement for statement in grants.statements)
+    lacking = grants.plan_grants(window.database)
+    assert any("ALL TABLES" in statement for statement in lacking.statements)
     assert digest_of_everything(window.target.server) == before
 
     result = window.schema()
     assert result["heads"] == ["campaign_db_0002"]
     assert not schema.plan(window.database).changed
-    assert not schema.plan_grants(window.database).changed
+    assert not grants.plan_grants(window.database).changed
     assert schema.apply(schema.plan(window.database)) == result
 
 
@@ -61,18 +62,18 @@ def columns(database: Database) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize("lineage", lineages.lineages())
 def test_every_lineage_goes_up_down_and_up_again(target: Database, lineage: str) -> None:
-    schema.upgrade(target.settings, lineage)
-    schema.check(target.settings, lineage)
+    lineage.upgrade(target.settings, lineage)
+    lineage.check(target.settings, lineage)
     empty = (
         "SELECT count(*) FROM pg_class"
         " WHERE relkind = 'r' AND relnamespace = to_regnamespace(%s) AND relname <> 'alembic_version'"
     )
     name = lineages.lineage_metadata(lineage).schema
     assert target.value(empty, [name]) > 0
-    schema.downgrade(target.settings, lineage)
+    lineage.downgrade(target.settings, lineage)
     assert target.value(empty, [name]) == 0
-    schema.upgrade(target.settings, lineage)
-    schema.check(target.settings, lineage)
+    lineage.upgrade(target.settings, lineage)
+    lineage.check(target.settings, lineage)
 
 
 def alembic(target: Database, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from consolidation.errors import ServiceError
-from consolidation.journal import journal
+from consolidation.journal import records
 from consolidation.services import proof as service_proof
 from consolidation.services.proof import Row
 from tests.cluster import Database
@@ -57,7 +57,7 @@ def test_a_write_in_the_new_schema_is_seen_and_taken_away(window: Window) -> Non
     assert result["outage_seconds"] > 0  # type: ignore[operator]  # a float
     assert rows(window) == 0
     assert window.phases()["cutover_services"].state == "done"
-    window.end(journal.MIGRATED)
+    window.end(records.MIGRATED)
     assert not service_proof.plan(window.database, [row]).changed
 
 

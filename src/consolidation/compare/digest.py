@@ -16,7 +16,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.errors import VerificationFailed
-from consolidation.postgres.catalog import Column, Table
+from consolidation.postgres.catalog import Column, Table, scan
 from consolidation.postgres.queries import query, rows
 
 SEEDS = (0, 1)
@@ -117,11 +117,6 @@ def digest_statement(table: Table, columns: Sequence[CompareColumn] | None = Non
         second=row_hash(chosen, SEEDS[1]),
         **{"from": scan(table)},
     )
-
-
-def scan(table: Table) -> sql.Composable:
-    """The table as an item of FROM: without tables that inherit from it, but with its own partitions."""
-    return sql.SQL("{}" if table.kind == "p" else "ONLY {}").format(table.identifier)
 
 
 def formed(columns: Sequence[CompareColumn]) -> sql.Composable:

@@ -16,8 +16,8 @@ from psycopg2.extensions import connection as Connection
 from consolidation.copy import chunks
 from consolidation.copy import deferred as defer
 from consolidation.errors import StepRefused
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import state as fence
+from consolidation.journal import records, state
 from consolidation.model import Database
 from consolidation.postgres.catalog import Table, read_tables
 from consolidation.postgres.queries import dicts, execute, query, rows, value
@@ -26,7 +26,7 @@ Pairs = Sequence[tuple[Table, Table]]
 """Tables of the source, each with its counterpart."""
 
 
-def of_run(target: Connection, run: journal.Run) -> list[dict[str, Any]]:
+def of_run(target: Connection, run: records.Run) -> list[dict[str, Any]]:
     """The loads that the journal knows."""
     return dicts(target, query("copy/loads"), [run.id, run.database])
 
@@ -60,7 +60,7 @@ def matched(source: Connection, target: Connection, database: Database) -> Pairs
 
 
 def enqueue(
-    source: Connection, target: Connection, run: journal.Run, tables: Pairs, leftovers: Collection[str]
+    source: Connection, target: Connection, run: records.Run, tables: Pairs, leftovers: Collection[str]
 ) -> None:
     """Journal the chunks of every table that has none yet, and drop what the load goes without: one transaction.
 
@@ -95,16 +95,16 @@ def enqueue(
     target.commit()
 
 
-def _source_states(source: Connection, target: Connection, run: journal.Run, tables: Iterable[Table]) -> dict[str, str]:
+def _source_states(source: Connection, target: Connection, run: records.Run, tables: Iterable[Table]) -> dict[str, str]:
     """Change when the source was opened in between, or a table rewritten: then old page ranges are void."""
-    closed = journal.closed_at(journal.phases(target, run))
+    closed = state.closed_at(records.phases(target, run))
     oids = {table.oid: table.name for table in tables}
     nodes = rows(source, "SELECT t, pg_relation_filenode(t::regclass) FROM unnest(%s::oid[]) AS t", [list(oids)])
     return {oids[oid]: f"closed {closed}, file {node}" for oid, node in nodes}
 
 
 def _defer(
-    target: Connection, run: journal.Run, tables: Sequence[Table], known: dict[str, dict[str, Any]]
+    target: Connection, run: records.Run, tables: Sequence[Table], known: dict[str, dict[str, Any]]
 ) -> dict[str, tuple[defer.Deferred, ...]]:
     """Drop what the load goes without; by table, after what an earlier load of this run dropped and never restored."""
     present = defer.read(target, run.database, [table.name for table in tables])

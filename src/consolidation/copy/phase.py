@@ -21,21 +21,21 @@ from psycopg2.errors import DeadlockDetected
 from psycopg2.extensions import connection as Connection
 
 from consolidation import text as figures
-from consolidation.compare.digest import scan
 from consolidation.copy import chunks, helper, loads
 from consolidation.copy import deferred as defer
 from consolidation.copy.pool import started
 from consolidation.errors import CopyError, StepRefused
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import state as fence
+from consolidation.journal import records, state
+from consolidation.journal.phase import recorded
 from consolidation.model import Database
-from consolidation.postgres.catalog import Table, read_sequences, read_tables
+from consolidation.postgres.catalog import Table, read_sequences, read_tables, scan
 from consolidation.postgres.connection import session
 from consolidation.postgres.locks import lock_for_snapshot
 from consolidation.postgres.queries import dicts, execute, query, rows, value
 from consolidation.postgres.sequences import implied, is_behind, pairs
 
-OPEN_STATES = (journal.MIGRATING, journal.MIGRATED)
+OPEN_STATES = (records.MIGRATING, records.MIGRATED)
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,13 @@ def plan(database: Database) -> Plan:
     with session(database.source, "copy plan") as source:
         tables = read_tables(source, database.source_schema, database.tables)
     with session(database.target, "copy plan") as target:
-        run = journal.latest_run(target, database.name)
-        if run is not None and run.state in OPEN_STATES and journal.target_in_charge(journal.phases(target, run)):
+        run = records.latest_run(target, database.name)
+        if run is not None and run.state in OPEN_STATES and state.target_in_charge(records.phases(target, run)):
             # Whatever the source looks like now: rows that the target has taken since are not to be loaded over.
             return Plan(database, (), f"run {run.id} has copied {database.name} and opened its target")
         loaded = {row["table_name"]: row["state"] for row in loads.of_run(target, run)} if run else {}
         there = {table.name: table for table in read_tables(target, database.name)}
-        rolled_back = journal.was_rolled_back(target, database.name)
+        rolled_back = records.was_rolled_back(target, database.name)
         filled = loads.filled(target, [there[t.name] for t in tables if t.name in there and t.name not in loaded])
     if filled and not rolled_back:
         raise StepRefused(
@@ -101,10 +101,10 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
     if plan.settled:
         return {"msg": plan.settled, "moves": database.moves}
     begun = time.monotonic()
-    with journal.phase(database, "copy") as work:
+    with recorded(database, "copy") as work:
         work.result.update(run_id=work.run.id, moves=False)
-        done = journal.phases(work.journal, work.run)
-        if journal.target_in_charge(done):
+        done = records.phases(work.journal, work.run)
+        if state.target_in_charge(done):
             raise StepRefused(
                 f"{database.name}: run {work.run.id} has opened the target, nothing is loaded over it any more",
                 hint="run migrate.yml again to go on with the cutover, or rollback.yml to go back",
@@ -150,17 +150,17 @@ def _snapshot(database: Database) -> Iterator[tuple[Connection, str]]:
 
 
 def _require_fences(
-    source: Connection, target: Connection, database: Database, done: dict[str, journal.PhaseRecord]
+    source: Connection, target: Connection, database: Database, done: dict[str, records.PhaseRecord]
 ) -> None:
     fence.require_unbroken(source, database, done)
-    if not fence.is_closed(target, fence.side_of(database, "target")):
+    if not fence.is_closed(target, database.target_side):
         raise StepRefused(
             f"{database.name}: the target is not fenced, rows could change while they are copied",
             hint="run the phases in order: ansible-playbook migrate.yml closes both fences first",
         )
 
 
-def _require_loaded(target: Connection, run: journal.Run, errors: list[str]) -> None:
+def _require_loaded(target: Connection, run: records.Run, errors: list[str]) -> None:
     """A worker that failed does no harm where the others have done its chunks."""
     waiting = value(
         target,
@@ -179,7 +179,7 @@ def _count(source: Connection, tables: list[Table]) -> dict[str, int]:
     return {table.name: value(source, sql.SQL("SELECT count(*) FROM {}").format(scan(table))) for table in tables}
 
 
-def _require_counts(target: Connection, run: journal.Run, counted: dict[str, int]) -> None:
+def _require_counts(target: Connection, run: records.Run, counted: dict[str, int]) -> None:
     keys = {"run_id": run.id, "database": run.database, "counted": json.dumps(counted, ensure_ascii=False)}
     arrived = dict(rows(target, query("copy/loads_counted"), keys))
     for name, rows_there in counted.items():
@@ -206,7 +206,7 @@ def _set_sequences(
     return found
 
 
-def _restore(database: Database, run: journal.Run, workers: int) -> None:
+def _restore(database: Database, run: records.Run, workers: int) -> None:
     """Make keys and indexes again, tables side by side; then foreign keys, when every key they refer to is there."""
     with ExitStack() as stack:
         free: SimpleQueue[Connection] = SimpleQueue()
@@ -223,7 +223,7 @@ def _restore(database: Database, run: journal.Run, workers: int) -> None:
                     _restore_in(target, run, row, following)
 
 
-def _restore_table(free: SimpleQueue[Connection], run: journal.Run, load: dict[str, Any], following: str) -> bool:
+def _restore_table(free: SimpleQueue[Connection], run: records.Run, load: dict[str, Any], following: str) -> bool:
     """One table on a session that is free; False where it gave way to another one (a deadlock)."""
     target = free.get()
     try:
@@ -238,7 +238,7 @@ def _restore_table(free: SimpleQueue[Connection], run: journal.Run, load: dict[s
         free.put(target)
 
 
-def _restore_in(target: Connection, run: journal.Run, load: dict[str, Any], following: str) -> None:
+def _restore_in(target: Connection, run: records.Run, load: dict[str, Any], following: str) -> None:
     """One table in one transaction."""
     last = following == "done"
     execute(target, "SET LOCAL maintenance_work_mem = '256MB'")

@@ -9,8 +9,9 @@ from psycopg2 import sql
 
 from consolidation.copy import deferred as defer
 from consolidation.errors import StepRefused
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import state as fence
+from consolidation.journal import records, state
+from consolidation.journal.phase import recorded
 from consolidation.model import Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import dicts, execute, query
@@ -39,15 +40,15 @@ class Plan:
 def plan(database: Database) -> Plan:
     """What would be emptied. Raises StepRefused after a cutover: the target then holds writes of its own."""
     with session(database.target, "discard plan") as target:
-        run = journal.latest_run(target, database.name)
+        run = records.latest_run(target, database.name)
         if run is None:
             return Plan(database, ())
-        _require(database, journal.phases(target, run))
+        _require(database, records.phases(target, run))
         return Plan(database, tuple(dicts(target, query("copy/loads"), [run.id, run.database])))
 
 
-def _require(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
-    if journal.target_in_charge(done):
+def _require(database: Database, done: dict[str, records.PhaseRecord]) -> None:
+    if state.target_in_charge(done):
         raise StepRefused(
             f"{database.name}: the target holds rows that the source may not have, they are kept",
             hint="run ansible-playbook rollback.yml: it brings the writes made since back to the source",
@@ -57,7 +58,7 @@ def _require(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
 def apply(plan: Plan) -> dict[str, Any]:
     """Empty the tables and restore what was dropped for the load, in one transaction."""
     database = plan.database
-    with journal.phase(database, PHASE, journal.ROLLING_BACK, require=_require) as work:
+    with recorded(database, PHASE, records.ROLLING_BACK, require=_require) as work:
         with session(database.target, PHASE) as target:
             fence.pass_through(target)
             if plan.loads:
@@ -70,7 +71,7 @@ def apply(plan: Plan) -> dict[str, Any]:
             # One with the emptying: from here on this copy is nobody's newest rows.
             mark = "UPDATE consolidation.phase SET result = jsonb_set(coalesce(result, '{}'), ARRAY[%s], 'true')"
             mark += " WHERE run_id = %s AND database = %s AND name = 'copy'"
-            execute(target, mark, [journal.EMPTIED, work.run.id, work.run.database])
+            execute(target, mark, [records.EMPTIED, work.run.id, work.run.database])
             execute(
                 target,
                 "DELETE FROM consolidation.table_load WHERE run_id = %s AND database = %s",

@@ -10,9 +10,11 @@ import psycopg2
 from psycopg2 import sql
 
 from consolidation.errors import FenceError, StepRefused, describe
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
-from consolidation.model import Database
+from consolidation.fence import probe, trigger
+from consolidation.fence import state as fence
+from consolidation.journal import records, state
+from consolidation.journal.phase import recorded
+from consolidation.model import Database, Side
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute
 
@@ -41,11 +43,11 @@ class Plan:
 
 def plan(database: Database) -> Plan:
     """What would be opened."""
-    side = fence.side_of(database, "target")
+    side = database.target_side
     with session(database.target, "cutover plan") as target:
-        run = journal.latest_run(target, database.name)
+        run = records.latest_run(target, database.name)
         settled = ""
-        if run is not None and run.state == journal.MIGRATED:
+        if run is not None and run.state == records.MIGRATED:
             settled = f"run {run.id} has cut {database.name} over already"
         return Plan(database, fence.read(target, side), settled)
 
@@ -55,12 +57,12 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
     if plan.settled:
         return {"msg": plan.settled}
     database = plan.database
-    with journal.phase(database, PHASE, require=_require) as work:
+    with recorded(database, PHASE, require=_require) as work:
         work.result["run_id"] = work.run.id
-        done = journal.phases(work.journal, work.run)
-        side = fence.side_of(database, "target")
+        done = records.phases(work.journal, work.run)
+        side = database.target_side
         with session(database.target, PHASE) as target:
-            opened = fence.open_side(target, side, timeout_seconds)
+            opened = trigger.open_side(target, side, timeout_seconds)
         opened_at = work.result.setdefault("opened_at", opened["opened_at"])
         closed_at = done["fence"].result["closed_at"]
         outage = datetime.fromisoformat(opened_at) - datetime.fromisoformat(closed_at)
@@ -69,7 +71,7 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
         return dict(work.result)
 
 
-def _require(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
+def _require(database: Database, done: dict[str, records.PhaseRecord]) -> None:
     for name in ("fence", "copy", "verify"):
         if name not in done or done[name].state != "done":
             raise StepRefused(
@@ -82,7 +84,7 @@ def _require(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
             hint="see the verification's evidence in the run directory; then rollback.yml, or mend and run again",
         )
     copied = done["copy"].finished_at
-    if not journal.verified(done) or (copied and done["verify"].started_at < copied):
+    if not state.verified(done) or (copied and done["verify"].started_at < copied):
         raise StepRefused(
             f"{database.name}: the verification is older than the fence or the copy, the target stays closed",
             hint="run ansible-playbook migrate.yml: it verifies again",
@@ -92,10 +94,10 @@ def _require(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
             fence.require_unbroken(source, database, done)
 
 
-def _prove_open(side: fence.Side) -> None:
+def _prove_open(side: Side) -> None:
     """A write that touches no row must pass as every role that is to write here."""
     with session(side.settings, "cutover proof") as conn:
-        fence.prepare_probe(conn)
+        probe.prepare_probe(conn)
         for role in side.roles:
             for table in fence.read(conn, side):
                 try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
-from consolidation.journal import journal
+from consolidation.journal import records
 from consolidation.model import Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import dicts, query
@@ -23,22 +23,22 @@ def read(database: Database) -> dict[str, Any]:
     """
     with session(database.target, "journal facts") as conn:
         conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        run = journal.latest_run(conn, database.name)
+        run = records.latest_run(conn, database.name)
         if run is None:
             return {"run": None, "databases": []}
-        found = dicts(conn, query("journal/run_databases"), {"run": run.id, "space": journal.LOCK_SPACE})
+        found = dicts(conn, query("journal/run_databases"), {"run": run.id, "space": records.LOCK_SPACE})
         versions = {key: found[0][key] for key in ("runbook_version", "target_version")}
         databases = [_database(conn, replace(run, database=row["database"]), row) for row in found]
     return {"run": {**run.as_result(), **versions}, "databases": databases}
 
 
-def _database(conn: Connection, run: journal.Run, row: dict[str, Any]) -> dict[str, Any]:
+def _database(conn: Connection, run: records.Run, row: dict[str, Any]) -> dict[str, Any]:
     loads = dicts(conn, query("copy/load_figures"), [run.id, run.database])
     return {
         "name": run.database,
         "state": row["state"],
         "at_work": row["at_work"],
-        "phases": [_json(asdict(phase)) for phase in journal.phases(conn, run).values()],
+        "phases": [_json(asdict(phase)) for phase in records.phases(conn, run).values()],
         "loads": loads,
     }
 

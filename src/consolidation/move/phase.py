@@ -14,15 +14,17 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation.compare.digest import Digest, table_digest
 from consolidation.errors import StepRefused
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import state as fence
+from consolidation.journal import records
+from consolidation.journal.phase import Work, keep, recorded
+from consolidation.lineage import alembic as lineage
 from consolidation.lineage.models import lineage_metadata
 from consolidation.model import Database
 from consolidation.postgres.catalog import Table, definitions, read_sequences, read_tables
 from consolidation.postgres.connection import session
 from consolidation.postgres.locks import ACCESS_EXCLUSIVE, locked
 from consolidation.postgres.queries import execute, query, rows
-from consolidation.schema import phase as schema
+from consolidation.schema import grants
 
 PHASE = "copy"
 BACK = "rollback_copy"
@@ -65,10 +67,10 @@ def plan(database: Database, *, back: bool = False) -> Plan:
         else:
             origin, destination, only = destination, origin, ()
         tables = read_tables(conn, origin, only)
-        run = journal.latest_run(conn, database.name)
+        run = records.latest_run(conn, database.name)
         sequences = _sequences(conn, database, tables, run if back else None)
     settled = ""
-    if run is not None and run.state == journal.MIGRATED and not tables:
+    if run is not None and run.state == records.MIGRATED and not tables:
         settled = f"run {run.id} has moved {database.name} already"
     return Plan(database, origin, destination, tables, sequences if tables else (), settled)
 
@@ -81,29 +83,29 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
     if plan.settled:
         return {"msg": plan.settled}
     back = plan.origin == database.name
-    states = (journal.ROLLING_BACK,) if back else (journal.MIGRATING,)
-    with journal.phase(database, BACK if back else PHASE, *states) as work:
+    states = (records.ROLLING_BACK,) if back else (records.MIGRATING,)
+    with recorded(database, BACK if back else PHASE, *states) as work:
         work.result["run_id"] = work.run.id
         if plan.tables:
-            with schema.alembic_session(database.target) as (_, alchemy):
+            with lineage.alembic_session(database.target) as (_, alchemy):
                 conn: Any = alchemy.connection.driver_connection
                 _require_fence(conn, database, "target" if back else "source")
                 digests = {table.name: table_digest(conn, table) for table in plan.tables}
                 with locked(conn, database.target, plan.tables, timeout_seconds, ACCESS_EXCLUSIVE):
                     _set_schema(conn, plan)
                     if not back:
-                        _require_equal_to_lineage(database, schema.differences(alchemy, database.name))
-                    schema.stamp(alchemy, database.name, "base" if back else "head")
+                        _require_equal_to_lineage(database, lineage.differences(alchemy, database.name))
+                    lineage.stamp(alchemy, database.name, "base" if back else "head")
                     _keep(work, plan, digests)
         if not back:
             with session(database.target, "move") as target:
                 work.result["definitions"] = definitions(target, database.name)
-            schema.apply_grants(schema.plan_grants(database))
+            grants.apply_grants(grants.plan_grants(database))
         return dict(work.result)
 
 
 def _sequences(
-    conn: Connection, database: Database, tables: tuple[Table, ...], moved: journal.Run | None
+    conn: Connection, database: Database, tables: tuple[Table, ...], moved: records.Run | None
 ) -> tuple[str, ...]:
     """Sequences without an owner that go along; ``moved``: the run whose move is taken back.
 
@@ -115,7 +117,7 @@ def _sequences(
     free = [item.name for item in read_sequences(conn, origin) if item.table is None]
     named: list[str] = free
     if moved is not None:
-        record = journal.phases(conn, moved).get(PHASE)
+        record = records.phases(conn, moved).get(PHASE)
         named = (record.result if record else {}).get("sequences", free)  # runs of a former version kept no list
     elif database.tables:
         # SQLAlchemy has no public way to list them.
@@ -125,18 +127,18 @@ def _sequences(
     return tuple(name for name in free if name in wanted)
 
 
-def _keep(work: journal.Work, plan: Plan, digests: dict[str, Digest]) -> None:
+def _keep(work: Work, plan: Plan, digests: dict[str, Digest]) -> None:
     """Journal what is moved before that is committed: killed after it, a re-run finds nothing to digest."""
     work.result["tables"] = [
         {"name": name, "rows": digest.rows, "digest": digest.hex, "sums": [str(part) for part in digest.sums]}
         for name, digest in digests.items()
     ]
     work.result["sequences"] = list(plan.sequences)
-    journal.keep(work, BACK if plan.origin == plan.database.name else PHASE)
+    keep(work, BACK if plan.origin == plan.database.name else PHASE)
 
 
 def _require_fence(conn: Connection, database: Database, side: str) -> None:
-    if not fence.is_closed(conn, fence.side_of(database, side)):
+    if not fence.is_closed(conn, database.side(side)):
         raise StepRefused(
             f"{database.name}: the {side} is not fenced",
             hint="run the phases in order with ansible-playbook migrate.yml",

@@ -151,3 +151,8 @@ def read_sequences(conn: Connection, schema: str) -> tuple[Sequence, ...]:
 def definitions(conn: Connection, schema: str) -> dict[str, str]:
     """All that a lineage makes in a schema, in words (``constraint c of t``) -> a digest of how it is defined."""
     return dict(rows(conn, query("postgres/definitions"), {"schema": schema}))
+
+
+def scan(table: Table) -> sql.Composable:
+    """The table as an item of FROM: without tables that inherit from it, but with its own partitions."""
+    return sql.SQL("{}" if table.kind == "p" else "ONLY {}").format(table.identifier)

@@ -11,8 +11,7 @@ from functools import partial
 
 from psycopg2 import sql
 
-from consolidation.compare.digest import scan
-from consolidation.postgres.catalog import Column, Table
+from consolidation.postgres.catalog import Column, Table, scan
 from consolidation.postgres.queries import query, rows, value
 from consolidation.preflight.columns import JSON, SHORTER, verdict
 from consolidation.preflight.findings import Finding

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from consolidation.text import printable
+
 BLOCKER, WARNING, INFO = SEVERITIES = ("blocker", "warning", "info")
 WIDTH = 110
 
@@ -84,8 +86,3 @@ def _lines(found: Finding) -> list[str]:
         *(margin + line for line in what),
         *(margin + ("fix: " if number == 0 else "     ") + line for number, line in enumerate(fix)),
     ]
-
-
-def printable(text: str) -> str:
-    """Control characters (a newline in a table's name) as escapes: they must not break the table or the terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from consolidation.fence.phase import TRIGGER
+from consolidation.fence.state import TRIGGER
 from consolidation.model import Database
 from consolidation.postgres.catalog import LEFT_BEHIND
 from consolidation.postgres.queries import dicts, query, rows, value

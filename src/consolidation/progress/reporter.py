@@ -23,7 +23,7 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation import evidence as run_directory
 from consolidation.errors import ConfigurationError
-from consolidation.journal.journal import Run, latest_run
+from consolidation.journal.records import Run, latest_run
 from consolidation.model import Database
 from consolidation.postgres.catalog import Table
 from consolidation.postgres.connection import connect

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from consolidation import text as figures
-from consolidation.preflight.findings import printable
 from consolidation.progress import reporter as progress
 from consolidation.progress.reporter import DONE, LOADED, WAITING, Pace, Progress
+from consolidation.text import printable
 
 LINES_SECONDS = 10.0
 MOST_TABLES = 12

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from consolidation.journal import journal
+from consolidation.journal import records
 from consolidation.services import proof as service_proof
 from consolidation.text import NOTHING
 
@@ -119,9 +119,9 @@ def outcome(database: Facts) -> Outcome:
     state = database["state"]
     open_phases = [found for found in phases if found["state"] != "done"]
     last = open_phases[-1] if open_phases else phases[-1] if phases else {}
-    if state == journal.MIGRATED:
+    if state == records.MIGRATED:
         kind = MIGRATED
-    elif state == journal.ROLLED_BACK:
+    elif state == records.ROLLED_BACK:
         kind = ROLLED_BACK
     elif last.get("state") == "failed":
         kind = FAILED
@@ -135,8 +135,8 @@ def outcome(database: Facts) -> Outcome:
         kind=kind,
         phase="" if settled else last.get("name", ""),
         error="" if settled else last.get("error") or "",
-        cut_over=state == journal.MIGRATED or bool(phase(database, "cutover")),
-        rolling_back=state == journal.ROLLING_BACK,
+        cut_over=state == records.MIGRATED or bool(phase(database, "cutover")),
+        rolling_back=state == records.ROLLING_BACK,
     )
 
 

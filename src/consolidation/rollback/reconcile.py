@@ -19,16 +19,17 @@ import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from consolidation.backup.content import meanwhile
 from consolidation.compare.buckets import Differences, Digests, Pair, bucket_digests, differing, examine
-from consolidation.compare.digest import scan, table_digest
+from consolidation.compare.digest import table_digest
 from consolidation.copy import deferred as defer
 from consolidation.copy.stream import stream
 from consolidation.errors import StepRefused, VerificationFailed
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import state as fence
+from consolidation.journal import records, state
+from consolidation.journal.phase import Work, recorded
 from consolidation.model import Database
-from consolidation.postgres.catalog import Sequence, Table
+from consolidation.postgres.background import meanwhile
+from consolidation.postgres.catalog import Sequence, Table, scan
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import dicts, execute, query
 from consolidation.postgres.snapshot import Snapshot, end_when_we_are_gone, frozen
@@ -130,8 +131,8 @@ def look(database: Database) -> bool:
     if database.moves:
         return False
     with session(database.target, "reconcile look") as target:
-        run = journal.latest_run(target, database.name)
-        if run is None or not journal.target_in_charge(journal.phases(target, run)) or run.state == journal.ROLLED_BACK:
+        run = records.latest_run(target, database.name)
+        if run is None or not state.target_in_charge(records.phases(target, run)) or run.state == records.ROLLED_BACK:
             return False
     if _settled(database, "source", receiver_is_closed=_fenced(database)["source"]):
         return False
@@ -148,8 +149,8 @@ def apply(plan: Plan) -> dict[str, Any]:
     database = plan.database
     if plan.settled:
         return {"msg": plan.settled}
-    with journal.phase(database, PHASE, journal.MIGRATING, journal.ROLLING_BACK) as work:
-        done = journal.phases(work.journal, work.run)
+    with recorded(database, PHASE, records.MIGRATING, records.ROLLING_BACK) as work:
+        done = records.phases(work.journal, work.run)
         _require_direction(plan, work, done)
         started = time.monotonic()
         if not (plan.fenced and all(_fenced(database).values())):
@@ -250,7 +251,7 @@ def _fenced(database: Database) -> dict[str, bool]:
     """Side -> whether its fence is closed."""
     closed = {}
     for name in SIDES:
-        side = fence.side_of(database, name)
+        side = database.side(name)
         with session(side.settings, "reconcile fence") as conn:
             closed[name] = fence.is_closed(conn, side)
     return closed
@@ -259,23 +260,23 @@ def _fenced(database: Database) -> dict[str, bool]:
 def _settled(database: Database, to: str, *, receiver_is_closed: bool) -> str:
     """A side that this run has reconciled and opened since may hold newer writes: it is not touched again."""
     with session(database.target, "reconcile plan") as target:
-        run = journal.latest_run(target, database.name)
-        done = journal.phases(target, run) if run else {}
+        run = records.latest_run(target, database.name)
+        done = records.phases(target, run) if run else {}
     if run is None or PHASE not in done or done[PHASE].state != "done" or done[PHASE].result.get("to") != to:
         return ""
-    if run.state == journal.ROLLED_BACK or not receiver_is_closed:
+    if run.state == records.ROLLED_BACK or not receiver_is_closed:
         return f"run {run.id} has reconciled the {to} of {database.name} and opened it since"
     return ""
 
 
-def _require_direction(plan: Plan, work: journal.Work, done: dict[str, journal.PhaseRecord]) -> None:
+def _require_direction(plan: Plan, work: Work, done: dict[str, records.PhaseRecord]) -> None:
     """The giver must be the side in charge: the target once it was open to writers, the source before.
 
     Raises StepRefused, also where the source was open to writers at the same time as the target.
     """
     run = work.run
-    in_charge = "target" if journal.target_in_charge(done) else "source"
-    allowed = {("source", journal.ROLLING_BACK): "target", ("target", journal.MIGRATING): "source"}
+    in_charge = "target" if state.target_in_charge(done) else "source"
+    allowed = {("source", records.ROLLING_BACK): "target", ("target", records.MIGRATING): "source"}
     if allowed.get((plan.to, run.state)) != in_charge:
         raise StepRefused(
             f"{plan.database.name}: run {run.id} is {run.state} and its {in_charge} is in charge; "
@@ -286,13 +287,13 @@ def _require_direction(plan: Plan, work: journal.Work, done: dict[str, journal.P
         _require_closed_since(plan.database, done)
 
 
-def _require_closed_since(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
+def _require_closed_since(database: Database, done: dict[str, records.PhaseRecord]) -> None:
     """What is about to be overwritten on the source must be what was verified: nobody may have written there since."""
     if "rollback_restore" in done:
         return  # it is another database now, which was closed before it got its name
     with session(database.source, "reconcile fence") as source:
-        seal = fence.seal(fence.read(source, fence.side_of(database, "source")))
-    if seal != done["fence"].result.get("seal") or not journal.verified(done):
+        seal = fence.seal(fence.read(source, database.source_side))
+    if seal != done["fence"].result.get("seal") or not state.verified(done):
         raise StepRefused(
             f"{database.name}: the source was open to writers after the cutover (abandon.yml, or by hand): both sides"
             " may hold writes that the other has not",

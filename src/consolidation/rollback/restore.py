@@ -19,8 +19,9 @@ from psycopg2.extensions import connection as Connection
 from consolidation.backup import content, databases, manifest, programs
 from consolidation.backup.manifest import Manifest
 from consolidation.errors import BackupError, ConfigurationError, StepRefused
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import trigger
+from consolidation.journal import records
+from consolidation.journal.phase import recorded
 from consolidation.model import Database
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, rows, value
@@ -119,12 +120,12 @@ def plan(
             hint="restore the schema by hand: pg_restore --schema from the dump into a scratch database, then compare",
         )
     with session(database.target, "restore plan") as conn:
-        run = journal.latest_run(conn, database.name)
+        run = records.latest_run(conn, database.name)
         if run is None:
             raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to take back")
         backed_up = replace(run, id=backup_run_id or run.id)
-        record = journal.phases(conn, backed_up).get("backup")
-        former = journal.phases(conn, run).get(PHASE)
+        record = records.phases(conn, backed_up).get("backup")
+        former = records.phases(conn, run).get(PHASE)
     if record is None or record.state != "done":
         raise StepRefused(
             f"{database.name}: the journal knows no proved dump of run {backed_up.id}",
@@ -156,7 +157,7 @@ def apply(plan: Plan, consent: str) -> dict[str, Any]:
     facts = plan.facts()
     if not plan.changed:
         if not plan.recorded:
-            with journal.phase(plan.database, PHASE, journal.ROLLING_BACK) as work:
+            with recorded(plan.database, PHASE, records.ROLLING_BACK) as work:
                 work.result.update(facts)
         return facts
     if consent != plan.sentence:
@@ -167,7 +168,7 @@ def apply(plan: Plan, consent: str) -> dict[str, Any]:
             facts={"consent": plan.sentence},
         )
     started = time.monotonic()
-    with journal.phase(plan.database, PHASE, journal.ROLLING_BACK) as work, programs.stoppable():
+    with recorded(plan.database, PHASE, records.ROLLING_BACK) as work, programs.stoppable():
         work.result.update(facts, msg="")
         with session(plan.maintenance, "restore", autocommit=True) as conn:
             if plan.mark not in plan.present.get(plan.restored, ""):
@@ -231,7 +232,7 @@ def _restore(conn: Connection, plan: Plan) -> list[str]:
         # The service must not write before the newer rows of the storage database are back.
         with session(restored.source, "restore fence") as filled:
             if plan.made.tables:
-                fence.close_side(filled, fence.side_of(restored, "source"), LOCK_SECONDS)
+                trigger.close_side(filled, restored.source_side, LOCK_SECONDS)
         refused = databases.give_properties(conn, name, properties)
         comment = " ".join(filter(None, [properties["comment"], plan.mark]))
         execute(conn, sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(comment)))

@@ -17,8 +17,9 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.errors import ServiceError, StepRefused
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import state as fence
+from consolidation.journal import records
+from consolidation.journal.phase import recorded
 from consolidation.model import Database
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, value
@@ -58,8 +59,8 @@ class Plan:
 def plan(database: Database, rows: Iterable[Row]) -> Plan:
     """What is to be proved now."""
     with session(database.target, "proof plan") as target:
-        run = journal.latest_run(target, database.name)
-    migrated = run is not None and run.state == journal.MIGRATED
+        run = records.latest_run(target, database.name)
+    migrated = run is not None and run.state == records.MIGRATED
     return Plan(database, tuple(rows), f"run {run.id} has cut {database.name} over" if run and migrated else "")
 
 
@@ -70,8 +71,8 @@ def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float) -> dict[str,
     proved_at = datetime.now(UTC)
     database = plan.database
     try:
-        with journal.phase(database, PHASE) as work:
-            closed_at = journal.phases(work.journal, work.run)["fence"].result["closed_at"]
+        with recorded(database, PHASE) as work:
+            closed_at = records.phases(work.journal, work.run)["fence"].result["closed_at"]
             outage = proved_at - datetime.fromisoformat(closed_at)
             work.result.update(
                 run_id=work.run.id,

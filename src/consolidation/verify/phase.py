@@ -19,8 +19,9 @@ from consolidation.compare.result import DIFFERENT, EQUAL, NOT_COMPARED, Sequenc
 from consolidation.copy import chunks
 from consolidation.copy import deferred as defer
 from consolidation.errors import StepRefused, VerificationFailed, describe
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import state as fence
+from consolidation.journal import records, state
+from consolidation.journal.phase import recorded
 from consolidation.model import Database
 from consolidation.move import verification as moved
 from consolidation.postgres.catalog import Sequence, Table, definitions, read_sequences, read_tables
@@ -84,8 +85,8 @@ def plan(database: Database) -> Plan:
     with session(database.source, "verify plan") as source:
         tables = read_tables(source, database.source_schema, database.tables)
     with session(database.target, "verify plan") as target:
-        run = journal.latest_run(target, database.name)
-        done = journal.phases(target, run) if run else {}
+        run = records.latest_run(target, database.name)
+        done = records.phases(target, run) if run else {}
         settled = _settled(run, done) if run else {}
     return Plan(database, tables, settled)
 
@@ -97,11 +98,11 @@ def apply(plan: Plan, options: Options) -> dict[str, Any]:
     """
     if plan.settled:
         return plan.settled
-    with journal.phase(plan.database, PHASE) as work:
+    with recorded(plan.database, PHASE) as work:
         work.result.update(run_id=work.run.id, outcome=NOT_COMPARED, tables=[], sequences=[], faults=[])
-        done = journal.phases(work.journal, work.run)
+        done = records.phases(work.journal, work.run)
         _require_fences(plan.database, done)
-        work.result["closed_at"] = journal.closed_at(done)
+        work.result["closed_at"] = state.closed_at(done)
         fewer = replace(options, workers=chunks.workers(plan.tables, options.workers))
         work.result.update(compare(plan.database, fewer, work.run))
         _require_equal(plan.database, work.result)
@@ -115,7 +116,7 @@ def check(database: Database, options: Options) -> dict[str, Any]:
     return result
 
 
-def compare(database: Database, options: Options, run: journal.Run | None = None) -> dict[str, Any]:
+def compare(database: Database, options: Options, run: records.Run | None = None) -> dict[str, Any]:
     """The outcome for every table and sequence, whatever it is; see ``verdict.as_result`` for the shape.
 
     ``run``: the run whose copy may prove tables equal; both sides must be as it left them, behind their fences.
@@ -136,7 +137,7 @@ def compare(database: Database, options: Options, run: journal.Run | None = None
     return {**result, "self_test": tested, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _faults(database: Database, tables: list[TableResult], run: journal.Run | None) -> list[str]:
+def _faults(database: Database, tables: list[TableResult], run: records.Run | None) -> list[str]:
     """What is not in force on the target, or not as it was before the load."""
     with session(database.target, "verify") as target:
         parameters = {"schema": database.name, "tables": [table.name for table in tables], "fence": fence.TRIGGER}
@@ -148,9 +149,9 @@ def _faults(database: Database, tables: list[TableResult], run: journal.Run | No
     return faults
 
 
-def _altered(target: Connection, database: Database, run: journal.Run) -> list[str]:
+def _altered(target: Connection, database: Database, run: records.Run) -> list[str]:
     """What is not defined as it was when `alembic check` had just found it clean; that takes too long in an outage."""
-    checked = journal.phases(target, run).get("copy" if database.moves else "schema")
+    checked = records.phases(target, run).get("copy" if database.moves else "schema")
     if checked is None or "definitions" not in checked.result:  # the operator keeps the schema: schema_migrations
         return []
     before, now = checked.result["definitions"], definitions(target, database.name)
@@ -158,7 +159,7 @@ def _altered(target: Connection, database: Database, run: journal.Run) -> list[s
 
 
 def _compare_sides(
-    database: Database, options: Options, proof: tuple[journal.Run, Readers] | None
+    database: Database, options: Options, proof: tuple[records.Run, Readers] | None
 ) -> tuple[list[TableResult], list[SequenceResult]]:
     with (
         frozen(database.source, "verify", options.workers) as source,
@@ -177,7 +178,7 @@ def _compare_sides(
 def _proved(
     database: Database,
     tally: Tally,
-    proof: tuple[journal.Run, Readers],
+    proof: tuple[records.Run, Readers],
     target: Snapshot,
     tables: tuple[tuple[Table, ...], tuple[Table, ...]],
 ) -> dict[str, TableResult]:
@@ -221,24 +222,24 @@ def _sequence_result(ours: Sequence, theirs: Sequence | None) -> SequenceResult:
     return SequenceResult(ours.name, EQUAL, next_value(ours), next_value(theirs))
 
 
-def _settled(run: journal.Run, done: dict[str, journal.PhaseRecord]) -> dict[str, Any]:
+def _settled(run: records.Run, done: dict[str, records.PhaseRecord]) -> dict[str, Any]:
     """This run's verification, if the target was opened after it and the source has been fenced all the time since."""
     verified = done.get(PHASE)
     if verified is None or verified.state != "done":
         return {}
-    opened = run.state == journal.MIGRATED or (
-        run.state == journal.MIGRATING and CUTOVER in done and journal.verified(done)
+    opened = run.state == records.MIGRATED or (
+        run.state == records.MIGRATING and CUTOVER in done and state.verified(done)
     )
     message = f"run {run.id} has verified {run.database}, then opened its target"
     return {**verified.result, "msg": message} if opened else {}
 
 
-def _require_fences(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
+def _require_fences(database: Database, done: dict[str, records.PhaseRecord]) -> None:
     if not database.moves:
         with session(database.source, "verify fence") as source:
             fence.require_unbroken(source, database, done)
     with session(database.target, "verify fence") as target:
-        if not fence.is_closed(target, fence.side_of(database, "target")):
+        if not fence.is_closed(target, database.target_side):
             raise StepRefused(
                 f"{database.name}: the target is not fenced, equality would hold for a moment only",
                 hint="run ansible-playbook migrate.yml: it fences before it copies and verifies",
