@@ -56,8 +56,8 @@ class Product:
             execute(target, sql.SQL("CREATE SCHEMA {name}; SET search_path = {name}").format(name=name))
             execute(target, ddl)
         grants.apply_grants(grants.plan_grants(self.database))
-        for side, phase in (("target", "schema_fence"), ("source", "fence")):
-            fence_phase.apply(fence_phase.plan(self.database, side, fence.CLOSED), phase, LOCK_SECONDS)
+        for side in (model.TARGET, model.SOURCE):
+            fence_phase.apply(fence_phase.plan(self.database, side, fence.CLOSED), LOCK_SECONDS)
 
     def copy(self) -> dict[str, Any]:
         """The copy phase."""

@@ -48,7 +48,7 @@ RETURN = r"""
 run_id:
   description: Id of the run.
   type: str
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 moves:
   description: Whether the tables lie in the storage database already, and are moved instead of copied.
   type: bool
@@ -57,21 +57,21 @@ tables:
   description: Rows, bytes, chunks and seconds of every table.
   type: list
   elements: dict
-  returned: with O(state=present), when not in check mode, unless settled
+  returned: with O(state=present), when not in check mode, unless there was nothing to do
 hosts:
   description: Name of every host that took part, with the chunks, rows and bytes that it has loaded.
   type: list
   elements: dict
-  returned: with O(state=present), when not in check mode, unless settled
+  returned: with O(state=present), when not in check mode, unless there was nothing to do
 sequences:
   description: Sequences that were set.
   type: list
   elements: dict
-  returned: with O(state=present), when not in check mode, unless settled
+  returned: with O(state=present), when not in check mode, unless there was nothing to do
 seconds:
   description: Duration of the copy.
   type: float
-  returned: with O(state=present), when not in check mode, unless settled
+  returned: with O(state=present), when not in check mode, unless there was nothing to do
 emptied:
   description: Names of the tables that were emptied.
   type: list
@@ -80,7 +80,7 @@ emptied:
 msg:
   description: Why nothing is copied; the tables are moved, or the target was opened.
   type: str
-  returned: when settled, not in check mode
+  returned: when there was nothing to do, not in check mode
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -35,23 +35,23 @@ RETURN = r"""
 run_id:
   description: Id of the run.
   type: str
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 closed_at:
   description: When the fence of the source closed; the write outage began.
   type: str
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 opened_at:
   description: When the target was opened; the write outage of the databases ends.
   type: str
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 outage_seconds:
   description: Seconds from the closing of the source's fence to the opening of the target's.
   type: float
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 msg:
   description: Which run has cut the database over already.
   type: str
-  returned: when settled, not in check mode
+  returned: when there was nothing to do, not in check mode
 blockers:
   description: Who was in the way of a lock.
   type: list

@@ -43,25 +43,25 @@ RETURN = r"""
 run_id:
   description: Id of the run.
   type: str
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 tables:
   description: Rows and digests of the tables before they were moved.
   type: list
   elements: dict
-  returned: once the phase has moved tables, unless settled
+  returned: once the phase has moved tables, unless there was nothing to do
 sequences:
   description: Names of the sequences that no column owns and that were moved.
   type: list
   elements: str
-  returned: once the phase has moved tables, unless settled
+  returned: once the phase has moved tables, unless there was nothing to do
 definitions:
   description: Digest of every named definition that was moved, by which the verification finds what is lost.
   type: dict
-  returned: once the phase has moved tables, unless settled
+  returned: once the phase has moved tables, unless there was nothing to do
 msg:
   description: Why nothing is moved; the run has moved the tables already, or they are copied.
   type: str
-  returned: when settled, not in check mode
+  returned: when there was nothing to do, not in check mode
 blockers:
   description: Who was in the way of a lock.
   type: list

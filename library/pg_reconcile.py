@@ -45,33 +45,33 @@ RETURN = r"""
 run_id:
   description: Id of the run.
   type: str
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 to:
   description: The side that was changed.
   type: str
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 compared:
   description: Number of tables that were compared.
   type: int
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 tables:
   description: Name and number of inserted, updated and deleted rows of every table that was changed.
   type: list
   elements: dict
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 sequences:
   description: Names of the sequences that were set.
   type: list
   elements: str
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 seconds:
   description: Duration, without the comparison.
   type: float
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 msg:
   description: Which run has reconciled the side and opened it since.
   type: str
-  returned: when settled, not in check mode
+  returned: when there was nothing to do, not in check mode
 """
 
 from ansible.module_utils.basic import AnsibleModule

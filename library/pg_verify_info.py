@@ -105,7 +105,7 @@ seconds:
 msg:
   description: Which run has verified the database, then opened its target.
   type: str
-  returned: when settled, with O(record=true), not in check mode
+  returned: when there was nothing to do, with O(record=true), not in check mode
 """
 
 from ansible.module_utils.basic import AnsibleModule

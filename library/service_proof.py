@@ -79,7 +79,7 @@ removed:
 msg:
   description: Which run has cut the database over already.
   type: str
-  returned: when settled, not in check mode
+  returned: when there was nothing to do, not in check mode
 sessions_left:
   description: Sessions that the service still has on the source.
   type: list

@@ -10,9 +10,11 @@ from consolidation import model
 from consolidation.copy import phase as copy
 from consolidation.cutover import phase as cutover
 from consolidation.fence import phase as fence_phase
-from consolidation.journal import records
+from consolidation.fence import trigger
+from consolidation.journal import records, state
 from consolidation.journal import runs as run
-from consolidation.postgres.connection import Settings
+from consolidation.journal.state import RunState
+from consolidation.postgres.connection import Settings, session
 from consolidation.schema import grants
 from consolidation.schema import phase as schema
 from tests.cluster import Database, quoted
@@ -45,12 +47,12 @@ class Window:
     def database(self) -> model.Database:
         return model.Database.from_options(self.options)
 
-    def begin(self, state: str = records.MIGRATING, alive: dict[str, Any] | None = None) -> dict[str, Any]:
+    def begin(self, wanted: str = records.MIGRATING, alive: dict[str, Any] | None = None) -> dict[str, Any]:
         caller = run.Caller(self.control, alive, "")
-        return run.apply(run.plan(self.database, state, caller), caller)
+        return run.apply(run.plan(self.database, wanted, caller), caller)
 
-    def end(self, state: str) -> dict[str, Any]:
-        return self.begin(state)
+    def end(self, wanted: str) -> dict[str, Any]:
+        return self.begin(wanted)
 
     def schema(self) -> dict[str, Any]:
         """Lineage, grants, closed target."""
@@ -66,14 +68,25 @@ class Window:
         grants.apply_grants(grants.plan_grants(self.database))
         self.fence("target", "closed", "schema_fence")
 
-    def fence(self, side: str, state: str, phase: str = "fence", timeout: float = 10) -> dict[str, Any]:
-        return fence_phase.apply(fence_phase.plan(self.database, side, state), phase, timeout)
+    def fence(self, side: str, wanted: str, phase: str = "fence", timeout: float = 10) -> dict[str, Any]:
+        plan = fence_phase.plan(self.database, side, wanted, rollback=phase.startswith("rollback"))
+        assert plan.phase == phase
+        return fence_phase.apply(plan, timeout)
+
+    def lift(self, side: str = "source") -> None:
+        """Open a fence by hand, as an operator might: the journal does not know of it."""
+        with session(self.database.side(side).settings, "test") as conn:
+            trigger.open_side(conn, self.database.side(side), 10)
 
     def copy(self, workers: int = 2) -> dict[str, Any]:
         return copy.apply(copy.plan(self.database), self.options, workers)
 
     def cutover(self) -> dict[str, Any]:
         return cutover.apply(cutover.plan(self.database), 10)
+
+    def state(self) -> RunState:
+        with self.target.connection("consolidation") as conn:
+            return state.read(conn, self.database)
 
     def phases(self) -> dict[str, records.PhaseRecord]:
         with self.target.connection("consolidation") as conn:

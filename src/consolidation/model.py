@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from typing import Any
 
 from consolidation.errors import ConfigurationError
 from consolidation.postgres.connection import Settings
 
 SOURCE, TARGET = "source", "target"
+
+
+class Mode(StrEnum):
+    """How a database's rows get to their schema."""
+
+    COPY = "copy"
+    MOVE = "move"
+    """The tables are in the storage database already: SET SCHEMA."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,11 @@ class Database:
     """Roles the service writes with on the source; the fence is probed as each of them."""
     target_roles: tuple[str, ...] = ()
     """Roles that read and write the target schema after the cutover."""
+
+    @property
+    def mode(self) -> Mode:
+        """``move`` where the tables are in the storage database already, else ``copy``."""
+        return Mode.MOVE if self.moves else Mode.COPY
 
     @property
     def moves(self) -> bool:

@@ -22,7 +22,7 @@ from consolidation.copy import chunks
 from consolidation.copy import phase as copy
 from consolidation.copy import undo as discard
 from consolidation.errors import CopyError, RunInProgress, StatementFailed, StepRefused
-from consolidation.journal import records, state
+from consolidation.journal import records
 from consolidation.journal.phase import recorded
 from consolidation.postgres.catalog import Table
 from consolidation.postgres.locks import lock_for_snapshot
@@ -154,7 +154,7 @@ def test_a_sequence_that_only_the_target_has_goes_on_after_the_rows(source: Data
 
 def test_it_refuses_while_the_source_is_open(source: Database, target: Database) -> None:
     window = ready(source, target, "CREATE TABLE t (id int)", "CREATE TABLE t (id int)")
-    window.fence("source", "open", "rollback_open")
+    window.lift()
     with pytest.raises(StepRefused, match="the source is not fenced"):
         window.copy()
 
@@ -277,16 +277,16 @@ def test_a_copy_that_a_rollback_has_emptied_is_nobodys_newest_rows(source: Datab
     window.copy()
     window.begin(records.ROLLING_BACK)
     emptying = discard.plan(window.database)
-    with recorded(window.database, "rollback_restore", records.ROLLING_BACK):
+    with recorded(window.database, "rollback_restore"):
         pass
-    assert state.target_in_charge(window.phases())
+    assert window.state().authoritative == "target"
     with pytest.raises(StepRefused, match="holds rows that the source may not have"):
         discard.apply(emptying)
     target.execute("DELETE FROM consolidation.phase WHERE name = 'rollback_restore'")
     discard.apply(emptying)
-    with recorded(window.database, "rollback_restore", records.ROLLING_BACK):
+    with recorded(window.database, "rollback_restore"):
         pass
-    assert not state.target_in_charge(window.phases())
+    assert window.state().authoritative == "source"
 
 
 BIG = """
@@ -556,7 +556,7 @@ def test_a_source_that_was_open_in_between_is_copied_anew(big: Window) -> None:
     with copying(big) as process:
         process.kill()
     wait_until_alone(big.source, big.target)
-    big.fence("source", "open", "rollback_open")
+    big.lift()
     big.source.execute("UPDATE big SET pad = 'changed' WHERE id <= 1000", user="campaign_app")
     big.fence("source", "closed")
     big.copy()
@@ -606,7 +606,7 @@ def test_a_target_that_was_opened_is_never_loaded_again(big: Window) -> None:
     big.copy()
     with recorded(big.database, "cutover"):
         pass  # cut off after the target was opened
-    big.target.execute("UPDATE consolidation.table_load SET source_state = 'closed anew'")
+    big.target.execute("UPDATE consolidation.table_load SET fence_epoch = 'another'")
     before = copy.plan(big.database)
     assert not before.changed
     big.copy()

@@ -14,7 +14,7 @@ import pytest
 
 from consolidation.errors import FenceError, StepRefused
 from consolidation.fence import phase as fence_phase
-from consolidation.fence import probe
+from consolidation.fence import probe, trigger
 from consolidation.fence import state as fence
 from consolidation.journal import records
 from consolidation.journal.phase import recorded
@@ -72,7 +72,7 @@ def test_a_closed_fence_refuses_every_writer_and_an_open_one_none(window: Window
     assert refused(window.source, 'TRUNCATE "Plain"', user="postgres", role="campaign_owner")
     assert window.source.value("""SELECT count(*) FROM "Plain" """, user="campaign_app") == 1
 
-    window.fence("source", "open", "rollback_open")
+    window.lift()
     for statement in writes:
         assert not refused(window.source, statement), statement
 
@@ -181,7 +181,7 @@ def test_databases_that_share_a_target_are_fenced_at_the_same_time(window: Windo
     def prepare(_: int) -> None:
         with session(side.settings, "test") as conn:
             for _ in range(20):
-                fence._prepare(conn, side, 10)
+                trigger.prepare(conn, side, 10)
 
     prepare(0)  # the tables are each database's own
     with ThreadPoolExecutor(6) as pool:
@@ -190,7 +190,7 @@ def test_databases_that_share_a_target_are_fenced_at_the_same_time(window: Windo
 
 def test_a_probe_waits_no_longer_than_its_limit(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
     window.fence("source", "closed")
-    monkeypatch.setattr(fence, "PROBE_TIMEOUT", "300ms")
+    monkeypatch.setattr(probe, "PROBE_TIMEOUT", "300ms")
     with window.source.connection() as other:
         other.cursor().execute('BEGIN; LOCK TABLE "Plain" IN SHARE MODE')
         with pytest.raises(FenceError, match="could not probe, another session held the table for 300ms"):
@@ -217,11 +217,11 @@ def test_a_fence_that_was_lifted_and_closed_again_is_another_closing(window: Win
     for word in ("DISABLE", "ENABLE"):
         window.source.execute(lifted.format(word))
     with window.source.connection() as source, pytest.raises(StepRefused, match="lifted and closed again"):
-        fence.require_unbroken(source, window.database, window.phases())
+        fence.require_unbroken(source, window.database, window.state())
     again = window.fence("source", "closed")
     assert again["closed_at"] > first["closed_at"]
     with window.source.connection() as source:
-        fence.require_unbroken(source, window.database, window.phases())
+        fence.require_unbroken(source, window.database, window.state())
 
 
 def test_killed_while_it_closes_it_is_not_taken_for_the_closing_before(
@@ -245,7 +245,8 @@ def test_a_target_that_is_in_charge_is_not_closed_again(window: Window) -> None:
     window.own_schema("CREATE TABLE t (id int)")
     with recorded(window.database, "cutover"):
         pass
-    window.fence("target", "open", "cutover_open")
-    assert not fence_phase.plan(window.database, "target", "closed", "schema_fence").changed
+    with session(window.database.target, "test") as conn:
+        trigger.open_side(conn, window.database.target_side, 10)
+    assert not fence_phase.plan(window.database, "target", "closed").changed
     window.begin(records.ROLLING_BACK)
-    assert fence_phase.plan(window.database, "target", "closed", "rollback_fence").changed
+    assert fence_phase.plan(window.database, "target", "closed", rollback=True).changed

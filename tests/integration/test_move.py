@@ -112,7 +112,7 @@ def test_moved_verified_opened_and_moved_back(window: Window) -> None:
 KILLED = """
 import json, os, sys
 from consolidation.move import phase as move
-from consolidation.schema import phase as schema
+from consolidation.schema import grants
 from consolidation.model import Database
 grants.apply_grants = lambda *_: os._exit(9)
 move.apply(move.plan(Database.from_options(json.load(sys.stdin))), 10)

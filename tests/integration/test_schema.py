@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from consolidation.errors import StatementFailed, StepRefused
+from consolidation.lineage import alembic as revisions
 from consolidation.lineage import models as lineages
 from consolidation.schema import grants
 from consolidation.schema import phase as schema
@@ -62,18 +63,18 @@ def columns(database: Database) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize("lineage", lineages.lineages())
 def test_every_lineage_goes_up_down_and_up_again(target: Database, lineage: str) -> None:
-    lineage.upgrade(target.settings, lineage)
-    lineage.check(target.settings, lineage)
+    revisions.upgrade(target.settings, lineage)
+    revisions.check(target.settings, lineage)
     empty = (
         "SELECT count(*) FROM pg_class"
         " WHERE relkind = 'r' AND relnamespace = to_regnamespace(%s) AND relname <> 'alembic_version'"
     )
     name = lineages.lineage_metadata(lineage).schema
     assert target.value(empty, [name]) > 0
-    lineage.downgrade(target.settings, lineage)
+    revisions.downgrade(target.settings, lineage)
     assert target.value(empty, [name]) == 0
-    lineage.upgrade(target.settings, lineage)
-    lineage.check(target.settings, lineage)
+    revisions.upgrade(target.settings, lineage)
+    revisions.check(target.settings, lineage)
 
 
 def alembic(target: Database, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -21,12 +21,12 @@ from consolidation.errors import BackupError, ConfigurationError, StepRefused
 from consolidation.journal import records
 from consolidation.journal.phase import recorded
 from consolidation.journal.records import Run
+from consolidation.journal.results import Phase
 from consolidation.model import Database
 from consolidation.postgres.catalog import Table
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, query, value
 
-PHASE = "backup"
 TOOLS = ("pg_dump", "pg_restore", "pg_dumpall")
 
 
@@ -91,7 +91,7 @@ def plan(database: Database, directory: Path, tools: Path, drill_settings: Setti
     """
     with session(database.target, "backup plan") as conn:
         run = records.latest_run(conn, database.name)
-        record = records.phases(conn, run).get(PHASE) if run else None
+        record = records.phases(conn, run).get(Phase.BACKUP) if run else None
     if run is not None and run.state not in (records.MIGRATING, records.MIGRATED):
         run, record = None, None  # it is over: the next run has a backup of its own
     kept, reason = _kept(database, directory, run, record)
@@ -127,7 +127,7 @@ def apply(plan: Plan) -> dict[str, Any]:
     if not plan.changed:
         return plan.kept | {"msg": f"{plan.database.name} was backed up already: {plan.final} is intact"}
     started = time.monotonic()
-    with recorded(plan.database, PHASE) as work, programs.stoppable(), _clear_errors(plan.directory):
+    with recorded(plan.database, Phase.BACKUP) as work, programs.stoppable(), _clear_errors(plan.directory):
         plan = replace(plan, run=work.run)
         work.result["run_id"] = work.run.id
         with _partial(plan.final) as partial:

@@ -8,15 +8,13 @@ from typing import Any
 from psycopg2 import sql
 
 from consolidation.copy import deferred as defer
-from consolidation.errors import StepRefused
 from consolidation.fence import state as fence
 from consolidation.journal import records, state
 from consolidation.journal.phase import recorded
-from consolidation.model import Database
+from consolidation.journal.results import Phase
+from consolidation.model import Database, Mode
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import dicts, execute, query
-
-PHASE = "rollback_copy"
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,7 @@ class Plan:
     database: Database
     loads: tuple[dict[str, Any], ...]
     """Rows of the journal's table_load."""
+    skip_reason: str = ""
 
     @property
     def changed(self) -> bool:
@@ -34,32 +33,30 @@ class Plan:
 
     def diff(self) -> dict[str, str]:
         """One line for each table."""
+        if self.skip_reason:
+            return {"prepared": f"{self.skip_reason}\n"}
         return {"prepared": "".join(f"empty {self.database.name}.{load['table_name']}\n" for load in self.loads)}
 
 
 def plan(database: Database) -> Plan:
-    """What would be emptied. Raises StepRefused after a cutover: the target then holds writes of its own."""
+    """What would be emptied; nothing where the target holds rows that the source may not have, they are kept."""
+    if database.mode == Mode.MOVE:
+        return Plan(database, (), f"{database.name} is moved, not copied")
     with session(database.target, "discard plan") as target:
-        run = records.latest_run(target, database.name)
-        if run is None:
-            return Plan(database, ())
-        _require(database, records.phases(target, run))
-        return Plan(database, tuple(dicts(target, query("copy/loads"), [run.id, run.database])))
-
-
-def _require(database: Database, done: dict[str, records.PhaseRecord]) -> None:
-    if state.target_in_charge(done):
-        raise StepRefused(
-            f"{database.name}: the target holds rows that the source may not have, they are kept",
-            hint="run ansible-playbook rollback.yml: it brings the writes made since back to the source",
-        )
+        run = state.read(target, database)
+        if reason := run.skip_reason(Phase.ROLLBACK_COPY):
+            return Plan(database, (), reason)
+        loads = dicts(target, query("copy/loads"), [run.run.id, database.name]) if run.run else []
+        return Plan(database, tuple(loads))
 
 
 def apply(plan: Plan) -> dict[str, Any]:
     """Empty the tables and restore what was dropped for the load, in one transaction."""
     database = plan.database
-    with recorded(database, PHASE, records.ROLLING_BACK, require=_require) as work:
-        with session(database.target, PHASE) as target:
+    if plan.skip_reason:
+        return {"msg": plan.skip_reason}
+    with recorded(database, Phase.ROLLBACK_COPY) as work:
+        with session(database.target, Phase.ROLLBACK_COPY) as target:
             fence.pass_through(target)
             if plan.loads:
                 names = sql.SQL(", ").join(sql.Identifier(database.name, load["table_name"]) for load in plan.loads)
@@ -69,9 +66,7 @@ def apply(plan: Plan) -> dict[str, Any]:
                     if load["state"] in waiting:
                         defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=foreign_keys)
             # One with the emptying: from here on this copy is nobody's newest rows.
-            mark = "UPDATE consolidation.phase SET result = jsonb_set(coalesce(result, '{}'), ARRAY[%s], 'true')"
-            mark += " WHERE run_id = %s AND database = %s AND name = 'copy'"
-            execute(target, mark, [records.EMPTIED, work.run.id, work.run.database])
+            records.renew_copy(target, work.run, emptied=True)
             execute(
                 target,
                 "DELETE FROM consolidation.table_load WHERE run_id = %s AND database = %s",

@@ -13,13 +13,14 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
-from consolidation.errors import FenceError, StepRefused
+from consolidation.errors import ConfigurationError, FenceError
 from consolidation.fence import trigger
 from consolidation.fence.probe import probe
-from consolidation.fence.state import ABSENT, CLOSED, PREPARED, Fenced, needs_change, read, seal
-from consolidation.journal import records, state
-from consolidation.journal.phase import Work, keep, recorded
-from consolidation.model import Database, Side
+from consolidation.fence.state import ABSENT, CLOSED, OPEN, PREPARED, Fenced, epoch, needs_change, read
+from consolidation.journal import state
+from consolidation.journal.phase import Work, recorded
+from consolidation.journal.results import Phase
+from consolidation.model import SOURCE, TARGET, Database, Mode, Side
 from consolidation.postgres.connection import session
 
 
@@ -28,16 +29,18 @@ class Plan:
     """What it takes to bring a side's fence into the wanted state."""
 
     database: Database
+    phase: Phase
     side: Side
     wanted: str
+    """``prepared``, ``closed`` or ``open``."""
     before: tuple[Fenced, ...]
-    settled: str
+    skip_reason: str
     """Why there is nothing to do, where the journal says so."""
 
     @property
     def changed(self) -> bool:
         """Whether any trigger has to be made or switched."""
-        return not self.settled and any(needs_change(fenced.state, self.wanted) for fenced in self.before)
+        return not self.skip_reason and any(needs_change(fenced.state, self.wanted) for fenced in self.before)
 
     def diff(self) -> dict[str, str]:
         """The states of all tables before and after."""
@@ -52,66 +55,65 @@ class Plan:
         }
 
 
-def plan(database: Database, side_name: str, wanted: str, phase: str = "fence") -> Plan:
-    """What closing (``closed``), preparing (``prepared``) or opening (``open``) a side means now, in a phase."""
+STEPS = {
+    (False, SOURCE, PREPARED): Phase.FENCE_PREPARE,
+    (False, SOURCE, CLOSED): Phase.FENCE,
+    (False, TARGET, CLOSED): Phase.SCHEMA_FENCE,
+    (True, TARGET, CLOSED): Phase.ROLLBACK_FENCE,
+    (True, SOURCE, OPEN): Phase.ROLLBACK_OPEN,
+}
+"""(of the rollback, side, wanted state) -> phase."""
+
+
+def plan(database: Database, side_name: str, wanted: str, *, rollback: bool = False) -> Plan:
+    """What closing (``closed``), preparing (``prepared``) or opening (``open``) a side means now.
+
+    ``rollback``: it is asked for by the rollback. The journal must agree when it is applied. Raises StepRefused.
+    """
+    phase = STEPS.get((rollback, side_name, wanted))
+    if phase is None:
+        raise ConfigurationError(
+            f"{database.name}: no phase of {'rollback' if rollback else 'migrate'}.yml makes the {side_name} {wanted}",
+            hint="the cutover opens the target (pg_cutover); rollback.yml closes it again and opens the source",
+        )
     side = database.side(side_name)
+    with session(database.target, "fence plan") as conn:
+        skip_reason = state.read(conn, database).skip_reason(phase)
     with session(side.settings, "fence plan") as conn:
         before = read(conn, side)
-    # A trigger that is not there refuses nobody: open already.
-    target_state = PREPARED if wanted == "open" else wanted
-    if wanted == "open":
+    if wanted == OPEN:  # a trigger that is not there refuses nobody: open already
         before = tuple(fenced for fenced in before if fenced.state != ABSENT)
-    settled = "the tables bring their fence along when they are moved" if database.moves and not before else ""
-    with session(database.target, "fence plan") as conn:
-        run = records.latest_run(conn, database.name)
-        over = run is not None and run.state == records.MIGRATED and not phase.startswith("rollback")
-        if run is not None and run.state == records.MIGRATING and (side_name, wanted) == ("target", CLOSED):
-            # A re-run after a crash: services may be writing to the target already.
-            over = state.target_in_charge(records.phases(conn, run))
-    if run is not None and over:
-        settled = f"run {run.id} has cut {database.name} over: the source stays closed, the target open"
-    return Plan(database, side, "open" if wanted == "open" else target_state, before, settled)
+    if not skip_reason and database.mode == Mode.MOVE and not before:
+        skip_reason = "the tables bring their fence along when they are moved"
+    return Plan(database, phase, side, wanted, before, skip_reason)
 
 
-def apply(plan: Plan, phase: str, timeout_seconds: float) -> dict[str, Any]:
-    """Bring the fence into the wanted state and prove it. Raises FenceError."""
-    if plan.settled:
-        return {"msg": plan.settled, "tables": _states(plan.before)}
-    with recorded(plan.database, phase, records.MIGRATING, records.ROLLING_BACK) as work:
+def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
+    """Bring the fence into the wanted state and prove it. Raises FenceError, StepRefused."""
+    if plan.skip_reason:
+        return {"msg": plan.skip_reason, "tables": _states(plan.before)}
+    with recorded(plan.database, plan.phase) as work:
         work.result["run_id"] = work.run.id
-        with session(plan.side.settings, phase) as conn:
-            if plan.wanted == "open":
-                _require_nothing_left_behind(work, plan)
-                work.result.update(trigger.open_side(conn, plan.side, timeout_seconds))
+        with session(plan.side.settings, plan.phase) as conn:
+            if plan.wanted == OPEN:
+                trigger.open_side(conn, plan.side, timeout_seconds)
+                work.result["opened_at"] = work.now()
             else:
                 trigger.prepare(conn, plan.side, timeout_seconds)
                 if plan.wanted == CLOSED:
-                    _close(work, phase, conn, plan.side, timeout_seconds)
+                    _close(work, conn, plan.side, timeout_seconds)
             work.result["tables"] = _states(read(conn, plan.side))
         if plan.wanted == CLOSED:
             work.result["probes"] = probe(plan.side)
         return dict(work.result)
 
 
-def _require_nothing_left_behind(work: Work, plan: Plan) -> None:
-    """A source must not open while the target holds writes that it has not."""
-    done = records.phases(work.journal, work.run)
-    back = done.get("reconcile")
-    if plan.side.name == "target" or not state.target_in_charge(done) or plan.database.moves:
-        return
-    if work.run.state != records.ROLLING_BACK or back is None or back.state != "done" or back.result["to"] != "source":
-        raise StepRefused(
-            f"{plan.database.name}: run {work.run.id} has opened the target, and its writes are not on the source yet",
-            hint="take the run back with ansible-playbook rollback.yml, which brings them along, then opens the source",
-        )
-
-
 def _states(tables: tuple[Fenced, ...]) -> list[dict[str, str]]:
     return [{"name": f"{fenced.schema}.{fenced.name}", "state": fenced.state} for fenced in tables]
 
 
-def _close(work: Work, phase: str, conn: Connection, side: Side, timeout_seconds: float) -> None:
-    """Enable all triggers; note when, and the seal that tells this closing from any other."""
+def _close(work: Work, conn: Connection, side: Side, timeout_seconds: float) -> None:
+    """Enable all triggers; note when, and the epoch that tells this closing from any other."""
     tables = read(conn, side)
     if not tables:
         raise FenceError(
@@ -120,15 +122,15 @@ def _close(work: Work, phase: str, conn: Connection, side: Side, timeout_seconds
         )
     found = work.result
     if any(fenced.state != CLOSED for fenced in tables):
-        for name in ("closed_at", "waited_seconds", "seal"):
+        for name in ("closed_at", "waited_seconds", "fence_epoch"):
             found.pop(name, None)
-        found["closing_at"] = trigger.now()
-        keep(work, phase)  # killed from here on, it is not taken for the closing before
+        found["closing_at"] = work.now()
+        work.keep()  # killed from here on, it is not taken for the closing before
         started = time.monotonic()
         trigger.enable(conn, side, tables, timeout_seconds)
-        found.update(closed_at=trigger.now(), waited_seconds=round(time.monotonic() - started, 3))
-    elif found.get("seal") != seal(tables):
+        found.update(closed_at=work.now(), waited_seconds=round(time.monotonic() - started, 3))
+    elif found.get("fence_epoch") != epoch(tables):
         # Closed by an attempt that was killed, or by somebody who had opened it.
-        found.update(closed_at=found.get("closing_at") or trigger.now(), waited_seconds=0.0)
-    found["seal"] = seal(read(conn, side))
+        found.update(closed_at=found.get("closing_at") or work.now(), waited_seconds=0.0)
+    found["fence_epoch"] = epoch(read(conn, side))
     found.pop("closing_at", None)

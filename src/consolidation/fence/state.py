@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.errors import StepRefused
-from consolidation.journal import records
+from consolidation.journal.state import RunState
 from consolidation.model import Database, Side
 from consolidation.postgres.catalog import LEFT_BEHIND
 from consolidation.postgres.queries import dicts, execute, query
@@ -20,6 +20,8 @@ TRIGGER = "aa_consolidation_fence"  # triggers fire in the order of their names:
 
 
 ABSENT, PREPARED, CLOSED = "absent", "prepared", "closed"
+OPEN = "open"
+"""Wanted of a side: no table closed."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,13 @@ class Fenced:
 
 def needs_change(state: str, wanted: str) -> bool:
     """A closed fence is prepared as well: preparing never opens it, only ``open`` does."""
-    return state != wanted if wanted != PREPARED else state == ABSENT
+    match wanted:
+        case "prepared":
+            return state == ABSENT
+        case "open":
+            return state == CLOSED
+        case _:
+            return state != wanted
 
 
 def read(conn: Connection, side: Side) -> tuple[Fenced, ...]:
@@ -61,16 +69,16 @@ def is_closed(conn: Connection, side: Side) -> bool:
     return states == {CLOSED}
 
 
-def seal(tables: Iterable[Fenced]) -> str:
+def epoch(tables: Iterable[Fenced]) -> str:
     """Another one after any trigger was switched or made anew, whoever did it and whatever its state is now."""
     switched = sorted((fenced.oid, fenced.changed_by) for fenced in tables)
     return hashlib.sha256(json.dumps(switched).encode()).hexdigest()[:16]
 
 
-def require_unbroken(source: Connection, database: Database, done: Mapping[str, records.PhaseRecord]) -> None:
+def require_unbroken(source: Connection, database: Database, run: RunState) -> None:
     """The source's fence must be the one that the fence phase has closed, and not have been lifted since.
 
-    ``source``: a session there. ``done``: the run's phases. Raises StepRefused.
+    ``source``: a session there. Raises StepRefused.
     """
     tables = read(source, database.source_side)
     if {fenced.state for fenced in tables} != {CLOSED}:
@@ -78,7 +86,7 @@ def require_unbroken(source: Connection, database: Database, done: Mapping[str, 
             f"{database.name}: the source is not fenced, rows could change or have changed",
             hint="run ansible-playbook migrate.yml: it fences, copies and verifies in order",
         )
-    if "fence" not in done or done["fence"].result.get("seal") != seal(tables):
+    if run.fence.fence_epoch != epoch(tables):
         raise StepRefused(
             f"{database.name}: the source's fence is not the one that this run has closed: it was lifted and closed"
             " again, rows may have changed in between",

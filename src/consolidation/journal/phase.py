@@ -6,13 +6,16 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from consolidation.errors import ConsolidationError, RunInProgress, StatementFailed, describe
-from consolidation.journal.records import LOCK_SPACE, MIGRATING, PhaseRecord, Run, current_run, phases
+from consolidation.journal.records import LOCK_SPACE, Run
+from consolidation.journal.results import Phase
+from consolidation.journal.state import RunState, read
 from consolidation.model import Database
 from consolidation.postgres.connection import connect
 from consolidation.postgres.queries import execute, query, rows, value
@@ -26,66 +29,74 @@ class Work:
     """
 
     run: Run
+    phase: Phase
     journal: Connection
     """Autocommitting connection to the target that holds the database's lock."""
+    state: RunState
+    """As it was when this phase began."""
     result: dict[str, Any] = field(default_factory=dict)
+
+    def keep(self) -> None:
+        """Keep what was found so far, for an attempt that follows when this one is killed."""
+        statement = "UPDATE consolidation.phase SET result = %s WHERE run_id = %s AND database = %s AND name = %s"
+        execute(self.journal, statement, [json.dumps(self.result), self.run.id, self.run.database, self.phase])
+
+    def now(self) -> str:
+        """The journal's clock, ISO 8601: moments of one figure come from one clock."""
+        found: datetime = value(self.journal, "SELECT clock_timestamp()")
+        return found.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 @contextmanager
 def recorded(
-    database: Database,
-    name: str,
-    *states: str,
-    require: Callable[[Database, dict[str, PhaseRecord]], None] = lambda *_: None,
+    database: Database, name: str, require: Callable[[Database, RunState], None] = lambda *_: None
 ) -> Iterator[Work]:
     """Do a phase under the database's lock, and keep its outcome.
 
-    ``states``: what the run may be in (default: migrating). ``require`` gets the run's phases under the lock, before
-    this one is in the journal, and raises where it must not begin. An error is written to the journal, without row
-    data, and raised on; psycopg2's errors leave as StatementFailed.
+    The run's state is read behind the lock: a phase that must not begin, or has nothing to do any more, raises
+    StepRefused. ``require`` gets that state before this attempt is in the journal, and raises where it must not begin.
+    An error is written to the journal, without row data, and raised on; psycopg2's errors leave as StatementFailed.
     """
-    target = connect(database.target, f"{name} journal", autocommit=True)
+    phase = Phase(name)
+    target = connect(database.target, f"{phase} journal", autocommit=True)
     try:
         _lock(target, database.name)  # what is read behind it stays as it is
-        run = current_run(target, database.name, *(states or (MIGRATING,)))
-        require(database, phases(target, run))
-        before = value(target, query("journal/phase_start"), [run.id, run.database, name])
-        work = Work(run, target, before or {})
+        state = read(target, database)
+        run = state.require(phase)
+        require(database, state)
+        before = value(target, query("journal/phase_start"), [run.id, run.database, phase])
+        work = Work(run, phase, target, state, before or {})
         try:
             yield work
         except psycopg2.Error as error:
             failure = StatementFailed(
-                f"{database.name}: {name}: {describe(error)}", hint="mend the cause, then run the same command again"
+                f"{database.name}: {phase}: {describe(error)}", hint="fix the cause, then run the same command again"
             )
-            _end(work, name, "failed", str(failure))
+            _end(work, "failed", str(failure))
             raise failure from error
         except BaseException as error:
             text = str(error) if isinstance(error, ConsolidationError) else type(error).__name__
-            _end(work, name, "failed", text)
+            _end(work, "failed", text)
             raise
-        _end(work, name, "done", None)
+        _end(work, "done", None)
     finally:
         target.close()
 
 
-def keep(work: Work, name: str) -> None:
-    """Keep what a phase under way has found so far, for an attempt that follows when this one is killed."""
-    statement = "UPDATE consolidation.phase SET result = %s WHERE run_id = %s AND database = %s AND name = %s"
-    execute(work.journal, statement, [json.dumps(work.result), work.run.id, work.run.database, name])
-
-
-def _end(work: Work, name: str, state: str, error: str | None) -> None:
+def _end(work: Work, state: str, error: str | None) -> None:
     statement = (
         "UPDATE consolidation.phase SET state = %s, finished_at = clock_timestamp(), result = %s, error = %s"
         " WHERE run_id = %s AND database = %s AND name = %s"
     )
+    key = [work.run.id, work.run.database, work.phase]
     try:
-        execute(work.journal, statement, [state, json.dumps(work.result), error, work.run.id, work.run.database, name])
+        execute(work.journal, statement, [state, json.dumps(work.result), error, *key])
     except psycopg2.Error as failure:
         # The target is away: the phase stays 'running', and its lock is gone with the session. The re-run sees that.
         if state == "done":
             raise StatementFailed(
-                f"{work.run.database}: {name}: done, but the journal could not be told: {describe(failure)}",
+                f"{work.run.database}: {work.phase}: completed, but recording it in the journal failed:"
+                f" {describe(failure)}",
                 hint="run the same command again: it finds what is done",
             ) from failure
 
@@ -97,6 +108,7 @@ def _lock(target: Connection, database: str) -> None:
 
 
 def refuse_others(target: Connection, database: str) -> NoReturn:
+    """Raises RunInProgress, with the session that holds the database's lock."""
     holders = rows(target, query("journal/lock_holder"), {"space": LOCK_SPACE, "database": database})
     who = (
         "; ".join(

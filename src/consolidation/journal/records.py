@@ -11,18 +11,18 @@ advisory lock, so that a process that died is told from one that works.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from psycopg2.extensions import connection as Connection
 
 from consolidation.errors import StepRefused
-from consolidation.postgres.queries import dicts, query, value
+from consolidation.postgres.queries import dicts, execute, query, value
 
 MIGRATING, MIGRATED, ROLLING_BACK, ROLLED_BACK = "migrating", "migrated", "rolling_back", "rolled_back"
-EMPTIED = "emptied"
-"""In the result of a copy: a rollback has taken it back."""
 LOCK_SPACE = 0x636F6E73  # "cons": the first key of our advisory locks
 
 
@@ -103,3 +103,12 @@ def current_run(target: Connection, database: str, *states: str) -> Run:
             hint="migrate.yml begins or resumes a run, rollback.yml takes one back",
         )
     return run
+
+
+def renew_copy(target: Connection, run: Run, **also: Any) -> None:
+    """Note in the caller's transaction that the target's content is another one now, with ``also`` in the result."""
+    statement = (
+        "UPDATE consolidation.phase SET result = coalesce(result, '{}') || %s"
+        " WHERE run_id = %s AND database = %s AND name = 'copy'"
+    )
+    execute(target, statement, [json.dumps({"copy_id": uuid4().hex, **also}), run.id, run.database])

@@ -7,6 +7,7 @@ import json
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, count
 from typing import Any
 
 from psycopg2.extensions import connection as Connection
@@ -16,14 +17,12 @@ from consolidation.errors import RunInProgress, StepRefused
 from consolidation.journal import records
 from consolidation.journal.phase import refuse_others
 from consolidation.journal.records import LOCK_SPACE, MIGRATED, MIGRATING, ROLLED_BACK, ROLLING_BACK, Run, latest_run
-from consolidation.journal.state import target_in_charge
+from consolidation.journal.state import RunState, read
 from consolidation.lineage import alembic as lineage
 from consolidation.lineage.models import JOURNAL
 from consolidation.model import Database
 from consolidation.postgres.connection import session
-from consolidation.postgres.queries import execute, query, value
-
-CUTOVER = "cutover"
+from consolidation.postgres.queries import execute, query, rows, value
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,7 @@ class Plan:
     before: str
     after: str
     run: records.Run | None
-    cut_over: bool
-    """Whether the run ever opened the target."""
-    target_in_charge: bool
-    """Whether the target holds rows that the source may not have."""
+    journal: RunState
     changed: bool
 
     def diff(self) -> dict[str, str]:
@@ -64,9 +60,9 @@ class Plan:
         return {
             "run": run,
             "run_id": run.get("id", ""),
-            "cut_over": self.cut_over,
-            "target_in_charge": self.target_in_charge,
-            "moves": self.database.moves,
+            "cut_over": self.journal.cut_over,
+            "authoritative": self.journal.authoritative,
+            "mode": self.database.mode.value,
             "msg": self.after,
         }
 
@@ -78,7 +74,7 @@ def plan(database: Database, state: str, caller: Caller) -> Plan:
 
 def apply(plan: Plan, caller: Caller) -> dict[str, Any]:
     """Write it down, the journal itself first where there is none."""
-    if plan.state == records.MIGRATING:
+    if plan.state == records.MIGRATING or (plan.state == records.ROLLING_BACK and plan.run is not None):
         lineage.upgrade(plan.database.target, JOURNAL)
     return _step(plan.database, plan.state, caller, keep=True).as_result()
 
@@ -89,7 +85,7 @@ def _step(database: Database, state: str, caller: Caller, *, keep: bool) -> Plan
             if state == records.ROLLING_BACK or keep:
                 raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to do")
             after = "the journal, and a new run" if state == records.MIGRATING else f"the run is {state}"
-            return Plan(database, state, "no journal", after, None, False, False, True)
+            return Plan(database, state, "no journal", after, None, RunState(database.name), True)
         before = records.latest_run(target, database.name)
         if state in (records.MIGRATING, records.ROLLING_BACK):
             control = {**caller.control, "take_over": caller.take_over}
@@ -99,15 +95,14 @@ def _step(database: Database, state: str, caller: Caller, *, keep: bool) -> Plan
             open_state = records.MIGRATING if state == records.MIGRATED else records.ROLLING_BACK
             if not keep and (before is None or before.state not in (open_state, state)):
                 # Check mode: the steps before, which begin the run, were not taken.
-                return Plan(database, state, _said(before), f"the run is {state}", None, False, False, True)
+                return Plan(database, state, _said(before), f"the run is {state}", None, RunState(database.name), True)
             run = records.current_run(target, database.name, open_state, state)
             changed = finish(target, run, state)
             run = records.current_run(target, database.name, state)
-        done = records.phases(target, run)
+        now = read(target, database)
         if not keep:
             target.rollback()
-    in_charge = target_in_charge(done)
-    return Plan(database, state, _said(before), _said(run), run, CUTOVER in done, in_charge, changed)
+    return Plan(database, state, _said(before), _said(run), run, now, changed)
 
 
 def _said(run: records.Run | None) -> str:
@@ -189,8 +184,8 @@ def _create(target: Connection, database: str, control: dict[str, Any]) -> None:
     run_id = value(target, query("journal/run_to_join"), {"control": json.dumps(kept), "database": database})
     if run_id is None:
         moment = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        same = value(target, "SELECT count(*) FROM consolidation.run WHERE id LIKE %s", [f"{moment}%"])
-        run_id = f"{moment}-{same + 1}" if same else moment
+        taken = {name for (name,) in rows(target, "SELECT id FROM consolidation.run WHERE id LIKE %s", [f"{moment}%"])}
+        run_id = next(name for name in chain([moment], (f"{moment}-{n}" for n in count(2))) if name not in taken)
         execute(
             target,
             "INSERT INTO consolidation.run (id, operator, control, version) VALUES (%s, %s, %s, %s)",

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKeyConstraint,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -51,6 +52,7 @@ run = Table(
     "run",
     metadata,
     Column("id", Text, primary_key=True),
+    Column("number", BigInteger, Identity(always=True), nullable=False, comment="runs in the order of their beginning"),
     Column("operator", Text, nullable=False, comment="user@host that started it"),
     Column("control", JSONB, nullable=False, comment="the ansible-playbook process at work: host, pid, start time"),
     Column("version", Text, nullable=False, comment="version of the runbook"),
@@ -102,9 +104,8 @@ table_load = Table(
     Column("deferred", JSONB, nullable=False, comment="definitions dropped for the load, to be restored after it"),
     Column("binary", Boolean, nullable=False, comment="COPY in binary; otherwise in text"),
     Column("source_rows", BigInteger, comment="count(*) of the source in the copy's snapshot"),
-    Column(
-        "source_state", Text, nullable=False, comment="fence and file of the source's table; another one: load again"
-    ),
+    Column("fence_epoch", Text, comment="closing of the source's fence it was loaded behind; another one: load again"),
+    Column("source_filenode", BigInteger, comment="file of the source's table; another one: load again"),
     _now("started_at"),
     Column("finished_at", DateTime(timezone=True)),
     _one_of("state", LOAD_STATES),

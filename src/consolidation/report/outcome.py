@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consolidation.journal import records
-from consolidation.services import proof as service_proof
+from consolidation.journal.results import Phase
 from consolidation.text import NOTHING
 
 Facts = Mapping[str, Any]
@@ -145,7 +145,7 @@ def outages(database: Facts) -> tuple[Outage, ...]:
     migration = _outage(database, "fence", (("cutover", STORAGE), ("rollback_open", SOURCE)))
     rollback = _outage(database, "rollback_fence", (("rollback_open", SOURCE),))
     if migration is not None and migration.opened == STORAGE:
-        proven_at = time_of(phase(database, service_proof.PHASE).get("result", {}).get("written_at"))
+        proven_at = time_of(phase(database, Phase.CUTOVER_SERVICES).get("result", {}).get("written_at"))
         migration = replace(migration, proven_at=proven_at)
     elif migration is not None:
         rollback = None  # the fence of the migration was still closed

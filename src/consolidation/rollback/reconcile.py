@@ -25,9 +25,12 @@ from consolidation.copy import deferred as defer
 from consolidation.copy.stream import stream
 from consolidation.errors import StepRefused, VerificationFailed
 from consolidation.fence import state as fence
-from consolidation.journal import records, state
+from consolidation.journal import state
 from consolidation.journal.phase import Work, recorded
-from consolidation.model import Database
+from consolidation.journal.records import renew_copy
+from consolidation.journal.results import Phase
+from consolidation.journal.state import RunState
+from consolidation.model import SOURCE, TARGET, Database
 from consolidation.postgres.background import meanwhile
 from consolidation.postgres.catalog import Sequence, Table, scan
 from consolidation.postgres.connection import session
@@ -35,11 +38,10 @@ from consolidation.postgres.queries import dicts, execute, query
 from consolidation.postgres.snapshot import Snapshot, end_when_we_are_gone, frozen
 from consolidation.rollback.counterparts import behind, paired
 
-PHASE = "reconcile"
 LOCK_TIMEOUT = (
     "30s"  # for the exclusive locks that dropping a foreign key takes; behind the fence only readers hold any
 )
-SIDES = ("source", "target")
+SIDES = (SOURCE, TARGET)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Plan:
     """Number of tables that were compared."""
     fenced: bool
     """Whether both fences were closed when the tables were compared."""
-    settled: str
+    skip_reason: str
     """Why there is nothing to do, where the journal says so."""
 
     @property
@@ -82,8 +84,8 @@ class Plan:
 
     def diff(self) -> dict[str, str]:
         """One line for each table and sequence to change."""
-        if self.settled:
-            return {"prepared": f"{self.settled}\n"}
+        if self.skip_reason:
+            return {"prepared": f"{self.skip_reason}\n"}
         lines = [
             f"{self._receiving(each.pair)}: insert {each.inserted}, update {each.updated}, delete {each.deleted}"
             for each in self.changes
@@ -99,14 +101,14 @@ class Plan:
 
 def plan(database: Database, to: str, workers: int = 2) -> Plan:
     """Compare all tables and say what would be changed. Raises StepRefused, VerificationFailed."""
-    if database.moves:
-        raise StepRefused(
-            f"{database.name}: its tables are moved within one database, there is no second copy to reconcile",
-            hint="move them back with rollback.yml",
-        )
-    fenced = _fenced(database)
-    if settled := _settled(database, to, receiver_is_closed=fenced[to]):
-        return Plan(database, to, (), (), 0, all(fenced.values()), settled)
+    with session(database.target, "reconcile plan") as target:
+        run = state.read(target, database)
+    skip_reason = run.skip_reason(Phase.RECONCILE if to == SOURCE else Phase.REPAIR)
+    fenced = _fenced(database) if not skip_reason else {}
+    if not skip_reason and to == SOURCE:
+        skip_reason = _reconciled_and_opened(run, receiver_is_closed=fenced[to])
+    if skip_reason:
+        return Plan(database, to, (), (), 0, fenced=False, skip_reason=skip_reason)
     with (
         frozen(database.source, "reconcile", workers) as source,
         frozen(database.target, "reconcile", workers) as target,
@@ -128,13 +130,11 @@ def look(database: Database) -> bool:
 
     Raises StepRefused, VerificationFailed, as ``plan`` would when the target is closed already.
     """
-    if database.moves:
-        return False
     with session(database.target, "reconcile look") as target:
-        run = records.latest_run(target, database.name)
-        if run is None or not state.target_in_charge(records.phases(target, run)) or run.state == records.ROLLED_BACK:
+        run = state.read(target, database)
+        if run.run is None or run.skip_reason(Phase.RECONCILE):
             return False
-    if _settled(database, "source", receiver_is_closed=_fenced(database)["source"]):
+    if _reconciled_and_opened(run, receiver_is_closed=_fenced(database)["source"]):
         return False
     with session(database.source, "reconcile look") as here, session(database.target, "reconcile look") as there:
         paired(database, here, there, "source")
@@ -147,11 +147,11 @@ def apply(plan: Plan) -> dict[str, Any]:
     Raises StepRefused, VerificationFailed, StatementFailed; then nothing is changed but a sequence at most.
     """
     database = plan.database
-    if plan.settled:
-        return {"msg": plan.settled}
-    with recorded(database, PHASE, records.MIGRATING, records.ROLLING_BACK) as work:
-        done = records.phases(work.journal, work.run)
-        _require_direction(plan, work, done)
+    if plan.skip_reason:
+        return {"msg": plan.skip_reason}
+    with recorded(database, Phase.RECONCILE if plan.to == SOURCE else Phase.REPAIR) as work:
+        if plan.to == SOURCE:
+            _require_closed_since(database, work.state)
         started = time.monotonic()
         if not (plan.fenced and all(_fenced(database).values())):
             raise StepRefused(
@@ -159,7 +159,7 @@ def apply(plan: Plan) -> dict[str, Any]:
                 hint="run ansible-playbook rollback.yml (or migrate.yml): it fences both sides first",
             )
         if plan.changed:
-            _reconcile(plan)
+            _reconcile(plan, work)
         work.result.update(
             run_id=work.run.id,
             to=plan.to,
@@ -171,7 +171,7 @@ def apply(plan: Plan) -> dict[str, Any]:
         return dict(work.result)
 
 
-def _reconcile(plan: Plan) -> None:
+def _reconcile(plan: Plan, work: Work) -> None:
     database = plan.database
     here, there = (database.source, database.target) if plan.to == "source" else (database.target, database.source)
     with session(there, "reconcile") as giver, session(here, "reconcile") as receiver:
@@ -199,6 +199,8 @@ def _reconcile(plan: Plan) -> None:
         for ours, theirs in plan.sequences:
             name = sql.Identifier(theirs.schema, theirs.name).as_string(receiver)
             execute(receiver, "SELECT setval(%s::regclass, %s, %s)", [name, ours.last_value, ours.is_called])
+        if plan.to == TARGET:  # one with the repair: what was verified before it is another copy
+            renew_copy(receiver, work.run)
 
 
 def _exchange(giver: Connection, receiver: Connection, change: Change, giving: Table, receiving: Table) -> None:
@@ -257,43 +259,20 @@ def _fenced(database: Database) -> dict[str, bool]:
     return closed
 
 
-def _settled(database: Database, to: str, *, receiver_is_closed: bool) -> str:
-    """A side that this run has reconciled and opened since may hold newer writes: it is not touched again."""
-    with session(database.target, "reconcile plan") as target:
-        run = records.latest_run(target, database.name)
-        done = records.phases(target, run) if run else {}
-    if run is None or PHASE not in done or done[PHASE].state != "done" or done[PHASE].result.get("to") != to:
-        return ""
-    if run.state == records.ROLLED_BACK or not receiver_is_closed:
-        return f"run {run.id} has reconciled the {to} of {database.name} and opened it since"
+def _reconciled_and_opened(run: RunState, *, receiver_is_closed: bool) -> str:
+    """A source that this run has reconciled and opened since may hold newer writes: it is not touched again."""
+    if run.run and run.reconciled and not receiver_is_closed:
+        return f"{run.database}: run {run.run.id} has reconciled the source and opened it since"
     return ""
 
 
-def _require_direction(plan: Plan, work: Work, done: dict[str, records.PhaseRecord]) -> None:
-    """The giver must be the side in charge: the target once it was open to writers, the source before.
-
-    Raises StepRefused, also where the source was open to writers at the same time as the target.
-    """
-    run = work.run
-    in_charge = "target" if state.target_in_charge(done) else "source"
-    allowed = {("source", records.ROLLING_BACK): "target", ("target", records.MIGRATING): "source"}
-    if allowed.get((plan.to, run.state)) != in_charge:
-        raise StepRefused(
-            f"{plan.database.name}: run {run.id} is {run.state} and its {in_charge} is in charge; "
-            f"the {plan.to} must not be overwritten or is not to be changed now",
-            hint="to: target repairs a copy before the cutover; to: source belongs to a rollback after it",
-        )
-    if plan.to == "source":
-        _require_closed_since(plan.database, done)
-
-
-def _require_closed_since(database: Database, done: dict[str, records.PhaseRecord]) -> None:
+def _require_closed_since(database: Database, run: RunState) -> None:
     """What is about to be overwritten on the source must be what was verified: nobody may have written there since."""
-    if "rollback_restore" in done:
+    if run.done(Phase.ROLLBACK_RESTORE):
         return  # it is another database now, which was closed before it got its name
     with session(database.source, "reconcile fence") as source:
-        seal = fence.seal(fence.read(source, database.source_side))
-    if seal != done["fence"].result.get("seal") or not state.verified(done):
+        epoch = fence.epoch(fence.read(source, database.source_side))
+    if epoch != run.fence.fence_epoch or not run.verified:
         raise StepRefused(
             f"{database.name}: the source was open to writers after the cutover (abandon.yml, or by hand): both sides"
             " may hold writes that the other has not",

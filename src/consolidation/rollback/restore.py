@@ -20,13 +20,13 @@ from consolidation.backup import content, databases, manifest, programs
 from consolidation.backup.manifest import Manifest
 from consolidation.errors import BackupError, ConfigurationError, StepRefused
 from consolidation.fence import trigger
-from consolidation.journal import records
+from consolidation.journal import records, state
 from consolidation.journal.phase import recorded
+from consolidation.journal.results import Phase
 from consolidation.model import Database
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, rows, value
 
-PHASE = "rollback_restore"
 LOCK_SECONDS = 60.0
 
 
@@ -124,8 +124,8 @@ def plan(
         if run is None:
             raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to take back")
         backed_up = replace(run, id=backup_run_id or run.id)
-        record = records.phases(conn, backed_up).get("backup")
-        former = records.phases(conn, run).get(PHASE)
+        record = records.phases(conn, backed_up).get(Phase.BACKUP)
+        restored = state.read(conn, database).done(Phase.ROLLBACK_RESTORE)
     if record is None or record.state != "done":
         raise StepRefused(
             f"{database.name}: the journal knows no proved dump of run {backed_up.id}",
@@ -139,8 +139,7 @@ def plan(
             hint="set consolidation_postgresql_bin to programs of that version or later",
         )
     maintenance = replace(database.source, dbname=maintenance_dbname)
-    recorded = former is not None and former.state == "done"
-    planned = Plan(database, dump, tools, maintenance, run.id, made, {}, recorded)
+    planned = Plan(database, dump, tools, maintenance, run.id, made, {}, restored)
     with session(maintenance, "restore plan") as conn:
         names = [planned.dbname, planned.restored, planned.lost]
         present = {
@@ -157,7 +156,7 @@ def apply(plan: Plan, consent: str) -> dict[str, Any]:
     facts = plan.facts()
     if not plan.changed:
         if not plan.recorded:
-            with recorded(plan.database, PHASE, records.ROLLING_BACK) as work:
+            with recorded(plan.database, Phase.ROLLBACK_RESTORE) as work:
                 work.result.update(facts)
         return facts
     if consent != plan.sentence:
@@ -168,7 +167,7 @@ def apply(plan: Plan, consent: str) -> dict[str, Any]:
             facts={"consent": plan.sentence},
         )
     started = time.monotonic()
-    with recorded(plan.database, PHASE, records.ROLLING_BACK) as work, programs.stoppable():
+    with recorded(plan.database, Phase.ROLLBACK_RESTORE) as work, programs.stoppable():
         work.result.update(facts, msg="")
         with session(plan.maintenance, "restore", autocommit=True) as conn:
             if plan.mark not in plan.present.get(plan.restored, ""):

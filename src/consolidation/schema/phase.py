@@ -9,8 +9,9 @@ from alembic.script import ScriptDirectory
 
 from consolidation.errors import StepRefused
 from consolidation.installation import script_directory
-from consolidation.journal import records
+from consolidation.journal import state
 from consolidation.journal.phase import recorded
+from consolidation.journal.results import Phase
 from consolidation.lineage.alembic import Revision, applied_revisions, check, configuration, pending_revisions, upgrade
 from consolidation.lineage.models import (
     lineages,
@@ -59,15 +60,15 @@ def apply(plan: Plan) -> dict[str, Any]:
     """Upgrade the lineage to its head, and prove that the schema is what the models say."""
     database = plan.database
     with session(database.target, "schema plan") as target:
-        run = records.current_run(target, database.name, records.MIGRATING, records.MIGRATED)
-        done = records.phases(target, run)
-    if not plan.pending and "schema" in done and done["schema"].state == "done":
+        run = state.read(target, database)
+    run.require(Phase.SCHEMA)
+    if not plan.pending and run.done(Phase.SCHEMA):
         # A copy that was cut off left keys and indexes aside; it restores them when it goes on.
-        loading = "copy" in done and done["copy"].state != "done"
+        loading = Phase.COPY in run.phases and not run.done(Phase.COPY)
         if not database.moves and not loading:
             check(database.target, database.name)
-        return done["schema"].result
-    with recorded(database, "schema", records.MIGRATING, records.MIGRATED) as work:
+        return dict(run.phases[Phase.SCHEMA].result)
+    with recorded(database, Phase.SCHEMA) as work:
         if plan.pending:
             upgrade(database.target, database.name)
         if not database.moves:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg2 import sql
@@ -18,13 +18,13 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation.errors import ServiceError, StepRefused
 from consolidation.fence import state as fence
-from consolidation.journal import records
+from consolidation.journal import state
 from consolidation.journal.phase import recorded
+from consolidation.journal.results import Phase
 from consolidation.model import Database
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, value
 
-PHASE = "cutover_services"
 POLL_SECONDS = 0.25
 
 
@@ -42,38 +42,36 @@ class Plan:
 
     database: Database
     rows: tuple[Row, ...]
-    settled: str
+    skip_reason: str
 
     @property
     def changed(self) -> bool:
         """Whether there is anything to prove."""
-        return not self.settled
+        return not self.skip_reason
 
     def diff(self) -> dict[str, str]:
         """What would be proved."""
         name = self.database.name
         text = f"prove that the services of {name} write to schema {name}, and that none is left on the source"
-        return {"prepared": f"{self.settled or text}\n"}
+        return {"prepared": f"{self.skip_reason or text}\n"}
 
 
 def plan(database: Database, rows: Iterable[Row]) -> Plan:
     """What is to be proved now."""
     with session(database.target, "proof plan") as target:
-        run = records.latest_run(target, database.name)
-    migrated = run is not None and run.state == records.MIGRATED
-    return Plan(database, tuple(rows), f"run {run.id} has cut {database.name} over" if run and migrated else "")
+        return Plan(database, tuple(rows), state.read(target, database).skip_reason(Phase.CUTOVER_SERVICES))
 
 
 def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float) -> dict[str, Any]:
     """Prove it. Raises ServiceError; StepRefused where the inventory does not say what to look for."""
-    if plan.settled:
-        return {"msg": plan.settled}
+    if plan.skip_reason:
+        return {"msg": plan.skip_reason}
     proved_at = datetime.now(UTC)
     database = plan.database
     try:
-        with recorded(database, PHASE) as work:
-            closed_at = records.phases(work.journal, work.run)["fence"].result["closed_at"]
-            outage = proved_at - datetime.fromisoformat(closed_at)
+        with recorded(database, Phase.CUTOVER_SERVICES) as work:
+            closed_at = work.state.fence.closed_at
+            outage = proved_at - datetime.fromisoformat(closed_at) if closed_at else timedelta()
             work.result.update(
                 run_id=work.run.id,
                 written_at=proved_at.isoformat(timespec="milliseconds"),
