@@ -110,6 +110,7 @@ msg:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from consolidation.journal.results import Phase
 from consolidation.model import Database
 from consolidation.module import arguments
 from consolidation.module.failures import failures
@@ -135,7 +136,7 @@ def main() -> None:
             module.exit_json(changed=False, **verify.check(plan.database, options))
         if module.check_mode:
             module.exit_json(changed=plan.changed, diff=plan.diff(), summary=plan.lines())
-        with progress.told(plan.database, verify.PHASE, given["progress_file"], options.tally):
+        with progress.told(plan.database, Phase.VERIFY, given["progress_file"], options.tally):
             result = verify.apply(plan, options)
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 

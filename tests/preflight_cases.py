@@ -171,7 +171,11 @@ SUPERUSER: list[Case] = [
     Case("source.activity.hidden", WARNING, "REVOKE pg_read_all_stats FROM consolidation_reader"),
     Case("source.connections.few", WARNING, "ALTER ROLE consolidation CONNECTION LIMIT 3"),
     Case("source.connections.few", WARNING, "ALTER DATABASE campaign CONNECTION LIMIT 3"),
-    Case("source.check.failed", BLOCKER, "REVOKE SELECT ON chapters FROM consolidation_reader"),
+    Case(
+        "source.check.failed",
+        BLOCKER,
+        "ALTER TABLE chapters ALTER title DROP NOT NULL; REVOKE SELECT ON chapters FROM consolidation_reader",
+    ),
     Case("source.collation.version", WARNING, RECORDED_COLLATION),
     Case(
         "source.object.foreign_table",

@@ -28,6 +28,8 @@ class Window:
     target: Database
     name: str = "campaign_db"
     application_roles: list[str] = field(default_factory=lambda: ["campaign_app"])
+    source_schema: str = "public"
+    tables: list[str] = field(default_factory=list)
     control: dict[str, Any] = field(default_factory=lambda: {"host": "here", "pid": os.getpid(), "started": "1"})
 
     @property
@@ -36,8 +38,8 @@ class Window:
         return {
             "name": self.name,
             "source": _options(self.source.settings),
-            "source_schema": "public",
-            "tables": [],
+            "source_schema": self.source_schema,
+            "tables": self.tables,
             "application_roles": self.application_roles,
             "target": _options(self.target.settings),
             "target_roles": ["storage_service"],

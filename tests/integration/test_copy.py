@@ -611,6 +611,6 @@ def test_a_target_that_was_opened_is_never_loaded_again(big: Window) -> None:
     assert not before.changed
     big.copy()
     stale = copy.Plan(big.database, (), "")
-    with pytest.raises(StepRefused, match="has opened the target"):
+    with pytest.raises(StepRefused, match="the target is authoritative"):
         copy.apply(stale, big.options, 2)
     assert_undisturbed(big)

@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from alembic.migration import MigrationContext
-from sqlalchemy import JSON, Column, MetaData
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import MetaData
 
 from consolidation.errors import ConfigurationError
 from consolidation.installation import script_directory
+from consolidation.lineage.defaults import PLUGINS
 
 VERSION_SCHEMA = "consolidation"
 VERSION_TABLE = "alembic_version"
@@ -50,19 +49,6 @@ def comparison_options(metadatas: Iterable[MetaData]) -> dict[str, Any]:
         "version_table_schema": VERSION_SCHEMA,
         "include_schemas": True,
         "include_name": lambda name, kind, _parents: name in schemas if kind == "schema" else True,
-        "compare_server_default": _compare_default,
+        "compare_server_default": True,
+        "autogenerate_plugins": PLUGINS,
     }
-
-
-def _compare_default(
-    _context: MigrationContext,
-    _inspected: Column[Any],
-    column: Column[Any],
-    *defaults: Any,
-) -> bool | None:
-    """Compare defaults of json columns as text: Alembic asks the server, where json has no equality."""
-    if not isinstance(column.type, JSON) or isinstance(column.type, JSONB):
-        return None
-    inspected, _metadata, rendered = defaults
-    found, wanted = (text and text.removesuffix("::json").strip("'") for text in (inspected, rendered))
-    return bool(found != wanted)

@@ -20,7 +20,7 @@ class Column:
 
     name: str
     type: str
-    """As format_type prints it; types of the table's own schema without that schema's name."""
+    """As format_type prints it, without a schema's name."""
     type_kind: str
     """pg_type.typtype: b base, c composite, d domain, e enum, r range, m multirange, p pseudo."""
     type_category: str

@@ -100,6 +100,7 @@ _SCHEMA = (
     ("schema.column.extra", BLOCKER, "The lineage has no column for one of the source: its values would be lost."),
     ("schema.column.missing", BLOCKER, "The source has no column for one of the lineage."),
     ("schema.column.type", BLOCKER, "Values of the source's type do not fit the lineage's type without loss."),
+    ("schema.column.no_type", BLOCKER, "The models give a column no type, or one that PostgreSQL does not know."),
     ("schema.column.json_converted", WARNING, "json and jsonb: values stay equal, spelling and key order may change."),
     ("schema.column.widened", INFO, "The lineage's type holds every value of the source's."),
     ("schema.column.shorter", INFO, "The lineage's type is shorter; every value fits today."),
@@ -135,6 +136,11 @@ _SCHEMA = (
     ("data.too_long", BLOCKER, "Strings longer than the lineage's column."),
     ("data.not_jsonb", BLOCKER, "json values that jsonb refuses: \\u0000, lone surrogates, out-of-range numbers."),
     ("data.orphan", BLOCKER, "Rows that refer to a row that does not exist."),
+    (
+        "data.reference_unchecked",
+        WARNING,
+        "Rows refer to a table outside the lineage; nobody has looked whether it has them.",
+    ),
     ("data.duplicate", BLOCKER, "Rows that share a key which is unique in the lineage."),
     ("data.check_violated", BLOCKER, "Rows that violate a CHECK constraint of the lineage."),
 )

@@ -147,8 +147,7 @@ def _database_wide(source: Side, database: Database) -> Iterator[Finding]:
     if large:
         kind, dbname = "source.object.large_object", source.settings.dbname
         what = f"{count(large)} large objects in {dbname}: they are not copied"
-        drop = "SELECT lo_unlink(oid) FROM pg_largeobject_metadata;"
-        fix = f"store them as bytea in a table first, or {decision(kind, dbname, database.name, drop)}"
+        fix = f"store them as bytea in a table first, or {decision(kind, dbname, database.name)}"
         yield found(kind, dbname, what, fix)
     if database.moves:  # the other schemas of the storage database are other services'
         return

@@ -18,7 +18,7 @@ from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.models import Lineage
 from consolidation.preflight.side import Check, Side
-from consolidation.text import size
+from consolidation.text import count, size
 
 
 def checks_of_target(target: Side, database: Database, lineage: Lineage) -> Iterator[Check]:
@@ -59,14 +59,20 @@ def _tables(target: Side, database: Database, lineage: Lineage) -> Iterator[Find
     for table in target.tables:
         if table.name not in lineage.tables:
             what = f"lineage {lineage.name} does not have it, schema {target.schema} does"
-            fix = target.paste("DROP TABLE {};   -- or ALTER TABLE … SET SCHEMA", table.identifier)
+            fix = target.paste("ALTER TABLE {} SET SCHEMA …;", table.identifier)
             yield found("target.table.unknown", str(table), what, fix)
         elif run is None or run.state == records.ROLLED_BACK:
             if not value(target.conn, target.paste("SELECT EXISTS (SELECT FROM {})", scan(table))):
                 continue
             if run is None:
-                what = f"holds rows ({size(table.table_bytes)}) that no run put there"
-                yield found("target.table.not_empty", str(table), what, target.paste("TRUNCATE {};", table.identifier))
+                number = count(value(target.conn, target.paste("SELECT count(*) FROM {}", scan(table))))
+                what = f"holds {number} row(s) ({size(table.table_bytes)}) that no run put there"
+                fix = (
+                    f"find out whose rows they are, and move them: "
+                    f"{target.paste('ALTER TABLE {} SET SCHEMA …;', table.identifier)}\n"
+                    f"or, once nobody needs these {number} row(s): {target.paste('TRUNCATE {};', table.identifier)}"
+                )
+                yield found("target.table.not_empty", str(table), what, fix)
             else:
                 what = f"holds rows of run {run.id}, which was rolled back; the copy empties it first"
                 yield found("target.rows.left", str(table), what, "nothing to do")
@@ -92,7 +98,7 @@ def _revisions(target: Side, lineage: Lineage) -> Iterator[Finding]:
     present = [table.name for table in target.tables if table.name in lineage.tables]
     if present and not ours:
         what = f"tables {', '.join(present)} exist, consolidation.alembic_version has no revision of the lineage"
-        fix = f"drop them, or where they equal a revision: alembic stamp {lineage.name}@REVISION"
+        fix = f"where they equal a revision: alembic stamp {lineage.name}@REVISION; else rename schema {target.schema}"
         yield found("target.lineage.not_stamped", lineage.name, what, fix)
 
 
