@@ -63,6 +63,10 @@ hosts:
   type: list
   elements: dict
   returned: with O(state=present), when not in check mode, unless there was nothing to do
+copy_id:
+  description: Identity of what was loaded; another one after anything was loaded, emptied or repaired.
+  type: str
+  returned: with O(state=present), when not in check mode, unless there was nothing to do
 sequences:
   description: Sequences that were set.
   type: list

@@ -69,8 +69,8 @@ waited_seconds:
   description: How long open transactions were waited for.
   type: float
   returned: once the phase has closed it, unless there was nothing to do
-seal:
-  description: Tells this closing from any other, also from one by hand.
+fence_epoch:
+  description: Identity of this closing; any other closing, also one by hand, has another.
   type: str
   returned: once the phase has closed it, unless there was nothing to do
 probes:

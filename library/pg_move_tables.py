@@ -54,6 +54,10 @@ sequences:
   type: list
   elements: str
   returned: once the phase has moved tables, unless there was nothing to do
+copy_id:
+  description: Identity of what was loaded; another one after anything was loaded, emptied or repaired.
+  type: str
+  returned: once the phase has moved tables, unless there was nothing to do
 definitions:
   description: Digest of every named definition that was moved, by which the verification finds what is lost.
   type: dict

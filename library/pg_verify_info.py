@@ -66,8 +66,12 @@ run_id:
   description: Id of the run.
   type: str
   returned: with O(record=true), when not in check mode
-closed_at:
-  description: When the fence of the source closed; null where the tables are moved with their fence.
+fence_epoch:
+  description: Identity of the closing of the source's fence behind which both sides were compared.
+  type: str
+  returned: with O(record=true), when not in check mode
+copy_id:
+  description: Identity of the copy that was compared.
   type: str
   returned: with O(record=true), when not in check mode
 outcome:
@@ -103,7 +107,7 @@ seconds:
   type: float
   returned: when compared, also on failure
 msg:
-  description: Which run has verified the database, then opened its target.
+  description: Why nothing is compared; the run has opened the target.
   type: str
   returned: when there was nothing to do, with O(record=true), not in check mode
 """
