@@ -41,7 +41,7 @@ OWNER: list[Case] = [
         WARNING,
         "ALTER TABLE campaigns ALTER theme_data DROP DEFAULT, ALTER theme_data TYPE jsonb",
     ),
-    Case("schema.column.widened", INFO, "ALTER TABLE chapters ALTER sequence_number TYPE smallint"),
+    Case("schema.column.widened", WARNING, "ALTER TABLE chapters ALTER sequence_number TYPE smallint"),
     Case("schema.column.shorter", INFO, "ALTER TABLE campaigns ALTER name TYPE text"),
     Case(
         "data.too_long",
@@ -50,7 +50,7 @@ OWNER: list[Case] = [
     ),
     Case("schema.column.stricter", INFO, "ALTER TABLE campaigns ALTER name DROP NOT NULL"),
     Case("data.null", BLOCKER, "ALTER TABLE campaigns ALTER name DROP NOT NULL; UPDATE campaigns SET name = NULL"),
-    Case("schema.column.looser", INFO, "ALTER TABLE campaigns ALTER description SET NOT NULL"),
+    Case("schema.column.looser", WARNING, "ALTER TABLE campaigns ALTER description SET NOT NULL"),
     Case(
         "schema.column.generated",
         BLOCKER,

@@ -16,6 +16,7 @@ from consolidation.postgres.queries import query
 from consolidation.preflight import activity, side
 from consolidation.preflight import phase as preflight
 from consolidation.preflight.findings import BLOCKER, INFO, WARNING
+from consolidation.preflight.rollback import DANGERS
 from demo import roles
 from tests.cluster import Cluster, Database, digest_of_everything
 from tests.preflight_cases import FENCE, NO_REFERENCE, OWNER, SUPERUSER, TARGET, VECTOR, Case
@@ -77,6 +78,15 @@ def test_what_the_owner_did(emptied: World, case: Case) -> None:
     if case.statements:
         emptied.owner(case.statements)
     assert_found(emptied, case.kind, case.severity, case.others)
+
+
+@pytest.mark.parametrize("case", [case for case in OWNER if case.kind in DANGERS], ids=str)
+def test_what_endangers_a_rollback_says_so(emptied: World, case: Case) -> None:
+    emptied.owner(case.statements)
+    [found] = [finding for finding in emptied.report().findings if finding.id == case.kind][:1]
+    assert found.severity != INFO
+    assert " rollback" in found.what
+    assert found.fix != "nothing to do"
 
 
 @pytest.mark.parametrize("case", SUPERUSER, ids=str)

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from consolidation.errors import StatementFailed, StepRefused, VerificationFailed
+from consolidation.errors import FenceError, StatementFailed, StepRefused, VerificationFailed
 from consolidation.fence import phase as fence_phase
 from consolidation.fence import trigger
 from consolidation.fence.state import CLOSED
@@ -20,7 +20,7 @@ from consolidation.lineage import alembic as lineage
 from consolidation.model import Database as Service
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute
-from consolidation.rollback import reconcile
+from consolidation.rollback import exchange, reconcile, trial
 from consolidation.verify import phase as verify
 from tests.cluster import Database, digest_of_everything
 from tests.modules import run_module
@@ -100,6 +100,12 @@ ALTER TABLE children ENABLE ALWAYS TRIGGER always;
 CREATE TRIGGER off BEFORE INSERT ON children FOR EACH ROW EXECUTE FUNCTION meddle();
 ALTER TABLE children DISABLE TRIGGER off;
 CREATE TRIGGER parts BEFORE INSERT ON divided FOR EACH ROW EXECUTE FUNCTION meddle();
+CREATE RULE also AS ON DELETE TO parents DO ALSO INSERT INTO public.trace VALUES (2);
+CREATE RULE soft AS ON DELETE TO keyless DO INSTEAD UPDATE keyless SET a = 'deleted' WHERE keyless.b = OLD.b;
+CREATE RULE part AS ON DELETE TO divided_rest DO INSTEAD NOTHING;
+ALTER TABLE divided_rest ENABLE ALWAYS RULE part;
+CREATE RULE silent AS ON DELETE TO children DO INSTEAD NOTHING;
+ALTER TABLE children DISABLE RULE silent;
 """
 
 DEFINITIONS = """
@@ -108,6 +114,8 @@ SELECT con.conrelid::regclass::text, con.conname, pg_get_constraintdef(con.oid),
   FROM pg_constraint con JOIN pg_namespace n ON n.oid = con.connamespace WHERE n.nspname IN ('public', 'campaign_db')
 UNION ALL
 SELECT t.tgrelid::regclass::text, t.tgname, t.tgenabled::text, '' FROM pg_trigger t WHERE NOT t.tgisinternal
+UNION ALL
+SELECT r.ev_class::regclass::text, r.rulename, r.ev_enabled::text, '' FROM pg_rewrite r WHERE r.rulename <> '_RETURN'
  ORDER BY 1, 2, 3
 """
 
@@ -320,13 +328,13 @@ def test_a_copy_is_repaired_before_the_cutover(window: Window) -> None:
 
 def spoil(rolling_back: Window, monkeypatch: pytest.MonkeyPatch, then: Callable[[Any], None]) -> None:
     """Have something happen on the receiving side after the rows were exchanged."""
-    honest = reconcile._exchange
+    honest = exchange._prove
 
-    def exchange(giver: Any, receiver: Any, *rest: Any) -> None:
-        honest(giver, receiver, *rest)
-        then(receiver)
+    def prove(origin: Any, destination: Any, *rest: Any) -> None:
+        then(destination)
+        honest(origin, destination, *rest)
 
-    monkeypatch.setattr(reconcile, "_exchange", exchange)
+    monkeypatch.setattr(exchange, "_prove", prove)
 
 
 def test_a_result_that_is_not_equal_is_taken_back(rolling_back: Window, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,13 +361,27 @@ def test_it_is_done_again_after_the_backend_was_killed(rolling_back: Window, mon
     assert rolling_back.equal()
 
 
+@pytest.mark.parametrize(("place", "counting"), [("untouched", "on"), ("untouched", "off"), ("elsewhere", "on")])
+def test_rows_that_appear_where_nothing_differs_are_taken_back(
+    rolling_back: Window, monkeypatch: pytest.MonkeyPatch, place: str, counting: str
+) -> None:
+    """The proof covers all tables, also those that were equal before; without the server's counters by digests."""
+    source = rolling_back.source
+    source.execute(f"ALTER DATABASE campaign SET track_counts = {counting}; CREATE TABLE elsewhere (id integer)")
+    source.execute("GRANT ALL ON elsewhere TO consolidation")
+    spoil(rolling_back, monkeypatch, lambda receiver: execute(receiver, f"INSERT INTO public.{place} VALUES (2)"))
+    with pytest.raises(VerificationFailed, match=place):
+        reconcile.apply(reconcile.plan(rolling_back.service, "source"))
+    assert source.value(f"SELECT count(*) FROM {place} WHERE id = 2") == 0
+
+
 def test_rows_of_other_tables_are_not_cascaded_away(rolling_back: Window) -> None:
     rolling_back.source.execute(
         "CREATE TABLE outside (parent_id uuid REFERENCES parents ON DELETE CASCADE);"
         "INSERT INTO outside SELECT id FROM parents WHERE name IN ('parent 7', 'parent 1999')",
         role="campaign_owner",
     )
-    with pytest.raises(StatementFailed, match="outside_parent_id_fkey"):
+    with pytest.raises(StepRefused, match=r"public\.outside, constraint outside_parent_id_fkey: 1 row "):
         reconcile.apply(reconcile.plan(rolling_back.service, "source"))
     assert rolling_back.source.value("SELECT count(*) FROM outside") == 2
     rolling_back.source.execute(
@@ -374,11 +396,15 @@ def test_rows_of_other_tables_are_not_cascaded_away(rolling_back: Window) -> Non
 def test_a_reader_in_the_way_is_not_waited_for_without_end(
     rolling_back: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconcile, "LOCK_TIMEOUT", "300ms")
+    monkeypatch.setattr(exchange, "LOCK_SECONDS", 0.1)
     with rolling_back.source.connection() as conn, conn.cursor() as cursor:
         cursor.execute("SELECT FROM parents LIMIT 1")
-        with pytest.raises(StepRefused, match="a reader held the tables"):
-            reconcile.apply(reconcile.plan(rolling_back.service, "source"))
+        for attempt in (
+            lambda: trial.look(rolling_back.service),
+            lambda: reconcile.apply(reconcile.plan(rolling_back.service, "source")),
+        ):
+            with pytest.raises(FenceError, match=r"in the way: pid \d+, user postgres"):
+                attempt()
     reconcile.apply(reconcile.plan(rolling_back.service, "source"))
     assert rolling_back.equal()
 
@@ -392,10 +418,10 @@ def test_a_table_without_counterpart_is_an_error(window: Window) -> None:
 def test_rows_that_the_source_has_no_table_for_are_never_left_behind(window: Window) -> None:
     window.write("CREATE TABLE since (secret text); CREATE TABLE empty (); CREATE TABLE alembic_version (v text)")
     window.write("INSERT INTO since VALUES ('hush'); INSERT INTO alembic_version VALUES ('1')")
-    assert not reconcile.look(window.service)  # the target is not in charge
+    assert not trial.look(window.service)  # the target is not in charge
     window.cut_over()
     window.state(records.MIGRATED)
-    for look in (lambda: reconcile.look(window.service), lambda: reconcile.plan(window.service, "source")):
+    for look in (lambda: trial.look(window.service), lambda: reconcile.plan(window.service, "source")):
         with pytest.raises(
             StepRefused, match=r"no counterpart among the source's tables: campaign_db\.since\n"
         ) as raised:
@@ -404,20 +430,20 @@ def test_rows_that_the_source_has_no_table_for_are_never_left_behind(window: Win
     window.state(records.ROLLING_BACK)
     window.close("target")
     window.write("SET consolidation.pass = 'on'; TRUNCATE since")
-    assert reconcile.look(window.service)
+    assert trial.look(window.service)
     reconcile.apply(reconcile.plan(window.service, "source"))
     fence_phase.apply(fence_phase.plan(window.service, "source", "open", rollback=True), 10)
     window.write("SET consolidation.pass = 'on'; INSERT INTO since VALUES ('again')")
-    assert not reconcile.look(window.service)  # the source is in charge again
+    assert not trial.look(window.service)  # the source is in charge again
 
 
 def test_a_column_added_since_the_cutover_is_found_before_anything_is_closed(window: Window) -> None:
     window.cut_over()
     window.state(records.MIGRATED)
-    assert reconcile.look(window.service)
+    assert trial.look(window.service)
     window.write("ALTER TABLE keyless ADD COLUMN c text")
     with pytest.raises(VerificationFailed, match=r"column c is missing in public\.keyless"):
-        reconcile.look(window.service)
+        trial.look(window.service)
 
 
 def test_the_module_says_what_it_would_change_and_then_does_it_once(

@@ -33,6 +33,8 @@ class Phase(StrEnum):
     ROLLBACK_COPY = "rollback_copy"
     """The load is taken back: the target's tables are emptied, or moved back."""
     ROLLBACK_OPEN = "rollback_open"
+    ROLLBACK_CANCEL = "rollback_cancel"
+    """The rollback is given up: the target is open again."""
 
     @property
     def of_rollback(self) -> bool:
@@ -43,6 +45,7 @@ class Phase(StrEnum):
             Phase.RECONCILE,
             Phase.ROLLBACK_COPY,
             Phase.ROLLBACK_OPEN,
+            Phase.ROLLBACK_CANCEL,
         )
 
 
@@ -121,3 +124,11 @@ class ReconcileResult(Result):
 
     to: str | None = None
     """The side that was made equal to the other."""
+
+
+@dataclass(frozen=True)
+class RestoreResult(Result):
+    """Phase rollback_restore."""
+
+    fence_epoch: str | None = None
+    """Of the fence that the restored database was given; None: the run's version kept none."""

@@ -24,7 +24,15 @@ from consolidation.journal.records import (
     latest_run,
     phases,
 )
-from consolidation.journal.results import CopyResult, FenceResult, Phase, ReconcileResult, SchemaResult, VerifyResult
+from consolidation.journal.results import (
+    CopyResult,
+    FenceResult,
+    Phase,
+    ReconcileResult,
+    RestoreResult,
+    SchemaResult,
+    VerifyResult,
+)
 from consolidation.model import SOURCE, TARGET, Database, Mode
 
 
@@ -95,6 +103,13 @@ TOO_LATE = Refuse(
     "a repair belongs before the cutover; rollback.yml makes the source authoritative again",
 )
 NOT_BEGUN = Refuse("there is no copy to repair", "run ansible-playbook migrate.yml: it copies and verifies")
+NO_ROLLBACK = Skip("there is no rollback to cancel")
+NOT_OPENED = Refuse(
+    "run {run} has not opened the target", "finish the rollback with ansible-playbook rollback.yml: it opens the source"
+)
+TOO_LATE_BACK = Refuse(
+    "run {run} was rolled back: the source takes writes", "ansible-playbook migrate.yml begins a new run"
+)
 
 
 def _row(*decisions: Decision) -> dict[Standing, Decision]:
@@ -124,13 +139,21 @@ TABLE: dict[Phase, dict[Standing, Decision]] = {
     Phase.ROLLBACK_OPEN: _row(
         NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
     ),
+    Phase.ROLLBACK_CANCEL: _row(NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NOT_OPENED, GO, GO, TOO_LATE_BACK),
 }
 """Phase x standing. ``{run}`` and ``{database}`` are filled in."""
+ONE_COPY = Refuse(
+    "its tables are moved within the storage database: there are no two sides to choose from",
+    "finish the rollback with ansible-playbook rollback.yml",
+)
 NO_SECOND_COPY = Skip("its tables are moved within the storage database: there is no second copy to reconcile")
 MOVED: dict[Phase, dict[Standing, Decision]] = {
     Phase.REPAIR: dict.fromkeys(Standing, NO_COPY),
     Phase.RECONCILE: dict.fromkeys(Standing, NO_SECOND_COPY),
     Phase.ROLLBACK_COPY: _row(NOTHING_BEGUN, GO, GO, GO, *_ON, ROLLED_BACK_ALREADY),
+    Phase.ROLLBACK_CANCEL: _row(
+        NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, ONE_COPY, ONE_COPY, ONE_COPY, TOO_LATE_BACK
+    ),
 }
 """What differs for a database in mode move."""
 
@@ -170,6 +193,11 @@ class RunState:
     def verification(self) -> VerifyResult:
         """Result of phase verify."""
         return VerifyResult.from_json(self._result(Phase.VERIFY))
+
+    @property
+    def restore(self) -> RestoreResult:
+        """Result of phase rollback_restore."""
+        return RestoreResult.from_json(self._result(Phase.ROLLBACK_RESTORE))
 
     @property
     def cut_over(self) -> bool:

@@ -19,6 +19,7 @@ from psycopg2.extensions import connection as Connection
 from consolidation.backup import content, databases, manifest, programs
 from consolidation.backup.manifest import Manifest
 from consolidation.errors import BackupError, ConfigurationError, StepRefused
+from consolidation.fence import state as fence
 from consolidation.fence import trigger
 from consolidation.journal import records, state
 from consolidation.journal.phase import recorded
@@ -157,7 +158,7 @@ def apply(plan: Plan, consent: str) -> dict[str, Any]:
     if not plan.changed:
         if not plan.recorded:
             with recorded(plan.database, Phase.ROLLBACK_RESTORE) as work:
-                work.result.update(facts)
+                work.result.update(facts, fence_epoch=_epoch(plan))
         return facts
     if consent != plan.sentence:
         given = "what was given is another sentence" if consent else "it was not given"
@@ -173,6 +174,7 @@ def apply(plan: Plan, consent: str) -> dict[str, Any]:
             if plan.mark not in plan.present.get(plan.restored, ""):
                 work.result["settings_not_restored"] = _restore(conn, plan)
             _swap(conn, plan)
+        work.result["fence_epoch"] = _epoch(plan)
         work.result["tables"] = [{"name": name, **table} for name, table in sorted(plan.made.tables.items())]
         work.result["kept_as"] = plan.lost if plan.dbname in plan.present else None
         work.result["seconds"] = round(time.monotonic() - started, 3)
@@ -239,6 +241,12 @@ def _restore(conn: Connection, plan: Plan) -> list[str]:
         databases.drop(conn, name)
         raise
     return refused
+
+
+def _epoch(plan: Plan) -> str:
+    """Of the restored database's fence: another one means that it was opened since."""
+    with session(plan.database.source, "restore fence") as filled:
+        return fence.epoch(fence.read(filled, plan.database.source_side))
 
 
 def _swap(conn: Connection, plan: Plan) -> None:
