@@ -12,7 +12,7 @@ description:
   - A chunk and its mark in the journal commit together, so an interrupted copy resumes and nothing is loaded twice.
   - Keys, indexes and triggers of the target are dropped for the load and restored after it; then ANALYZE runs.
   - V(absent) empties the target's tables again and restores their keys (rollback before the cutover).
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [consolidation, consolidation.run]
 options:
   state:
     description: Whether the rows are to be in the target.
@@ -41,6 +41,7 @@ EXAMPLES = r"""
 - name: Copy the tables
   pg_copy:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
     workers: 2
 """
 
@@ -99,7 +100,7 @@ from consolidation.progress import reporter as progress
 
 def main() -> None:
     """Plan, and copy."""
-    spec = arguments.database(
+    spec = arguments.phase(
         state={"type": "str", "default": "present", "choices": ["present", "absent"]},
         workers={"type": "int", "default": 2},
         progress_file={"type": "path"},
@@ -107,7 +108,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params
-        database = Database.from_options(given["database"])
+        database = Database.from_options(given["database"], given["run_id"])
         if given["state"] == "absent":
             emptying = discard.plan(database)
             result = {} if module.check_mode else discard.apply(emptying)

@@ -11,7 +11,7 @@ description:
   - Sees the rows in the target's schema and not on the source, sessions of the target's roles on the new side, and none
     of the application's roles on the old side for some time.
   - Takes the rows away again, whatever the outcome.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [consolidation, consolidation.run]
 options:
   rows:
     description: Rows that were written through the service's API; the value of the column C(id), and the table.
@@ -43,6 +43,7 @@ EXAMPLES = r"""
 - name: See the write in the new schema
   service_proof:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
     rows:
       7f1d2c3a-0000-5000-8000-000000000000: campaigns
 """
@@ -97,7 +98,7 @@ from consolidation.services import proof as service_proof
 
 def main() -> None:
     """Plan, and prove."""
-    spec = arguments.database(
+    spec = arguments.phase(
         rows={"type": "dict", "required": True},
         state={"type": "str", "choices": ["present", "absent"], "default": "present"},
         timeout_seconds={"type": "float", "default": 30},
@@ -107,7 +108,7 @@ def main() -> None:
     with failures(module):
         given = module.params
         rows = [service_proof.Row(table, key) for key, table in given["rows"].items()]
-        plan = service_proof.plan(Database.from_options(given["database"]), rows)
+        plan = service_proof.plan(Database.from_options(given["database"], given["run_id"]), rows)
         if given["state"] == "absent":
             removed = 0 if module.check_mode else service_proof.remove(plan.database, plan.rows)
             module.exit_json(changed=removed > 0, removed=removed)
