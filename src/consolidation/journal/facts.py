@@ -18,8 +18,8 @@ def read(database: Database) -> dict[str, Any]:
     """The newest run of a database, with every database of that run.
 
     ``run`` (Run.as_result, ``runbook_version``, ``target_version``; None where there was no run yet) and ``databases``:
-    name, state, at_work, phases (by start) and loads (by table); ``authoritative`` (the side that may hold rows which the
-    other has not) and ``at_work`` (whether a process works on it right now) of this database. Times are ISO 8601 with zone. Reads one snapshot,
+    name, state, at_work, phases (by start) and loads (by table); of this database ``authoritative`` (the side that may
+    hold rows which the other has not) and ``at_work``. Times are ISO 8601 with zone. Reads one snapshot,
     writes nothing. Raises ConnectionFailed, StatementFailed.
     """
     with session(database.target, "journal facts") as conn:
