@@ -61,12 +61,22 @@ class Online:
                 yield follower
 
 
-def started(source: Database, target: Database, ddl: str, rows: str = "", name: str = "campaign_db") -> Online:
-    """Tables with rows on the source, the same tables empty and closed on the target, and the source captured."""
+def started(  # noqa: PLR0913 - a test names what it needs
+    source: Database,
+    target: Database,
+    ddl: str,
+    rows: str = "",
+    name: str = "campaign_db",
+    lineage: str | None = None,
+) -> Online:
+    """Tables with rows on the source, the same tables empty and closed on the target, and the source captured.
+
+    ``lineage``: the target's tables where they are not the source's.
+    """
     source.execute(f"SET search_path = public, pg_catalog; {ddl}{rows}", role="campaign_owner")
     window = Window(source, target, name)
     window.begin()
-    window.own_schema(ddl)
+    window.own_schema(lineage or ddl)
     online = Online(window)
     online.capture()
     return online

@@ -80,11 +80,9 @@ def _make_log(conn: Connection, table: Captured) -> None:
     # Under a publication FOR ALL TABLES our DELETE would fail without it.
     execute(conn, sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(table.log))
     for row in ("new", "old"):
-        record = sql.SQL(row.upper())
-        values = [sql.SQL("{}.{}").format(record, column) for column in columns] or [sql.SQL("true")]
-        body = sql.SQL("BEGIN INSERT INTO {} VALUES ({}); RETURN NULL; END").format(
-            table.log, sql.SQL(", ").join(values)
-        )
+        values = [sql.SQL("{}.{}").format(sql.SQL(row.upper()), column) for column in columns]
+        noted = sql.SQL(", ").join(values or [sql.SQL("true").format()])
+        body = sql.SQL("BEGIN INSERT INTO {} VALUES ({}); RETURN NULL; END").format(table.log, noted)
         execute(
             conn,
             sql.SQL(query("capture/function")).format(

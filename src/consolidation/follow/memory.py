@@ -13,6 +13,7 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 
 from consolidation.journal.records import Run
+from consolidation.model import SOURCE, TARGET
 from consolidation.postgres.queries import dicts, execute, query
 
 
@@ -24,6 +25,10 @@ class Memory:
     """Autocommitting connection to the storage database."""
     run: Run
     to: str
+
+    def way_back(self, journal: Connection) -> Memory:
+        """That of the other direction, written through another connection to the storage database."""
+        return Memory(journal, self.run, SOURCE if self.to == TARGET else TARGET)
 
     def marks(self) -> dict[str, str]:
         """Table -> mark of the origin's capture when the table was last brought over; later changes are noted keys."""

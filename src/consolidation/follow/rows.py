@@ -21,7 +21,7 @@ from consolidation.postgres.queries import execute, value
 
 FEW = 20
 """Less than one key in so many rows: they are looked up by their index, whatever the statistics say. After a large
-round the log's pages promise entries that are gone, and the planner would read the whole table for a handful of keys."""
+round the log's pages promise entries that are gone, and the planner would read the whole table for a few keys."""
 ANALYZED_KEYS = 1000
 
 
