@@ -61,13 +61,8 @@ class Online:
                 yield follower
 
 
-def started(  # noqa: PLR0913 - a test names what it needs
-    source: Database,
-    target: Database,
-    ddl: str,
-    rows: str = "",
-    name: str = "campaign_db",
-    lineage: str | None = None,
+def started(
+    source: Database, target: Database, ddl: str, rows: str = "", *, name: str = "campaign_db", lineage: str = ""
 ) -> Online:
     """Tables with rows on the source, the same tables empty and closed on the target, and the source captured.
 
@@ -98,6 +93,7 @@ class Writers:
         psycopg2.errors.DeadlockDetected,
         psycopg2.errors.LockNotAvailable,
         psycopg2.errors.IntegrityError,
+        psycopg2.errors.SerializationFailure,  # a row moved to another partition
         psycopg2.errors.ReadOnlySqlTransaction,
     )
 

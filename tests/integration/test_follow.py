@@ -1,14 +1,16 @@
 """Rounds bring over exactly what changed, whatever it was and whoever wrote it."""
 
+# ruff: noqa: E501 - a statement each
 from __future__ import annotations
 
 import io
-from pathlib import Path
+import time
 
 import pytest
 
+from demo.servers import Server
 from tests import builtin_types
-from tests.cluster import Cluster, Database, quoted
+from tests.cluster import TEST_SETTINGS, Cluster, Database, quoted
 from tests.following import Online, started
 from tests.integration.test_anything import DATA, NAME, ROWS, TABLES, WRITES, types_of_both
 
@@ -22,30 +24,35 @@ WRITTEN = {
     "delete": "DELETE FROM plain WHERE id BETWEEN 11 AND 15",
     "again after deletion": "INSERT INTO plain VALUES (11, 'again')",
     "key changed": "UPDATE plain SET id = id + 1000 WHERE id < 4",
-    "keys swapped": "UPDATE plain SET id = -1 WHERE id = 16; UPDATE plain SET id = 16 WHERE id = 17; UPDATE plain SET id = 17 WHERE id = -1",
+    "keys swapped": "UPDATE plain SET id = -1 WHERE id = 16; UPDATE plain SET id = 16 WHERE id = 17;"
+    " UPDATE plain SET id = 17 WHERE id = -1",
     "part of a key changed": 'UPDATE "Two keys" SET "b b" = \'other\' WHERE a < 5',
-    "on conflict": "INSERT INTO plain VALUES (20, 'x'), (2000, 'y') ON CONFLICT (id) DO UPDATE SET v = excluded.v || '?'",
-    "in a CTE": "WITH gone AS (DELETE FROM plain WHERE id = 21 RETURNING *) INSERT INTO plain SELECT id + 3000, v FROM gone",
+    "on conflict": "INSERT INTO plain VALUES (20, 'x'), (2000, 'y')"
+    " ON CONFLICT (id) DO UPDATE SET v = excluded.v || '?'",
+    "in a CTE": "WITH gone AS (DELETE FROM plain WHERE id = 21 RETURNING *)"
+    " INSERT INTO plain SELECT id + 3000, v FROM gone",
     "merge": "MERGE INTO plain p USING (VALUES (22, 'm'), (23, NULL), (4000, 'n')) s (id, v) ON p.id = s.id"
     " WHEN MATCHED AND s.v IS NULL THEN DELETE WHEN MATCHED THEN UPDATE SET v = s.v"
     " WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.v)",
     "savepoints": "INSERT INTO plain VALUES (5000, 'a'); SAVEPOINT s; UPDATE plain SET v = 'lost' WHERE id < 40;"
     " ROLLBACK TO s; UPDATE plain SET v = 'kept' WHERE id = 24",
-    "caught error": "DO $$ BEGIN UPDATE plain SET v = 'half' WHERE id = 25; BEGIN UPDATE plain SET v = 'no' WHERE id = 26;"
-    " PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN DELETE FROM plain WHERE id = 27; END; END $$",
+    "caught error": "DO $$ BEGIN UPDATE plain SET v = 'half' WHERE id = 25;"
+    " BEGIN UPDATE plain SET v = 'no' WHERE id = 26; PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN DELETE FROM plain WHERE id = 27; END; END $$",
     "no key: insert": "INSERT INTO no_key VALUES ('a', 1), ('b', 2)",
     "no key: one of two alike": "DELETE FROM no_key WHERE ctid = (SELECT min(ctid) FROM no_key)",
     "enum as key": "UPDATE by_mood SET m = 'happy' WHERE m = 'sad'",
     "identity": "INSERT INTO reckoned (a) VALUES (77); UPDATE reckoned SET a = -a WHERE id < 5",
     "generated key": "UPDATE by_reckoned SET a = a + 100 WHERE a < 5; DELETE FROM by_reckoned WHERE twice = 20",
     "json to jsonb": """UPDATE document SET d = '{"z": 1,   "a": [1, 2.0]}' WHERE length(big) < 4000""",
-    "a megabyte": "INSERT INTO document (d, big) SELECT NULL, string_agg(md5(n::text), '') FROM generate_series(1, 32768) n",
+    "a megabyte": "INSERT INTO document (d, big)"
+    " SELECT NULL, string_agg(md5(n::text), '') FROM generate_series(1, 32768) n",
     "through the root": "INSERT INTO parted VALUES (100, 1, 'r'), (100, 2, 'r'), (100, 9, 'r')",
     "through a leaf": "INSERT INTO parted_1 VALUES (101, 1, 'l'); UPDATE parted_2_2 SET v = 'l' WHERE id < 10;"
     " DELETE FROM parted_rest WHERE id = 3; UPDATE parted_2 SET v = 'm' WHERE id > 30",
     "to another partition": "UPDATE parted SET part = 3 - part WHERE part IN (1, 2) AND id BETWEEN 21 AND 50",
     "partitions without a key": "DELETE FROM parted_no_key_0 WHERE id < 3",
-    "inheritance": "UPDATE animal SET name = name || '!'; INSERT INTO dog VALUES (3, 'new', ''); DELETE FROM ONLY animal",
+    "inheritance": "UPDATE animal SET name = name || '!'; INSERT INTO dog VALUES (3, 'new', '');"
+    " DELETE FROM ONLY animal",
     "unique values swapped": "UPDATE swapped SET place = NULL WHERE id = 1; UPDATE swapped SET place = 1 WHERE id = 2;"
     " UPDATE swapped SET place = 2 WHERE id = 1",
     "deferred key": "UPDATE late SET id = 21 - id, place = 21 - place",
@@ -67,15 +74,15 @@ BY_THE_OWNER = {
     "truncate, then undone": "SAVEPOINT s; TRUNCATE booked; ROLLBACK TO s; DELETE FROM booked WHERE id = 20",
     "replica role": "SET LOCAL session_replication_role = replica; INSERT INTO plain VALUES (7000, 'r');"
     " UPDATE parted SET v = 'r' WHERE part = 1; DELETE FROM stamped WHERE id = 1; INSERT INTO no_key VALUES ('r', 0)",
-    "triggers of the user disabled": "ALTER TABLE stamped DISABLE TRIGGER USER; ALTER TABLE stamped ENABLE ALWAYS TRIGGER"
-    " zz_consolidation_capture_insert, ENABLE ALWAYS TRIGGER zz_consolidation_capture_change, ENABLE ALWAYS TRIGGER"
+    "triggers of the user disabled": "ALTER TABLE stamped DISABLE TRIGGER USER;"
+    " ALTER TABLE stamped ENABLE ALWAYS TRIGGER zz_consolidation_capture_insert, ENABLE ALWAYS TRIGGER zz_consolidation_capture_change, ENABLE ALWAYS TRIGGER"
     " zz_consolidation_capture_key; UPDATE stamped SET v = 'quiet'; ALTER TABLE stamped ENABLE TRIGGER stamp",
     "rewrite": "ALTER TABLE plain ALTER v TYPE text USING v || '.'",
     "cluster": 'CLUSTER "Two keys" USING "Two keys_pkey"; UPDATE "Two keys" SET v = \'c\' WHERE a = 9',
     "partition detached and attached": "ALTER TABLE parted DETACH PARTITION parted_1; UPDATE parted_1 SET v = 'away';"
     " ALTER TABLE parted ATTACH PARTITION parted_1 FOR VALUES IN (1)",
-    "later partition": "CREATE TABLE parted_7 PARTITION OF parted FOR VALUES IN (77); INSERT INTO parted_7 VALUES (1, 77, 'n');"
-    " SET LOCAL session_replication_role = replica; INSERT INTO parted_7 VALUES (2, 77, 'n')",
+    "later partition": "CREATE TABLE parted_7 PARTITION OF parted FOR VALUES IN (77);"
+    " INSERT INTO parted_7 VALUES (1, 77, 'n'); SET LOCAL session_replication_role = replica; INSERT INTO parted_7 VALUES (2, 77, 'n')",
 }
 """As a superuser with the owner's privileges, in one transaction each."""
 
@@ -87,7 +94,7 @@ def online(source: Database, target: Database) -> Online:
 
 
 @pytest.mark.every_pair
-def test_every_kind_of_write_is_followed(online: Online, cluster: Cluster, tmp_path: Path) -> None:
+def test_every_kind_of_write_is_followed(online: Online) -> None:
     source = online.source
     with online.follower() as follower:
         follower.round()
@@ -124,10 +131,46 @@ def prepared_and_copied(source: Database) -> None:
         conn.commit()
 
 
-def test_what_an_apply_worker_writes_is_followed(online: Online, cluster: Cluster, source_server) -> None:  # type: ignore[no-untyped-def]
-    publisher = cluster.server("source", source_server.major)
-    del publisher
-    pytest.skip("see below")
+def test_what_an_apply_worker_writes_is_followed(online: Online, cluster: Cluster, source_server: Server) -> None:
+    """It writes as a replica, and no statement trigger fires for it."""
+    key = f"publisher{source_server.major}"
+    settings = {**TEST_SETTINGS, "wal_level": "logical"}
+    publisher = cluster.servers[key] = Server.create(key, source_server.major, cluster.directory / key, settings)
+    publisher.start()
+    try:
+        run(publisher, "CREATE TABLE plain (id int PRIMARY KEY, v text)", "CREATE PUBLICATION p FOR TABLE plain")
+        run(publisher, "INSERT INTO plain VALUES (900, 'copied')")
+        password = publisher.passfile.read_text().strip().split(":")[4]
+        conninfo = f"host={publisher.host} port={publisher.port} dbname=postgres user=postgres password={password}"
+        subscriber = online.source.server
+        run(subscriber, f"CREATE SUBSCRIPTION s CONNECTION '{conninfo}' PUBLICATION p", dbname=online.source.name)
+        arrives(online.source, "SELECT count(*) = 1 FROM plain WHERE id = 900")
+        with online.follower() as follower:
+            follower.round()
+            run(publisher, "INSERT INTO plain VALUES (901, 'applied')", "UPDATE plain SET v = 'too' WHERE id = 900")
+            arrives(online.source, "SELECT count(*) = 2 FROM plain WHERE v IN ('applied', 'too')")
+            done = follower.round()
+            assert (done.keys, done.whole) == (2, ())
+            assert same(online)
+        run(subscriber, "DROP SUBSCRIPTION s", dbname=online.source.name)
+    finally:
+        del cluster.servers[key]
+        publisher.destroy()
+
+
+def run(server: Server, *statements: str, dbname: str = "postgres") -> None:
+    """Each on its own, as a superuser in autocommit."""
+    conn = server.connect(dbname)
+    for statement in statements:
+        conn.cursor().execute(statement)
+    conn.close()
+
+
+def arrives(database: Database, question: str) -> None:
+    deadline = time.monotonic() + 20
+    while not database.value(question):
+        assert time.monotonic() < deadline, question
+        time.sleep(0.05)
 
 
 def same(online: Online) -> bool:
@@ -153,7 +196,7 @@ def rows_of(database: Database, schema: str) -> dict[str, list[str]]:
 
 def test_anything_is_followed(source: Database, target: Database) -> None:
     types = types_of_both(source, target)
-    online = started(source, target, TABLES + builtin_types.tables(types), ROWS + builtin_types.rows(types), NAME)
+    online = started(source, target, TABLES + builtin_types.tables(types), ROWS + builtin_types.rows(types), name=NAME)
     with online.follower() as follower:
         first = follower.round()
         assert set(first.whole) == set(first.tables)

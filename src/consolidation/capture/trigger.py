@@ -14,7 +14,7 @@ from psycopg2.extensions import connection as Connection
 from consolidation.capture.state import ABSENT, BROKEN, CHANGED, INSERTED, MARKER, MOVED, ON, Captured, read
 from consolidation.model import Side
 from consolidation.postgres.locks import ACCESS_EXCLUSIVE, locked
-from consolidation.postgres.queries import execute, query, value
+from consolidation.postgres.queries import execute, query, rows, value
 
 EVENTS = {INSERTED: ("INSERT", "new"), CHANGED: ("UPDATE OR DELETE", "old"), MOVED: ("UPDATE", "new")}
 """Trigger -> when it fires, and whose key it notes."""
@@ -62,11 +62,14 @@ def turn_off(conn: Connection, side: Side, timeout_seconds: float) -> None:
 
 
 def remove(conn: Connection, side: Side, timeout_seconds: float) -> tuple[str, ...]:
-    """Take all that is ours off the tables of a side; their names. Raises FenceError."""
+    """Take all that is ours off a side, also what tables dropped since have left; their names. Raises FenceError."""
     tables = [table for table in read(conn, side) if table.state != ABSENT]
     conn.commit()
     for table in tables:
         _remove(conn, side, table, timeout_seconds)
+    for (statement,) in rows(conn, query("capture/orphans")):
+        execute(conn, statement)
+    conn.commit()
     return tuple(table.name for table in tables)
 
 

@@ -19,7 +19,7 @@ The order within a round, each point with its reason:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -28,6 +28,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.capture import state as capture
+from consolidation.capture.state import Captured
 from consolidation.errors import StepRefused
 from consolidation.fence import state as fence
 from consolidation.follow import aside
@@ -37,6 +38,7 @@ from consolidation.follow.rows import Brought, bound, bring
 from consolidation.follow.way import Followed, Way, followed, require_captured
 from consolidation.journal.records import LOCK_SPACE
 from consolidation.postgres.connection import session
+from consolidation.postgres.locks import lock_for_snapshot
 from consolidation.postgres.queries import execute, value
 from consolidation.postgres.snapshot import end_when_we_are_gone
 
@@ -106,15 +108,17 @@ class Follower:
 
         ``during``: see ``During``; then the round takes all entries. After an error nothing of it is kept.
         """
+        rewritten: dict[str, Captured] = {}
         for _ in range(TRIES):
             try:
-                done = self._try(entries, during)
+                done, found = self._try(entries, during, list(rewritten.values()))
             finally:
                 self.origin.rollback()
                 self.destination.rollback()
             if done is not None:
                 self._vacuum()
                 return done
+            rewritten.update(found)
         raise StepRefused(
             f"{self.way.database.name}: tables of the {self.way.origin.name} were truncated or rewritten during each"
             f" of {TRIES} rounds",
@@ -133,11 +137,17 @@ class Follower:
             execute(conn, "SELECT set_config('statement_timeout', %s, false)", [str(round(seconds * 1000))])
             conn.commit()
 
-    def _try(self, entries: int, during: During | None) -> Round | None:
-        """None where a table was rewritten meanwhile."""
+    def _try(
+        self, entries: int, during: During | None, held: Sequence[Captured]
+    ) -> tuple[Round | None, dict[str, Captured]]:
+        """No round where tables were rewritten meanwhile; and these.
+
+        ``held``: tables to lock against that, as one cannot be faster than those who do it all the time.
+        """
         started = time.monotonic()
         lock = "SELECT pg_advisory_xact_lock(%s, hashtext('round ' || %s))"
         execute(self.destination, lock, [LOCK_SPACE, self.way.database.name])
+        lock_for_snapshot(self.origin, held)
         exported = value(self.origin, "SELECT pg_export_snapshot()") if during else ""
         captured = capture.read(self.origin, self.way.origin)
         require_captured(self.way, captured)
@@ -146,14 +156,14 @@ class Follower:
         whole = {table.name for table in captured if remembered.get(table.name) != table.mark}
         self.step("snapshot taken")
         if not (whole | logged) and during is None:
-            return Round({}, time.monotonic() - started, complete=True)
+            return Round({}, time.monotonic() - started, complete=True), {}
         tables = followed(self.way, captured, self.origin, self.destination)
         whole |= {name for name in logged if not tables[name].by_key}
         touched = {name: tables[name] for name in sorted(whole | logged)}
         ends = {name: None if during else bound(self.origin, tables[name], entries) for name in logged - whole}
         brought = self._bring(touched, whole, ends) if touched else {}
-        if self._rewritten(touched):
-            return None
+        if rewritten := self._rewritten(touched):
+            return None, rewritten
         self._flush()
         self.step("before the destination's commit")
         self.destination.commit()
@@ -166,7 +176,7 @@ class Follower:
         if during is not None:
             during(exported, tables)
         self._forget_entries({name: (tables[name], ends.get(name)) for name in logged})
-        return done
+        return done, {}
 
     def _bring(
         self, tables: Mapping[str, Followed], whole: set[str], ends: Mapping[str, str | None]
@@ -185,9 +195,9 @@ class Follower:
         aside.back(self.destination, stand_aside)
         return brought
 
-    def _rewritten(self, touched: Mapping[str, Followed]) -> bool:
+    def _rewritten(self, touched: Mapping[str, Followed]) -> dict[str, Captured]:
         marks = {table.name: table.mark for table in capture.read(self.now, self.way.origin)}
-        return any(marks.get(name) != table.capture.mark for name, table in touched.items())
+        return {name: table.capture for name, table in touched.items() if marks.get(name) != table.capture.mark}
 
     def _flush(self) -> None:
         """Have the origin's commits so far on its disk, whatever synchronous_commit they were made with."""
