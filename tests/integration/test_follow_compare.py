@@ -304,7 +304,7 @@ def test_a_round_compares_what_it_brought(online: Online) -> None:
 
 def test_nothing_is_brought_to_a_side_that_others_can_write(online: Online) -> None:
     online.source.execute("UPDATE plain SET n = 1", user="campaign_app")
-    online.window.fence("target", "open", "rollback_open")
+    online.window.lift("target")
     with online.follower() as follower, pytest.raises(StepRefused, match="not fenced"):
         follower.round()
     online.window.fence("target", "closed", "schema_fence")

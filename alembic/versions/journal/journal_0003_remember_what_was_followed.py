@@ -28,7 +28,7 @@ def upgrade() -> None:
             postgresql.JSONB(astext_type=sa.Text()),
             server_default="{}",
             nullable=False,
-            comment="table -> mark of the origin's capture when it was last brought over; another one: whole, by content",
+            comment="table -> mark of the origin's capture when it was last brought over; another: brought whole",
         ),
         sa.Column(
             "to_validate",

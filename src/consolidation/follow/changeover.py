@@ -27,12 +27,15 @@ from consolidation.fence.probe import probe
 from consolidation.follow import sequences
 from consolidation.follow.gate import Gate, Seen
 from consolidation.follow.rounds import Follower, Round
+from consolidation.model import TARGET
 from consolidation.postgres.connection import session
 from consolidation.postgres.locks import SHARE_ROW_EXCLUSIVE, locked
 from consolidation.postgres.queries import execute
 
 LAST_ROUNDS = 10
 """Behind the closed fence the first round takes all and the second one finds nothing; a rewrite may ask for more."""
+
+SWITCHABLE = (capture.PREPARED, capture.ON)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Changed:
     """Behind the fence."""
     keys: int
     rows: int
-    seal: str
+    fence_epoch: str
     """Of the origin's fence."""
     probes: list[dict[str, str]]
     sequences: tuple[str, ...]
@@ -108,13 +111,10 @@ def change_over(follower: Follower, options: Options, opening: Callable[[Mapping
     ):
         with _reopened_on_failure(follower, options):
             follower.step("closing")
-            tables = fence.read(origin, way.origin)
-            if not tables:
-                raise StepRefused(
-                    f"{way.database.name}: no tables to close on the {way.origin.name}", hint="nothing to do"
-                )
-            fence_trigger.enable(origin, way.origin, tables, min(options.lock_seconds, options.budget_seconds))
-            seal, closed_at = fence.seal(fence.read(origin, way.origin)), fence_trigger.now()
+            tables = _require_prepared(follower, origin, there)
+            if any(table.state != fence.CLOSED for table in tables):
+                fence_trigger.enable(origin, way.origin, tables, min(options.lock_seconds, options.budget_seconds))
+            fence_epoch, closed_at = fence.epoch(fence.read(origin, way.origin)), fence_trigger.now()
             origin.commit()
             follower.step("closed")
             follower.limit(_left(started, options))
@@ -123,16 +123,16 @@ def change_over(follower: Follower, options: Options, opening: Callable[[Mapping
                 numbering = pool.submit(_advance, follower, there)
                 rounds = _last_rounds(follower, started, options)
                 probes, numbered = probing.result(), numbering.result()
-            _require_closed_since(follower, origin, seal)
+            _require_closed_since(follower, origin, fence_epoch)
             _left(started, options)
             follower.step("before the opening")
-        opening({"closing_at": closing_at, "closed_at": closed_at, "seal": seal, "probes": probes})
+        opening({"closing_at": closing_at, "closed_at": closed_at, "fence_epoch": fence_epoch, "probes": probes})
         follower.step("opening")
         opened_at = open_destination(follower, there, options.lock_seconds)
         follower.step("opened")
     outage = (datetime.fromisoformat(opened_at) - datetime.fromisoformat(closing_at)).total_seconds()
     keys, rows = sum(done.keys for done in rounds), sum(done.rows for done in rounds)
-    return Changed(closing_at, closed_at, opened_at, outage, len(rounds), keys, rows, seal, probes, numbered)
+    return Changed(closing_at, closed_at, opened_at, outage, len(rounds), keys, rows, fence_epoch, probes, numbered)
 
 
 def open_destination(follower: Follower, destination: Connection, lock_seconds: float) -> str:
@@ -143,12 +143,8 @@ def open_destination(follower: Follower, destination: Connection, lock_seconds: 
     way = follower.way
     there = way.destination
     tables = fence.read(destination, there)
-    captured = capture.read(destination, there) if way.to == "target" else ()
-    if wrong := [table.name for table in captured if table.state in (capture.ABSENT, capture.BROKEN)]:
-        raise StepRefused(
-            f"{way.database.name}: the capture of the target is not prepared for {', '.join(wrong)}",
-            hint="run the same command again: it prepares the capture before the target opens",
-        )
+    # What is not prepared stays off: the opening must not fail any more, and its way back is by content then.
+    captured = [table for table in capture.read(destination, there) if way.to == TARGET and table.state in SWITCHABLE]
     if any(table.state == fence.CLOSED for table in tables):
         with locked(destination, there.settings, tables, lock_seconds, SHARE_ROW_EXCLUSIVE):
             execute(destination, "SET LOCAL synchronous_commit = on")
@@ -157,7 +153,8 @@ def open_destination(follower: Follower, destination: Connection, lock_seconds: 
                 execute(destination, statement.format(table.identifier, sql.Identifier(fence.TRIGGER)))
             capture_trigger.switch(destination, captured, on=True)
             if captured:
-                marks = {table.name: table.mark for table in capture.read(destination, there)}
+                on = [table for table in capture.read(destination, there) if table.state == capture.ON]
+                marks = {table.name: table.mark for table in on}
                 follower.memory.way_back(destination).remember(marks, 0, 0, 0)
     return fence_trigger.now()
 
@@ -170,6 +167,25 @@ def validate(follower: Follower) -> int:
             execute(destination, statement)
             follower.memory.validated(statement)
     return len(statements)
+
+
+def _require_prepared(follower: Follower, origin: Connection, destination: Connection) -> tuple[fence.Fenced, ...]:
+    """The origin's fence, and the capture that the target is to open with, must be there. Raises StepRefused."""
+    way = follower.way
+    tables = fence.read(origin, way.origin)
+    if not tables or any(table.state == fence.ABSENT for table in tables):
+        raise StepRefused(
+            f"{way.database.name}: the fence of the {way.origin.name} is not prepared for all its tables",
+            hint="run the same command again: it prepares the fence before it closes anything",
+        )
+    captured = capture.read(destination, way.destination) if way.to == TARGET else ()
+    destination.commit()
+    if wrong := [table.name for table in captured if table.state not in SWITCHABLE]:
+        raise StepRefused(
+            f"{way.database.name}: the capture of the target is not prepared for {', '.join(wrong)}",
+            hint="run the same command again: it prepares the capture before it closes anything",
+        )
+    return tables
 
 
 @contextmanager
@@ -238,12 +254,12 @@ def _advance(follower: Follower, destination: Connection) -> tuple[str, ...]:
     return found
 
 
-def _require_closed_since(follower: Follower, origin: Connection, seal: str) -> None:
+def _require_closed_since(follower: Follower, origin: Connection, fence_epoch: str) -> None:
     """The origin's fence must be the one that was closed here, and no entry may have come since the last round."""
     way = follower.way
     tables = fence.read(origin, way.origin)
     origin.commit()
-    if {table.state for table in tables} != {fence.CLOSED} or fence.seal(tables) != seal:
+    if {table.state for table in tables} != {fence.CLOSED} or fence.epoch(tables) != fence_epoch:
         raise FenceError(
             f"{way.database.name}: the fence of the {way.origin.name} was lifted during the change-over",
             hint="find out by whom, then run the same command again",

@@ -155,7 +155,7 @@ follow = Table(
         JSONB,
         nullable=False,
         server_default="{}",
-        comment="table -> mark of the origin's capture when it was last brought over; another one: whole, by content",
+        comment="table -> mark of the origin's capture when it was last brought over; another: brought whole",
     ),
     Column(
         "to_validate",
