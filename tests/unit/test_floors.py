@@ -16,9 +16,10 @@ FLOORS = (
     {"model"},
     {"compare", "lineage"},
     {"journal"},
-    {"fence", "backup", "schema", "progress"},
+    {"fence", "capture", "backup", "schema", "progress"},
     {"copy", "move", "services"},
     {"verify"},
+    {"follow"},
     {"cutover", "rollback", "preflight", "report"},
 )
 """Bottom first. Rooms of one floor do not import each other, but for what ``BESIDE`` names."""

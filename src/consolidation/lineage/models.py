@@ -48,7 +48,14 @@ def comparison_options(metadatas: Iterable[MetaData]) -> dict[str, Any]:
         "version_table": VERSION_TABLE,
         "version_table_schema": VERSION_SCHEMA,
         "include_schemas": True,
-        "include_name": lambda name, kind, _parents: name in schemas if kind == "schema" else True,
+        "include_name": lambda name, kind, parents: (
+            name in schemas if kind == "schema" else not (kind == "table" and _is_log(name, parents["schema_name"]))
+        ),
         "compare_server_default": True,
         "autogenerate_plugins": PLUGINS,
     }
+
+
+def _is_log(table: str | None, schema: str | None) -> bool:
+    """Whether a table holds the keys that the capture has noted: it comes and goes with the table it belongs to."""
+    return schema == VERSION_SCHEMA and (table or "").startswith("changed_")
