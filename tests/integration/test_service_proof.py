@@ -131,7 +131,7 @@ def test_the_module_announces_once_and_takes_away_what_the_journal_has(
     window: Window, capsys: pytest.CaptureFixture[str]
 ) -> None:
     row = written(window)
-    given = {"database": window.options}
+    given = {"database": window.options, "run_id": window.state().run.id}
     announced = {**given, "state": "announced", "rows": {row.id: row.table}}
     assert not run_module(capsys, "service_proof", False, {**given, "state": "absent"})["changed"]
     assert run_module(capsys, "service_proof", False, announced)["changed"]
