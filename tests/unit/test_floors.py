@@ -16,8 +16,8 @@ FLOORS = (
     {"model"},
     {"compare", "lineage"},
     {"journal"},
-    {"fence", "backup", "schema", "progress"},
-    {"copy", "move", "services"},
+    {"fence", "backup", "progress"},
+    {"schema", "copy", "move", "services"},
     {"verify"},
     {"cutover", "rollback", "preflight", "report"},
 )
