@@ -20,6 +20,7 @@ FLOORS = (
     {"copy", "move", "services"},
     {"verify"},
     {"cutover", "rollback", "preflight", "report"},
+    {"console", "review"},
 )
 """Bottom first. Rooms of one floor do not import each other, but for what ``BESIDE`` names."""
 BESIDE: set[tuple[str, str]] = set()
