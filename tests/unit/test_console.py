@@ -51,7 +51,7 @@ def test_the_moment_writes_are_refused_is_shown_at_once_and_stands_out(board: Bo
     assert texts([line]) == [
         "fence campaign_db CLOSED 1.0 s source REFUSES WRITES from 02:00:43 UTC; waited 300 ms for open writes"
     ]
-    closing_target = {"side": "target", "state": "closed", "phase": "schema_fence"}
+    closing_target = {"side": "target", "state": "closed"}
     assert not list(board.ends(event("pg_fence", CLOSED, arguments=closing_target))), "it keeps nobody out yet"
     opened = {"changed": True, "opened_at": at(64), "outage_seconds": 20.9}
     [line] = board.ends(event("pg_cutover", opened))
@@ -150,12 +150,12 @@ def test_whether_writes_are_refused_is_known_in_every_phase() -> None:
     writes.ends("campaign_db", "pg_cutover", {}, {"opened_at": at(64)})
     assert writes.lines() == ["campaign_db: accepted"]
     closing = {"side": "target", "state": "closed"}
-    writes.begins("campaign_db", "pg_fence", closing | {"phase": "schema_fence"})
-    writes.ends("campaign_db", "pg_fence", closing | {"phase": "schema_fence"}, CLOSED)
+    writes.begins("campaign_db", "pg_fence", closing)
+    writes.ends("campaign_db", "pg_fence", closing, CLOSED)
     assert writes.lines() == ["campaign_db: accepted"], "a target that was not cut over keeps nobody out"
-    writes.begins("campaign_db", "pg_fence", closing | {"phase": "rollback_fence"})
+    writes.begins("campaign_db", "pg_fence", closing | {"rollback": True})
     assert "the fence was being closed" in writes.lines()[0]
-    writes.ends("campaign_db", "pg_fence", closing | {"phase": "rollback_fence"}, CLOSED)
+    writes.ends("campaign_db", "pg_fence", closing | {"rollback": True}, CLOSED)
     assert writes.refused() == {"campaign_db": at(43.5)}
 
 

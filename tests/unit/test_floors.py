@@ -21,10 +21,7 @@ FLOORS = (
     {"verify"},
     {"cutover", "rollback", "preflight", "report"},
     {"console", "review"},
-<<<<<<< Updated upstream
-=======
     {"cli"},
->>>>>>> Stashed changes
 )
 """Bottom first. Rooms of one floor do not import each other, but for what ``BESIDE`` names."""
 BESIDE: set[tuple[str, str]] = set()

@@ -76,8 +76,8 @@ def _schema(_: Values, values: Values) -> Figure | None:
 
 
 def _fence(arguments: Values, values: Values) -> Figure | None:
-    phase = "rollback" if str(arguments.get("phase", "")).startswith("rollback") else "fence"
-    if arguments.get("phase") == "schema_fence":
+    phase = "rollback" if arguments.get("rollback") else "fence"
+    if arguments.get("side") == "target" and phase == "fence":
         return None  # a target that was not cut over yet keeps nobody out
     side = "source" if arguments.get("side") == "source" else "storage database"
     if arguments.get("state") == "closed" and "closed_at" in values:
@@ -89,13 +89,13 @@ def _fence(arguments: Values, values: Values) -> Figure | None:
     return None
 
 
-def _copy(_: Values, values: Values) -> Figure | None:
+def _copy(arguments: Values, values: Values) -> Figure | None:
     if values.get("emptied"):
         return Figure("rollback", "done", f"{plural(len(values['emptied']), 'table')} of the target emptied", GOOD)
     if values.get("moves"):
         return None
     if not values.get("changed"):
-        return _nothing("copy", values)
+        return _nothing("copy", values) if arguments.get("state", "present") == "present" else None
     tables = values.get("tables") or []
     rows, size = (sum(table.get(key) or 0 for table in tables) for key in ("rows", "bytes"))
     pace = figures.rate(size, values.get("seconds"))
@@ -104,9 +104,9 @@ def _copy(_: Values, values: Values) -> Figure | None:
 
 
 def _move(arguments: Values, values: Values) -> Figure | None:
-    phase = "rollback" if arguments.get("state") == "returned" else "copy"
     if not values.get("changed"):
-        return _nothing(phase, values)
+        return None
+    phase = "rollback" if arguments.get("state") == "returned" else "copy"
     return Figure(phase, "done", f"{plural(len(values.get('tables') or []), 'table')} moved in place", GOOD)
 
 
@@ -139,7 +139,7 @@ def _reconcile(arguments: Values, values: Values) -> Figure | None:
     phase = "rollback" if arguments.get("to") == "source" else "repair"
     tables = values.get("tables") or []
     if "compared" not in values:
-        return _nothing(phase, values)
+        return None
     changes = [sum(table.get(key) or 0 for table in tables) for key in ("inserted", "updated", "deleted")]
     inserted, updated, deleted = map(figures.count, changes)
     compared = plural(values["compared"], "table")
@@ -151,6 +151,13 @@ def _restore(_: Values, values: Values) -> Figure | None:
     if not values.get("tables"):
         return None
     return Figure("rollback", "restored", f"{plural(len(values['tables']), 'table')} from the dump", GOOD)
+
+
+def _cancel(_: Values, values: Values) -> Figure | None:
+    if "opened_at" not in values:
+        return _nothing("rollback", values)
+    text = f"given up: the storage database accepts writes from {clock(values['opened_at'])}"
+    return Figure("rollback", "OPEN", text, WARNING)
 
 
 def _abandon(_: Values, values: Values) -> Figure | None:
@@ -170,6 +177,7 @@ FIGURES: Mapping[str, Callable[[Values, Values], Figure | None]] = {
     "service_proof": _proof,
     "pg_reconcile": _reconcile,
     "pg_restore": _restore,
+    "pg_cancel_rollback": _cancel,
     "pg_abandon": _abandon,
     "pg_force_open": _abandon,
 }

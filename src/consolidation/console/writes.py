@@ -41,7 +41,7 @@ class Writes:
                 self._refused[database] = str(values["closed_at"])
             if "opened_at" in values:
                 self._refused[database] = ""
-        if module in ("pg_cutover", "pg_abandon", "pg_force_open") and "opened_at" in values:
+        if module in ("pg_cutover", "pg_cancel_rollback", "pg_abandon", "pg_force_open") and "opened_at" in values:
             self._refused[database] = ""
         if module in ("pg_fence", "pg_cutover"):
             self._unsure.pop(database, None)
@@ -70,4 +70,4 @@ class Writes:
 def _decides(arguments: Values) -> bool:
     """The source's fence, or the target's once it was cut over: the target's own one before it keeps nobody out."""
     closes = arguments.get("state") in ("closed", "open")
-    return closes and (arguments.get("side") == "source" or arguments.get("phase") == "rollback_fence")
+    return closes and (arguments.get("side") == "source" or bool(arguments.get("rollback")))

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from consolidation.journal import records
+from consolidation.journal.results import Phase
 from consolidation.report.outcome import Facts, phase, time_of
-from consolidation.services import proof as service_proof
 
 STORAGE, SOURCE = "the storage database", "the source"
 SMOKE_TEST = "a write through the service was accepted"
 REPOINTED_BACK = "the services were healthy on the source again, at the latest"
-NEVER_LEFT = "the source was open again; the services had not left it"
+NEVER_LEFT = "their database was open again; the services had not left it"
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,10 @@ class ServiceOutage:
 
 def outages(database: Facts) -> tuple[Outage, ...]:
     """The write outages: of the migration, then of the rollback after a cutover."""
-    migration = _outage(database, "fence", (("cutover", STORAGE), ("rollback_open", SOURCE)))
-    rollback = _outage(database, "rollback_fence", (("rollback_open", SOURCE),))
+    migration = _outage(database, Phase.FENCE, ((Phase.CUTOVER, STORAGE), (Phase.ROLLBACK_OPEN, SOURCE)))
+    rollback = _outage(
+        database, Phase.ROLLBACK_FENCE, ((Phase.ROLLBACK_OPEN, SOURCE), (Phase.ROLLBACK_CANCEL, STORAGE))
+    )
     if migration is not None and migration.opened != STORAGE:
         rollback = None  # the fence of the migration was still closed
     return tuple(found for found in (migration, rollback) if found is not None)
@@ -69,11 +71,13 @@ def service_outages(database: Facts) -> tuple[ServiceOutage, ...]:
     migration, back = own[0], _back_at(database)
     if migration.opened == SOURCE:
         return (ServiceOutage(migration.closed_at, migration.opened_at, NEVER_LEFT),)
-    proven_at = time_of(phase(database, service_proof.PHASE).get("result", {}).get("written_at"))
+    proven_at = time_of(phase(database, Phase.CUTOVER_SERVICES).get("result", {}).get("written_at"))
     if proven_at is None:
         return (ServiceOutage(migration.closed_at, back, REPOINTED_BACK if back else ""),)
     found = [ServiceOutage(migration.closed_at, proven_at, SMOKE_TEST)]
     if len(own) > 1:
+        if own[1].opened == STORAGE:  # the rollback was given up, the services had not left it
+            return (*found, ServiceOutage(own[1].closed_at, own[1].opened_at, NEVER_LEFT))
         found.append(ServiceOutage(own[1].closed_at, back, REPOINTED_BACK if back else ""))
     return tuple(found)
 

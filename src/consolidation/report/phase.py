@@ -17,11 +17,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from consolidation import evidence as run_directory
 from consolidation import text as figures
+from consolidation.journal.results import Phase
 from consolidation.report import commands as next_commands
 from consolidation.report import outage, outcome, services, throughput, timeline, titles, unchecked
 from consolidation.report.outcome import Facts
 from consolidation.report.tables import comparison, tables
-from consolidation.services import proof as service_proof
 
 HTML, JSON = "report.html", "report.json"
 PREFLIGHT = "preflight.json"
@@ -172,7 +172,7 @@ def document(facts: Facts, commands: Mapping[str, str], inventory: Collection[st
 def _database(found: outcome.Outcome, database: Facts, kept: Kept) -> dict[str, Any]:
     name = database["name"]
     of_services = kept.services.get(name, [])
-    has_services = bool(of_services or outcome.phase(database, service_proof.PHASE))
+    has_services = bool(of_services or outcome.phase(database, Phase.CUTOVER_SERVICES))
     return {
         "name": name,
         "outcome": asdict(found),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from consolidation.journal.results import Phase
 from consolidation.report.outcome import Facts, phase
 from consolidation.report.tables import EQUAL, comparison, tables
-from consolidation.services import proof as service_proof
 
 
 def not_checked(database: Facts, preflight: Facts | None, *, has_services: bool) -> Iterator[str]:
@@ -25,7 +25,7 @@ def not_checked(database: Facts, preflight: Facts | None, *, has_services: bool)
             yield f"Content: not shown to be equal: {', '.join(names)}."
     if not has_services:
         yield "Services: the inventory names none for this database; nobody wrote through them."
-    elif phase(database, service_proof.PHASE).get("state") != "done":
+    elif phase(database, Phase.CUTOVER_SERVICES).get("state") != "done":
         yield "Services: no smoke test passed; that they work on the storage database was not seen."
     else:
         yield "Services: one row was written and read through each; nothing else of them was tried, nor any load."
