@@ -7,7 +7,7 @@ import getpass
 import json
 import platform
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ from consolidation.console import command, ending
 from consolidation.console.board import PHASES, Shown
 from consolidation.console.figures import BAD, GOOD, OUTAGE, WARNING
 from consolidation.console.writes import Writes
+from consolidation.errors import ConsolidationError
+from consolidation.notices import hooks, metrics
+from consolidation.notices.outbox import Outbox
 from consolidation.review import page
 from consolidation.review.collect import Collector
 
@@ -38,6 +41,9 @@ description:
   - Lines are kept in memory until a module names the run. Where none does, and in check mode, no log is written.
   - Ends with the outcome, causes and fixes, the next commands and where the report is, whichever callback writes to
     stdout. After Ctrl-C it says whether writes are refused, and what to type.
+  - Tells the hooks of C(consolidation_hooks) what happens behind the fence; it waits for none. At the end it says
+    which have failed.
+  - Writes metrics of each run into C(consolidation_metrics_directory), where the inventory has it.
   - The run directory lies in the inventory variable C(consolidation_run_directory).
 requirements:
   - enable it in ansible.cfg (C(callbacks_enabled=runbook))
@@ -45,6 +51,8 @@ requirements:
 
 LOG = "log.txt"
 FINISHED = ("migrated", "rolled back")
+ENDS = {"migrated": hooks.FINISHED, "rolled_back": hooks.ROLLED_BACK}
+"""State that ends a run -> the event."""
 COLOURS = {GOOD: "COLOR_OK", WARNING: "COLOR_WARN", BAD: "COLOR_ERROR", OUTAGE: "COLOR_ERROR"}
 
 
@@ -60,7 +68,8 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self._playbook = ""
         self._play: Any = None
-        self._phase = ""
+        self._phases: dict[str, str] = {}
+        """Host -> the phase it is in."""
         self._at_work: dict[str, str] = {}
         """Host -> the module that works for it."""
         self._waiting: list[str] = []
@@ -73,6 +82,9 @@ class CallbackModule(CallbackBase):
         self._failures = ending.Failures()
         self._findings: dict[str, list[dict[str, Any]]] = {}
         self._writes = Writes()
+        self._outbox = Outbox()
+        self._metrics: Path | None = None
+        """Where the metrics go."""
         self._review = Collector()
         self._base: Path | None = None
         """The folder of the run directories."""
@@ -98,7 +110,8 @@ class CallbackModule(CallbackBase):
         """A task begins on a host."""
         self._at_work[host.get_name()] = task.action
         role = str(task._role.get_name()) if task._role else ""
-        self._phase = role if role in PHASES else self._phase
+        if role in PHASES:
+            self._phases[host.get_name()] = role
         if not context.CLIARGS["check"]:
             self._writes.begins(host.get_name(), task.action, task.args)
 
@@ -157,6 +170,8 @@ class CallbackModule(CallbackBase):
             if over:
                 text = f"{directory / evidence.INDEX} is closed; keep its SHA-256 elsewhere:\n{digest}"
                 lines += ending.block("Evidence", text)
+        for failure in (*self._outbox.failures(), *self._write_metrics()):
+            lines += ending.block("Warning", f"{failure}; it stopped nothing", WARNING)
         self._print(lines)
 
     def _plan(self) -> list[Shown]:
@@ -168,6 +183,17 @@ class CallbackModule(CallbackBase):
         lines = [Shown(line) for line in page.lines(plan, texts=bool(context.CLIARGS["diff"]))]
         return [*lines, Shown(""), *ending.block("Plan", str(page.write(plan, self._base)))]
 
+    def _write_metrics(self) -> Iterator[str]:
+        """For the exporter, of each run; what failed."""
+        for run_id, directory in self._directories.items():
+            content = evidence.read(Path(self._reports.get(run_id, {}).get("path", directory)).parent / "report.json")
+            if self._metrics is None or content is None:
+                continue
+            try:
+                metrics.write(self._metrics / f"consolidation_{run_id}.prom", metrics.text(json.loads(content)))
+            except (ConsolidationError, ValueError) as error:
+                yield str(error).partition("\n")[0]
+
     def _interrupted(self) -> None:
         """At the end of the process, where the playbook has not come to its end: Ctrl-C, or a fault of Ansible's."""
         if self._is_over:
@@ -178,7 +204,8 @@ class CallbackModule(CallbackBase):
         check = context.CLIARGS.get("check")
         where = ", ".join(f"{module} of {host}" for host, module in self._at_work.items())
         while_ = f" while these worked: {where}" if where else ""
-        lines = list(ending.block("STOPPED", f"in phase {self._phase or 'start'}{while_}. What is done is kept.", BAD))
+        phases = ", ".join(sorted({self._phases.get(host, "start") for host in self._at_work})) or "start"
+        lines = list(ending.block("STOPPED", f"in phase {phases}{while_}. What is done is kept.", BAD))
         if check:
             lines += ending.block("Writes", "nothing was changed, this was a look only")
         else:
@@ -221,16 +248,32 @@ class CallbackModule(CallbackBase):
             self._findings.setdefault(host, []).extend(values.get("findings") or [])
         if module == "run_journal" and isinstance(run := values.get("run"), dict) and run.get("id"):
             self._begun.add(run["id"])
+            if values.get("changed") and run["state"] in ENDS:
+                self._tell(result, ENDS[run["state"]])
             if run["state"] == "rolling_back" and values.get("changed"):
                 self._event(evidence.ROLLING_BACK, database=host)
+        if module == "pg_cutover" and values.get("changed") and "opened_at" in values:
+            self._tell(result, hooks.OPENED, outage_seconds=values.get("outage_seconds"))
         report = values.get("report")
         if isinstance(report, dict) and "verdict" in report:
             self._reports[report["run_id"]] = report
 
+    def _tell(self, result: Any, event: str, **figures: Any) -> None:
+        """The inventory's hooks, behind the fence: nothing waits for them."""
+        if context.CLIARGS["check"]:
+            return
+        wanted = self._variable(result.host, "consolidation_hooks") or []
+        run_id = next(reversed(self._directories), "")
+        self._outbox.tell(wanted, event, result.host.get_name(), run_id=run_id, **figures)
+
     def _remember_failure(self, result: Any) -> None:
         host, message = result.host.get_name(), _message(result.result)
         if self._failures.add(host, message):
-            self._event(evidence.FAILED, database=host, phase=self._phase, task=result.task_name, message=message)
+            self._event(
+                evidence.FAILED, database=host, phase=self._phases.get(host, ""), task=result.task_name, message=message
+            )
+            if self._directories:
+                self._tell(result, hooks.FAILED, phase=self._phases.get(host, ""))
 
     def _event(self, kind: str, **more: Any) -> None:
         """Keep what the report cannot know from the journal."""
@@ -252,21 +295,26 @@ class CallbackModule(CallbackBase):
         base = self._run_directory(result.host)
         if base is not None:
             self._directories[run_id] = evidence.directory_of(base, run_id)
+            metrics_directory = self._variable(result.host, "consolidation_metrics_directory")
+            self._metrics = Path(str(metrics_directory)) if metrics_directory else None
             user = f"{getpass.getuser()}@{socket.gethostname()}"
             versions = {"ansible-core": ansible_version, "Python": platform.python_version()}
             self._event(evidence.COMMAND, by=user, command=self._command(self._playbook), versions=versions)
 
     def _run_directory(self, host: Any) -> Path | None:
-        """consolidation_run_directory as the host sees it; None where the inventory has none."""
+        found = self._variable(host, "consolidation_run_directory")
+        return None if found is None else Path(str(found))
+
+    def _variable(self, host: Any, name: str) -> Any:
+        """A variable of the inventory as the host sees it; None where there is none."""
         variables = self._play.get_variable_manager().get_vars(play=self._play, host=host)
-        if "consolidation_run_directory" not in variables:
+        if name not in variables:
             return None
         templar = Templar(self._play.get_loader(), variables)
         try:
-            found = templar.template(trust_as_template("{{ consolidation_run_directory }}"))
+            return templar.template(trust_as_template("{{ " + name + " }}"))
         except AnsibleError:
             return None
-        return Path(str(found))
 
     def _keep_result(self, result: Any, status: str) -> None:
         play = self._play.get_name() if self._play else ""

@@ -20,7 +20,7 @@ FLOORS = (
     {"copy", "move", "services"},
     {"verify"},
     {"cutover", "rollback", "preflight", "report"},
-    {"console", "review"},
+    {"console", "review", "notices"},
     {"cli"},
 )
 """Bottom first. Rooms of one floor do not import each other, but for what ``BESIDE`` names."""

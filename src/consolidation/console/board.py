@@ -15,6 +15,8 @@ PHASES = frozenset(
     | {"rehearse", "finalize", "report"}
 )
 """Roles that are phases. What other roles do belongs to the phase that called them."""
+ASIDE = frozenset({"", "command_line", "journal", "report"})
+"""Roles whose end is no news."""
 DEFERRED = frozenset({"preflight", "schema"})
 """Phases of several results: shown when the next one begins."""
 PHASE_WIDTH, STATE_WIDTH, SECONDS_WIDTH = 10, 10, 10
@@ -105,10 +107,12 @@ class Board:
         yield from self._show_warnings()
 
     def rest(self) -> Iterator[Shown]:
-        """At the end: a line for each host that none was shown of."""
+        """At the end: where nothing was shown of any host, a line for each that changed something or could have."""
         yield from self.play_ends()
+        if self._check or any(host.shown or host.failed_in for host in self._hosts.values()):
+            return
         for name, host in self._hosts.items():
-            if not host.shown and host.phase and not host.failed_in and not self._check:
+            if host.phase not in ASIDE:
                 done = f"{plural(host.changed, 'change')}" if host.changed else "nothing to change"
                 yield self._line(name, Figure(host.phase, "done", done, GOOD), self._now() - host.since)
 
@@ -183,4 +187,4 @@ class Board:
         width = max(12, *(len(host) for host in self._hosts))
         took = figures.duration(seconds) if seconds is not None else ""
         text = f"{found.phase:{PHASE_WIDTH}} {name:{width}} {found.state:{STATE_WIDTH}} {took:>{SECONDS_WIDTH}}  "
-        return Shown(f"{text}{found.text}".rstrip(), found.tone)
+        return Shown(f"{text}{found.text.removeprefix(f'{name}: ')}".rstrip(), found.tone)

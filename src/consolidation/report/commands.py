@@ -18,9 +18,8 @@ AFTER_CUTOVER = (
 ROLLING_BACK_TEXT = "The rollback is in progress, not complete. Run the same command again, it resumes."
 RESUMES_TEXT = "Fix the cause, then run this: it resumes at the first unfinished step."
 UNTIL_CUTOVER = "at any time until the cutover; after it, the same command brings the new writes back first"
-UNTIL_SOURCE_IS_TOUCHED = (
-    "as long as the source database is untouched behind its fence; the runbook itself never removes it"
-)
+UNTIL_SOURCE_IS_TOUCHED = "as long as the source database is untouched behind its fence"
+"""The runbook itself never removes it."""
 
 
 @dataclass(frozen=True)

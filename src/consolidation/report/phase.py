@@ -60,12 +60,12 @@ def plan(facts: Facts, base: str | Path, commands: Mapping[str, str], inventory:
     run_id = facts["run"]["id"]
     known = run_directory.directories(base, run_id)
     preflights = {database["name"]: _preflight(Path(base), known, database["name"]) for database in facts["databases"]}
-    findings = {name: json.loads(text) for name, text in preflights.items() if text}
+    findings = {name: _findings(texts) for name, texts in preflights.items() if PREFLIGHT in texts}
     kept = Kept(findings, _events(base, facts), services.read(known))
     content = document(facts, commands, inventory, kept)
     files = {
         **evidence(facts["databases"]),
-        **{f"{name}/{PREFLIGHT}": text for name, text in preflights.items() if text},
+        **{f"{name}/{file}": text for name, texts in preflights.items() for file, text in texts.items()},
         JSON: json.dumps(content, indent=2, ensure_ascii=False) + "\n",
     }
     files[HTML] = render(content, facts["databases"], _digests(files, known))
@@ -214,20 +214,32 @@ def render(content: Mapping[str, Any], databases: Sequence[Facts], evidence: Map
     )
 
 
-def _preflight(base: Path, known: Sequence[Path], database: str) -> str:
-    """The preflight that the run began with, as its first report kept it; '' where there is none.
+def _preflight(base: Path, known: Sequence[Path], database: str) -> dict[str, str]:
+    """The preflight that the run began with, as its first report kept it: file -> text; empty where there is none.
 
     Every later look, also at a database that was migrated long ago, replaces the one outside of the run directories.
+    Those of the services' hosts lie beside it.
     """
-    for path in (*(directory / database / PREFLIGHT for directory in known), base / "preflight" / database / PREFLIGHT):
-        text = run_directory.read(path)
-        if text is not None:
-            try:
-                json.loads(text)
-            except ValueError:
-                return ""
-            return text
-    return ""
+    for folder in (*(directory / database for directory in known), base / "preflight" / database):
+        if (folder / PREFLIGHT).exists():
+            texts = {path.name: run_directory.read(path) or "" for path in sorted(folder.glob("preflight*.json"))}
+            return {name: text for name, text in texts.items() if _is_json(text)}
+    return {}
+
+
+def _findings(texts: Mapping[str, str]) -> dict[str, Any]:
+    """The preflight of a database, with the findings of its services' hosts."""
+    found: dict[str, Any] = json.loads(texts[PREFLIGHT])
+    of_hosts = [json.loads(text).get("findings", []) for name, text in texts.items() if name != PREFLIGHT]
+    return found | {"findings": [*found.get("findings", []), *(each for findings in of_hosts for each in findings)]}
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _outage(shut: outage.Outage) -> dict[str, Any]:
