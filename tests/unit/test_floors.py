@@ -21,6 +21,8 @@ FLOORS = (
     {"verify"},
     {"follow"},
     {"cutover", "rollback", "preflight", "report"},
+    {"console", "review", "notices"},
+    {"cli"},
 )
 """Bottom first. Rooms of one floor do not import each other, but for what ``BESIDE`` names."""
 BESIDE: set[tuple[str, str]] = set()

@@ -18,9 +18,9 @@ def read(database: Database) -> dict[str, Any]:
     """The newest run of a database, with every database of that run.
 
     ``run`` (Run.as_result, ``runbook_version``, ``target_version``; None where there was no run yet) and ``databases``:
-    name, state, at_work, phases (by start) and loads (by table); of this database ``authoritative`` (the side that may
-    hold rows which the other has not) and ``at_work``. Times are ISO 8601 with zone. Reads one snapshot,
-    writes nothing. Raises ConnectionFailed, StatementFailed.
+    name, state, changed_at (of the state), at_work, phases (by start), loads (by table) and throughput of the copy; of
+    this database ``authoritative`` (the side that may hold rows which the other has not) and ``at_work``. Times are
+    ISO 8601 with zone. Reads one snapshot, writes nothing. Raises ConnectionFailed, StatementFailed.
     """
     with session(database.target, "journal facts") as conn:
         conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
@@ -41,9 +41,11 @@ def _database(conn: Connection, run: records.Run, row: dict[str, Any]) -> dict[s
     return {
         "name": run.database,
         "state": row["state"],
+        "changed_at": row["changed_at"].isoformat(),
         "at_work": row["at_work"],
         "phases": [_json(asdict(phase)) for phase in records.phases(conn, run).values()],
         "loads": loads,
+        "throughput": [_json(each) for each in dicts(conn, query("copy/throughput"), [run.id, run.database])],
     }
 
 
