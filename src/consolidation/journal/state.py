@@ -211,6 +211,11 @@ class RunState:
         return Phase.CUTOVER in self.phases
 
     @property
+    def writes_refused(self) -> bool:
+        """Whether the source was closed by this run and nothing was opened since: the write outage lasts."""
+        return self.standing == Standing.MIGRATING and self.done(Phase.FENCE) and self.fence.closed_at is not None
+
+    @property
     def authoritative(self) -> str:
         """``source`` or ``target``: the side that may hold rows which the other does not have.
 

@@ -170,6 +170,7 @@ _TARGET = (
 
 _RUN = (
     ("run.unfinished", INFO, "A run is unfinished; migrate.yml will resume it."),
+    ("run.behind_fence", INFO, "Writes are refused by this run; it resumes, and preflight is not repeated."),
     ("run.migrated", INFO, "The database is migrated already."),
     ("run.rolling_back", BLOCKER, "A rollback is unfinished."),
     ("run.rolled_back", INFO, "The last run was rolled back; migrate.yml will begin a new one."),

@@ -17,9 +17,10 @@ import psycopg2.errors
 
 from consolidation.errors import ConfigurationError, ConnectionFailed, ConsolidationError, describe
 from consolidation.installation import script_directory
+from consolidation.journal import state as journal
 from consolidation.lineage.models import lineage_metadata, lineages
 from consolidation.model import Database
-from consolidation.postgres.connection import Settings
+from consolidation.postgres.connection import Settings, session
 from consolidation.preflight import (
     activity,
     columns,
@@ -50,6 +51,8 @@ class Options:
     target_reader: Reader | None = None
     accepted: tuple[str, ...] = ()
     """Blockers the operator has decided about, as ``"ID SUBJECT"``."""
+    resume: bool = False
+    """Behind the run's closed fence nothing is examined: what ends the write outage comes first."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Report:
 
 def examine(database: Database, options: Options) -> Report:
     """Make every check that can be made, and report on those that cannot."""
+    if options.resume and (behind := _behind_the_fence(database)):
+        return Report(database.name, (behind,), ())
     examination = _Examination(database, options)
     with ExitStack() as stack:
         source = examination.connect(stack, "source")
@@ -101,6 +106,20 @@ def examine(database: Database, options: Options) -> Report:
     ]
     findings = in_order(accept(collected, options.accepted, KINDS))
     return Report(database.name, findings, tuple(tables))
+
+
+def _behind_the_fence(database: Database) -> Finding | None:
+    """What is said instead of an examination where a run resumes while writes are refused; None otherwise."""
+    try:
+        with session(database.target, "preflight resume") as conn:
+            run = journal.read(conn, database)
+    except ConsolidationError:
+        return None  # the examination has the words for it
+    if run.run is None or not run.writes_refused:
+        return None
+    what = f"writes to the source are refused since {run.fence.closed_at}: the run resumes, preflight is not repeated"
+    fix = "nothing to do; playbooks/preflight.yml alone examines everything"
+    return found("run.behind_fence", run.run.id, what, fix)
 
 
 @dataclass
