@@ -30,6 +30,7 @@ from consolidation.journal.results import (
     FenceResult,
     Phase,
     ReconcileResult,
+    ResolveResult,
     RestoreResult,
     SchemaResult,
     VerifyResult,
@@ -141,6 +142,8 @@ TABLE: dict[Phase, dict[Standing, Decision]] = {
         NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
     ),
     Phase.ROLLBACK_CANCEL: _row(NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NOT_OPENED, GO, GO, TOO_LATE_BACK),
+    # Whatever the run says is what does not fit any more.
+    Phase.RESOLVE: dict.fromkeys(Standing, GO),
 }
 """Phase x standing. ``{run}`` and ``{database}`` are filled in."""
 ONE_COPY = Refuse(
@@ -204,6 +207,16 @@ class RunState:
     def restore(self) -> RestoreResult:
         """Result of phase rollback_restore."""
         return RestoreResult.from_json(self._result(Phase.ROLLBACK_RESTORE))
+
+    @property
+    def resolution(self) -> ResolveResult:
+        """Result of phase resolve."""
+        return ResolveResult.from_json(self._result(Phase.RESOLVE))
+
+    @property
+    def resolving(self) -> bool:
+        """Whether a resolution was begun and has not come to its end."""
+        return Phase.RESOLVE in self.phases and not self.done(Phase.RESOLVE)
 
     @property
     def cut_over(self) -> bool:

@@ -65,7 +65,6 @@ _SOURCE = (
     ("source.extension.schema", WARNING, "An extension that the tables use lies in another schema of the target."),
     ("source.extension.unused", INFO, "An extension that no table uses stays behind."),
     ("source.not_in_force", WARNING, "A constraint is not validated, an index not valid or a trigger disabled."),
-    ("source.fence.closed", BLOCKER, "A fence refuses the application's writes, and no run owns it."),
     ("source.fence.left", INFO, "Open fence triggers or the fence's schema of a former run; they are used again."),
     ("source.wal_level", INFO, "wal_level is not logical: the online mode would need it."),
 )
@@ -172,6 +171,11 @@ _RUN = (
     ("run.unfinished", INFO, "A run is unfinished; migrate.yml will resume it."),
     ("run.behind_fence", INFO, "Writes are refused by this run; it resumes, and preflight is not repeated."),
     ("run.migrated", INFO, "The database is migrated already."),
+    (
+        "run.conflict",
+        BLOCKER,
+        "Both sides are not as the run says: the journal was lost or is older, or a fence was lifted by hand.",
+    ),
     ("run.rolling_back", BLOCKER, "A rollback is unfinished."),
     ("run.rolled_back", INFO, "The last run was rolled back; migrate.yml will begin a new one."),
 )

@@ -104,6 +104,8 @@ def examine(database: Database, options: Options) -> Report:
     collected = [
         _for_a_move(found) if database.moves else rollback.with_danger(found) for found in examination.findings
     ]
+    if any(found.id == state.CONFLICT for found in collected):
+        collected = [state.in_conflict(found) for found in collected]
     findings = in_order(accept(collected, options.accepted, KINDS))
     return Report(database.name, findings, tuple(tables))
 
