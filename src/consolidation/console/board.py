@@ -175,7 +175,7 @@ class Board:
             yield from self._flush(event.host)
             host.failed_in = host.phase
             return
-        phase = host.phase or event.role or "start"
+        phase = host.phase if host.phase in PHASES else "start"
         if host.failed_in == phase or (host.failed_in and event.module.endswith("fail")):
             return  # a rescue repeats what it was for
         host.failed_in = phase
