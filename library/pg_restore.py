@@ -71,6 +71,10 @@ directory:
   description: Where the dump lies.
   returned: success
   type: str
+fence_epoch:
+  description: Identity of the closing of the restored database's fence.
+  returned: when restored
+  type: str
 kept_as:
   description: Name of what was there before; null where there was nothing.
   returned: when restored

@@ -131,7 +131,7 @@ class Caller:
         content = {"content": body} if isinstance(body, str | bytes) else {"json": body} if body is not None else {}
         fields = {"Authorization": f"Bearer {token or TOKENS[self.database]}", "Content-Type": "application/json"}
         fields |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.http.request(method, f"/databases/{self.database}/{path}", headers=fields, **content)
+        return self.http.request(method, f"/v1/databases/{self.database}/{path}", headers=fields, **content)
 
     def create(self, table: str, /, **values: Any) -> dict[str, Any]:
         """Create a row that must be accepted."""

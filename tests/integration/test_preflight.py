@@ -277,7 +277,9 @@ def test_tables_to_be_moved_must_equal_the_lineage(world: World) -> None:
     world.options = replace(world.options, source_reader=world.options.target_reader)
     assert_found(world, "schema.move.differs", BLOCKER, set())
     world.target.execute(
-        "CREATE INDEX ix_chapters_campaign_id_sequence_number ON chapters (campaign_id, sequence_number)"
+        "CREATE INDEX ix_chapters_campaign_id_sequence_number ON chapters (campaign_id, sequence_number);"
+        "CREATE INDEX ix_campaigns_created_at_id ON campaigns (created_at, id);"
+        "CREATE INDEX ix_chapters_sequence_number_id ON chapters (sequence_number, id)"
     )
     assert world.report().blockers == ()
     world.target.execute("ALTER TABLE campaigns ALTER name DROP NOT NULL")
@@ -286,7 +288,7 @@ def test_tables_to_be_moved_must_equal_the_lineage(world: World) -> None:
     world.target.execute("CREATE SCHEMA campaign_db AUTHORIZATION consolidation")
     world.target.execute("ALTER TABLE campaigns SET SCHEMA campaign_db; ALTER TABLE chapters SET SCHEMA campaign_db")
     world.target.execute(RUN, ["migrated"])
-    world.target.execute("INSERT INTO consolidation.alembic_version VALUES ('campaign_db_0002')")
+    world.target.execute("INSERT INTO consolidation.alembic_version VALUES ('campaign_db_0003')")
     read_target(world)
     assert_found(world, "run.migrated", INFO, set())
 

@@ -20,7 +20,7 @@ def test_release_needs_the_libraries_of_its_backend_only(
     tmp_path: Path, service: str, database: dict[str, str], absent: list[str]
 ) -> None:
     (tmp_path / "token").write_text("token")
-    storage = {"url": "http://h", "token_file": str(tmp_path / "token")}
+    storage = {"url": "https://h", "token_file": str(tmp_path / "token")}
     settings = {"server": {"port": 1}, "database": database, "storage": storage}
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({absent}))\n"

@@ -148,7 +148,7 @@ def test_wrong_password_is_503_and_not_told(config: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("sql", "status", "name"),
     [
-        ("SELECT pg_sleep(10)", 503, "timeout"),
+        ("SELECT pg_sleep(10)", 503, "statement-timeout"),
         ("SELECT 'hush-hush'::int", 422, "invalid-value"),
         ("SELECT 1/0", 422, "invalid-value"),
         ("SELECT pg_terminate_backend(pg_backend_pid())", 503, "database-unavailable"),

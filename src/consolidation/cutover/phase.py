@@ -20,6 +20,7 @@ from consolidation.journal.state import RunState
 from consolidation.model import Database, Mode, Side
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute
+from consolidation.postgres.roles import act_as
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _prove_open(side: Side) -> None:
         for role in side.roles:
             for table in fence.read(conn, side):
                 try:
-                    execute(conn, sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+                    act_as(conn, role)
                     execute(conn, sql.SQL("DELETE FROM {} WHERE false").format(table.identifier))
                 except psycopg2.Error as error:
                     raise FenceError(

@@ -12,6 +12,7 @@ from consolidation.fence.state import Fenced, read
 from consolidation.model import Side
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute
+from consolidation.postgres.roles import act_as
 
 PROBE_TIMEOUT = "10s"  # a probe waits for a lock no longer: the write outage has begun
 
@@ -53,7 +54,7 @@ def _probe_table(conn: Connection, role: str, fenced: Fenced) -> str:
     """What happened to a write that touches no row: DELETE, or INSERT where the role may not DELETE."""
     for statement in ("DELETE FROM {} WHERE false", "INSERT INTO {} DEFAULT VALUES"):
         try:
-            execute(conn, sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+            act_as(conn, role)
             execute(conn, sql.SQL(statement).format(fenced.identifier))
         except psycopg2.errors.ReadOnlySqlTransaction as error:
             ours = "fenced by the storage consolidation" in (error.diag.message_primary or "")

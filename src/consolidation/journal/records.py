@@ -105,6 +105,15 @@ def current_run(target: Connection, database: str, *states: str) -> Run:
     return run
 
 
+def note_rows(target: Connection, run: Run, rows: list[dict[str, str]]) -> None:
+    """Note in the caller's transaction which rows of a smoke test the target has, or is about to have."""
+    statement = (
+        "UPDATE consolidation.phase SET result = coalesce(result, '{}') || %s"
+        " WHERE run_id = %s AND database = %s AND name = 'cutover'"
+    )
+    execute(target, statement, [json.dumps({"smoke_rows": rows}), run.id, run.database])
+
+
 def renew_copy(target: Connection, run: Run, **also: Any) -> None:
     """Note in the caller's transaction that the target's content is another one now, with ``also`` in the result."""
     statement = (

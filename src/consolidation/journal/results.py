@@ -112,6 +112,14 @@ class VerifyResult(Result):
 
 
 @dataclass(frozen=True)
+class CutoverResult(Result):
+    """Phase cutover."""
+
+    smoke_rows: tuple[dict[str, str], ...] = ()
+    """Rows that a smoke test has written, or is about to write, to the target: ``table`` and ``id``."""
+
+
+@dataclass(frozen=True)
 class BackupResult(Result):
     """Phase backup."""
 

@@ -26,6 +26,7 @@ from consolidation.journal.records import (
 )
 from consolidation.journal.results import (
     CopyResult,
+    CutoverResult,
     FenceResult,
     Phase,
     ReconcileResult,
@@ -193,6 +194,11 @@ class RunState:
     def verification(self) -> VerifyResult:
         """Result of phase verify."""
         return VerifyResult.from_json(self._result(Phase.VERIFY))
+
+    @property
+    def cutover(self) -> CutoverResult:
+        """Result of phase cutover."""
+        return CutoverResult.from_json(self._result(Phase.CUTOVER))
 
     @property
     def restore(self) -> RestoreResult:

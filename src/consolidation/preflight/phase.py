@@ -145,7 +145,7 @@ class _Examination:
         # Tables that were moved already are the target's.
         moved = database.moves and target is not None and bool(target.tables)
         if source is not None and lineage is not None and not (moved and not source.tables):
-            self._run("the source's objects", objects.checks(source, database, lineage))
+            self._run("the source's objects", objects.checks(source, target, database, lineage))
             self._run("the source's columns", columns.checks(source, lineage))
             self._run("the source's constraints", constraints.checks(source, lineage, moves=database.moves))
             self._run("the source's rows", data.checks(source, lineage))

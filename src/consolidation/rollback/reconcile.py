@@ -73,7 +73,10 @@ def plan(database: Database, to: str, workers: int = 2) -> Plan:
     """Compare all tables and say what would be changed. Raises StepRefused, VerificationFailed."""
     with session(database.target, "reconcile plan") as target:
         run = state.read(target, database)
-    skip_reason = run.skip_reason(Phase.RECONCILE if to == SOURCE else Phase.REPAIR)
+    if to == TARGET and run.done(Phase.REPAIR) and run.authoritative == TARGET:
+        skip_reason = f"{database.name}: the target was repaired, and opened since"
+    else:
+        skip_reason = run.skip_reason(Phase.RECONCILE if to == SOURCE else Phase.REPAIR)
     closed = fences(database) if not skip_reason else {}
     if not skip_reason and to == SOURCE:
         skip_reason = reconciled_and_opened(run, source_is_closed=bool(closed[to]))

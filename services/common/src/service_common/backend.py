@@ -31,6 +31,10 @@ class StorageAddress(Section):
 
     url: str
     token_file: Path
+    ca_file: Path | None = None
+    """The CA of the Storage Service's certificate, where it is not one of the system's."""
+    allow_plaintext: bool = False
+    """Send the token over http:// to another machine."""
     retry_seconds: float = Field(default=5, ge=0)
     """For how long a request is repeated while the Storage Service is away."""
 

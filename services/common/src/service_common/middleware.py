@@ -2,15 +2,26 @@
 
 import asyncio
 import logging
+import re
 import time
+from contextvars import ContextVar
 from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_common.config import ServerConfig
-from service_common.problem import Problem, unavailable
+from service_common.problem import Problem, bounded, unavailable
 
 log = logging.getLogger("request")
+
+
+current_request_id: ContextVar[str | None] = ContextVar("current_request_id", default=None)
+"""Of the request that is being served; passed on to the Storage Service."""
+
+
+def request_id_of(header: bytes) -> str:
+    """The caller's, or a new one."""
+    return header.decode() if re.fullmatch(rb"[A-Za-z0-9._-]{1,64}", header) else uuid4().hex
 
 
 class RequestLimits:
@@ -68,7 +79,8 @@ class RequestLog:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         begun = time.perf_counter()
-        request_id = uuid4().hex
+        request_id = request_id_of(dict(scope["headers"]).get(b"x-request-id", b""))
+        current_request_id.set(request_id)
         status = 500
 
         async def tagged_send(message: Message) -> None:
@@ -83,7 +95,7 @@ class RequestLog:
         finally:
             fields = {
                 "method": scope["method"],
-                "path": scope["path"],
+                "path": bounded(scope["path"]),
                 "status": status,
                 "milliseconds": round((time.perf_counter() - begun) * 1000, 2),
                 "caller": scope.get("state", {}).get("caller"),

@@ -9,6 +9,7 @@ from storage_client import Conflict, InvalidRequest, NotFound, NotWritten, Stora
 
 from service_common.backend import Records, StorageAddress
 from service_common.config import ConfigError, read_secret
+from service_common.middleware import current_request_id
 from service_common.problem import Problem, unavailable
 
 
@@ -16,7 +17,17 @@ def open_client(address: StorageAddress | None) -> StorageClient:
     """A client with the token in `address`. Raises ConfigError."""
     if address is None:
         raise ConfigError("database.type storage_service needs the section storage: {url: …, token_file: …}.")
-    return StorageClient(address.url, read_secret(address.token_file), retry_seconds=address.retry_seconds)
+    try:
+        return StorageClient(
+            address.url,
+            read_secret(address.token_file),
+            retry_seconds=address.retry_seconds,
+            ca_file=address.ca_file,
+            allow_plaintext=address.allow_plaintext,
+            request_id=current_request_id.get,
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"storage: {error}") from error
 
 
 class RemoteBackend:
@@ -42,11 +53,11 @@ class RemoteBackend:
 def _problem(error: Exception) -> Problem:
     match error:
         case NotWritten(problem=name):
-            retry_after = max(1, round(error.retry_after_seconds))
-            return unavailable(name, "The Storage Service cannot write this now; nothing was written.", retry_after)
+            detail = "The Storage Service cannot write this now; nothing was written."
+            return unavailable(name, detail, error.retry_after_seconds)
         case Unavailable():
-            retry_after = max(1, round(error.retry_after_seconds))
-            return unavailable("storage-unavailable", "The Storage Service cannot do this now.", retry_after)
+            detail = "The Storage Service cannot do this now. A write may have happened."
+            return unavailable("storage-unavailable", detail, error.retry_after_seconds or 1)
         case NotFound():
             return Problem(404, "not-found", "There is no such record, or it is deleted.")
         case Conflict():

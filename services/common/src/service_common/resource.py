@@ -43,7 +43,9 @@ def reference_app(title: str, settings: ServiceSettings, backend: Backend) -> Fa
         yield
         await backend.aclose()
 
-    app = FastAPI(title=title, version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title=title, version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
 
     @app.get("/health", responses={503: {}})
     async def health() -> Response:
