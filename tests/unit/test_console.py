@@ -100,6 +100,16 @@ def test_a_step_that_was_done_before_is_no_change_whatever_it_returns(board: Boa
         assert "/s" not in line.text
 
 
+def test_what_a_role_says_to_the_operator_is_shown_in_check_mode_too() -> None:
+    """The sentence of a consent is to be typed word by word."""
+    board = Board(check=True)
+    list(board.starts("campaign_db", "rollback"))
+    said = {"msg": "may lose writes\n-e 'consent=lose them'"}
+    shown = texts(board.ends(event("ansible.builtin.debug", said, role="backup")))
+    assert shown == ["rollback campaign_db note may lose writes", "-e 'consent=lose them'"]
+    assert not list(board.ends(event("ansible.builtin.debug", {"msg": "a table"}, role="preflight")))
+
+
 def test_a_run_is_named_once_for_all_databases(board: Board) -> None:
     run = {"id": "1", "state": "migrating", "operator": "ops@control"}
     shown = [
