@@ -141,8 +141,10 @@ def test_causes_are_shown_once_with_what_to_do() -> None:
 
 
 def test_blockers_end_with_their_fix() -> None:
-    shown = texts(ending.blockers({"campaign_db": [BLOCKER, FINDING], "image_db": [BLOCKER]}))
-    assert shown == ["Blocker source.type pid 5 (campaign_db, image_db)", "an old transaction", "more", "Fix end it"]
+    found = {"campaign_db": [FINDING, BLOCKER], "image_db": [BLOCKER]}
+    blocker = ["Blocker source.type pid 5 (campaign_db, image_db)", "an old transaction", "more", "Fix end it"]
+    assert texts(ending.findings(found, ["blocker"])) == blocker
+    assert texts(ending.findings(found)) == [*blocker, "Warning source.lock pid 5 (campaign_db)", *blocker[1:]]
 
 
 def test_whether_writes_are_refused_is_known_in_every_phase() -> None:
