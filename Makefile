@@ -76,6 +76,7 @@ docs: setup ## Write the tables that are generated: variables of roles, findings
 	python -m tools.role_docs
 	python tools/picture.py
 	python tools/preflight_docs.py
+	python tools/states_docs.py
 	python -m tools.verification_docs
 
 .PHONY: site

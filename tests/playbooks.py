@@ -114,7 +114,6 @@ class Site:
             "ANSIBLE_HOME": str(home / ".ansible"),
             "ANSIBLE_NOCOLOR": "1",
             MARK: str(self.directory),
-            "ANSIBLE_STDOUT_CALLBACK": "default",  # with the recap; tests of the console set theirs
             **(environment or {}),
         }
         variables["ANSIBLE_CALLBACK_PLUGINS"] = f"{ROOT / 'plugins/callback'}:{ROOT / 'tests/callback'}"

@@ -95,10 +95,10 @@ class CallbackModule(CallbackBase):
         """The beginning."""
         self._playbook = str(playbook._file_name)
         self._is_over = False
-        if C.DEFAULT_STDOUT_CALLBACK == "default" and self._display.verbosity == 0:
+        if C.DEFAULT_STDOUT_CALLBACK != "console" and self._display.verbosity == 0:
             self._display.display(
-                "Every task is shown: the stdout callback is `default`. `console` shows one line a phase;"
-                f" from another terminal: {self._status()}"
+                f"Every task is shown: the stdout callback is `{C.DEFAULT_STDOUT_CALLBACK}`. `console` shows one line a"
+                f" phase; from another terminal: {self._status()}"
             )
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
@@ -154,8 +154,13 @@ class CallbackModule(CallbackBase):
         self._keep("END")
         # What a rescue or the next try recovered is no failure at the end; the log has it.
         failed = [host for host in stats.processed if host in stats.failures or host in stats.dark]
-        lines = list(ending.blockers({host: self._findings[host] for host in self._findings if host in failed}))
-        lines = lines or list(ending.failures(self._failures, failed))
+        if self._is_preflight_alone():
+            lines = list(ending.findings(self._findings))
+        else:
+            blocked = {host: self._findings[host] for host in self._findings if host in failed}
+            lines = list(ending.findings(blocked, ["blocker"]))
+        if not any(line.tone == BAD for line in lines):
+            lines += ending.failures(self._failures, failed)
         # A run of another time is no result of this command.
         ours = {run: found for run, found in self._reports.items() if run in self._begun} or self._reports
         for found in ours.values():
@@ -173,6 +178,10 @@ class CallbackModule(CallbackBase):
         for failure in (*self._outbox.failures(), *self._write_metrics()):
             lines += ending.block("Warning", f"{failure}; it stopped nothing", WARNING)
         self._print(lines)
+
+    def _is_preflight_alone(self) -> bool:
+        """Whether preflight is what was asked for: then every finding is."""
+        return Path(self._playbook).name == "preflight.yml" or list(context.CLIARGS["tags"]) == ["preflight"]
 
     def _plan(self) -> list[Shown]:
         """The reviewer's page of a look."""

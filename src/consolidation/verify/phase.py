@@ -15,6 +15,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from consolidation import text as figures
 from consolidation.compare import result as verdict
 from consolidation.compare.result import DIFFERENT, EQUAL, NOT_COMPARED, SequenceResult, TableResult
 from consolidation.copy import chunks
@@ -75,7 +76,7 @@ class Plan:
         if self.skip_reason:
             return [self.skip_reason]
         there = "itself before the move" if self.database.moves else f"its copy in {self.database.name}"
-        return [f"{table} with {there}: about {table.estimated_rows} rows" for table in self.tables]
+        return [f"{table} with {there}: about {figures.count(table.estimated_rows)} rows" for table in self.tables]
 
     def diff(self) -> dict[str, str]:
         """What would be compared."""
