@@ -36,8 +36,8 @@ import psycopg2
 import uvloop
 import yaml
 from campaign_service.tables import metadata
-from service_common.backend import DirectConfig
-from service_common.direct import DirectBackend
+from service_common.reference.backend import DirectConfig
+from service_common.reference.direct import DirectBackend
 from storage_client import CampaignDBClient, StorageClient
 from storage_service.auth import token_sha256
 
