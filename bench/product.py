@@ -10,12 +10,13 @@ from psycopg2 import sql
 
 from consolidation import model
 from consolidation.copy import phase as copy
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import phase as fence_phase
+from consolidation.fence import state as fence
+from consolidation.journal import records
 from consolidation.journal import runs as run
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import execute
-from consolidation.schema import phase as schema
+from consolidation.schema import grants
 from consolidation.verify import phase as verify
 
 LOCK_SECONDS = 10.0
@@ -49,14 +50,14 @@ class Product:
     def prepare(self, ddl: str) -> None:
         """All that comes before the copy: the run, tables in the target, both fences closed."""
         caller = run.Caller({"host": "bench", "pid": os.getpid(), "started": "1"}, None, "")
-        run.apply(run.plan(self.database, journal.MIGRATING, caller), caller)
+        run.apply(run.plan(self.database, records.MIGRATING, caller), caller)
         name = sql.Identifier(self.name)
         with session(self.target, "bench") as target:
             execute(target, sql.SQL("CREATE SCHEMA {name}; SET search_path = {name}").format(name=name))
             execute(target, ddl)
-        schema.apply_grants(schema.plan_grants(self.database))
-        for side, phase in (("target", "schema_fence"), ("source", "fence")):
-            fence.apply(fence.plan(self.database, side, fence.CLOSED), phase, LOCK_SECONDS)
+        grants.apply_grants(grants.plan_grants(self.database))
+        for side in (model.TARGET, model.SOURCE):
+            fence_phase.apply(fence_phase.plan(self.database, side, fence.CLOSED), LOCK_SECONDS)
 
     def copy(self) -> dict[str, Any]:
         """The copy phase."""

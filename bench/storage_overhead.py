@@ -41,8 +41,8 @@ from service_common.reference.direct import DirectBackend
 from storage_client import CampaignDBClient, StorageClient
 from storage_service.auth import token_sha256
 
+from consolidation.lineage.alembic import upgrade
 from consolidation.postgres.connection import Settings
-from consolidation.schema.phase import upgrade
 from demo.servers import SUPERUSER, Server, installations
 
 Operation = Callable[[], Awaitable[object]]

@@ -10,7 +10,7 @@ version_added: "0.1.0"
 description:
   - Opens the target's tables to their roles. Refuses unless the source is fenced and every table was verified equal.
   - Measures the write outage, from the closing of the source's fence to the opening of the target's.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [consolidation, consolidation.run]
 options:
   timeout_seconds:
     description: How long to wait for open transactions on the target.
@@ -29,29 +29,30 @@ EXAMPLES = r"""
 - name: Open the target
   pg_cutover:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
 """
 
 RETURN = r"""
 run_id:
   description: Id of the run.
   type: str
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 closed_at:
   description: When the fence of the source closed; the write outage began.
   type: str
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 opened_at:
   description: When the target was opened; the write outage of the databases ends.
   type: str
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 outage_seconds:
   description: Seconds from the closing of the source's fence to the opening of the target's.
   type: float
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 msg:
   description: Which run has cut the database over already.
   type: str
-  returned: when settled, not in check mode
+  returned: when there was nothing to do, not in check mode
 blockers:
   description: Who was in the way of a lock.
   type: list
@@ -69,10 +70,10 @@ from consolidation.module.failures import failures
 
 def main() -> None:
     """Plan, and open."""
-    spec = arguments.database(timeout_seconds={"type": "float", "default": 60})
+    spec = arguments.phase(timeout_seconds={"type": "float", "default": 60})
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
-        plan = cutover.plan(Database.from_options(module.params["database"]))
+        plan = cutover.plan(Database.from_options(module.params["database"], module.params["run_id"]))
         result = {} if module.check_mode else cutover.apply(plan, module.params["timeout_seconds"])
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 

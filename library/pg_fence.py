@@ -11,7 +11,7 @@ description:
   - A fence is a statement trigger on every table that refuses every writer, the owner and superusers included.
   - Closing waits for the transactions that have written, up to a limit, and names who is in the way when it gives up.
   - A closed fence is proved by a write as every role, which must be refused. Readers go on.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [consolidation, consolidation.run]
 options:
   side:
     description: Which side of the database.
@@ -29,10 +29,11 @@ options:
     description: How long to wait for open transactions.
     type: float
     default: 60
-  phase:
-    description: Name under which the journal keeps the outcome.
-    type: str
-    default: fence
+  rollback:
+    description:
+      - The rollback asks for it. The journal must agree, a run that is not being rolled back refuses it.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -46,6 +47,7 @@ EXAMPLES = r"""
 - name: Fence the source
   pg_fence:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
     side: source
     state: closed
 """
@@ -54,7 +56,7 @@ RETURN = r"""
 run_id:
   description: Id of the run.
   type: str
-  returned: when not in check mode, unless settled
+  returned: when not in check mode, unless there was nothing to do
 tables:
   description: Every table with the state of its fence.
   type: list
@@ -63,28 +65,28 @@ tables:
 closed_at:
   description: When the fence closed; the write outage begins.
   type: str
-  returned: once the phase has closed it, unless settled
+  returned: once the phase has closed it, unless there was nothing to do
 waited_seconds:
   description: How long open transactions were waited for.
   type: float
-  returned: once the phase has closed it, unless settled
-seal:
-  description: Tells this closing from any other, also from one by hand.
+  returned: once the phase has closed it, unless there was nothing to do
+fence_epoch:
+  description: Identity of this closing; any other closing, also one by hand, has another.
   type: str
-  returned: once the phase has closed it, unless settled
+  returned: once the phase has closed it, unless there was nothing to do
 probes:
   description: What happened to a write of every role on every table.
   type: list
   elements: dict
-  returned: once the phase has closed it, unless settled; also on the failure of a probe
+  returned: once the phase has closed it, unless there was nothing to do; also on the failure of a probe
 opened_at:
   description: When the fence was opened.
   type: str
-  returned: once the phase has opened it, unless settled
+  returned: once the phase has opened it, unless there was nothing to do
 msg:
   description: Why nothing is switched; the run has cut over, or the tables bring their fence along.
   type: str
-  returned: when settled, not in check mode
+  returned: when there was nothing to do, not in check mode
 blockers:
   description: Who was in the way of a lock.
   type: list
@@ -94,7 +96,7 @@ blockers:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation.fence import phase as fence
+from consolidation.fence import phase as fence_phase
 from consolidation.model import Database
 from consolidation.module import arguments
 from consolidation.module.failures import failures
@@ -102,17 +104,18 @@ from consolidation.module.failures import failures
 
 def main() -> None:
     """Plan, and switch."""
-    spec = arguments.database(
+    spec = arguments.phase(
         side={"type": "str", "required": True, "choices": ["source", "target"]},
         state={"type": "str", "required": True, "choices": ["prepared", "closed", "open"]},
         timeout_seconds={"type": "float", "default": 60},
-        phase={"type": "str", "default": "fence"},
+        rollback={"type": "bool", "default": False},
     )
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params
-        plan = fence.plan(Database.from_options(given["database"]), given["side"], given["state"], given["phase"])
-        result = {} if module.check_mode else fence.apply(plan, given["phase"], given["timeout_seconds"])
+        database = Database.from_options(given["database"], given["run_id"])
+        plan = fence_phase.plan(database, given["side"], given["state"], rollback=given["rollback"])
+        result = {} if module.check_mode else fence_phase.apply(plan, given["timeout_seconds"])
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 
 

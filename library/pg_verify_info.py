@@ -20,6 +20,10 @@ options:
       - The only thing that is written, and nothing at all in check mode, which then says what would be compared.
     type: bool
     default: false
+  run_id:
+    description: The run that this command has begun; needed with O(record=true), but for check mode.
+    type: str
+    default: ""
   workers:
     description: Number of tables under way at the same time, each with a session on either side.
     type: int
@@ -54,6 +58,7 @@ EXAMPLES = r"""
   pg_verify_info:
     database: "{{ consolidation_database }}"
     record: true
+    run_id: "{{ consolidation_run_id }}"
 
 - name: Compare both sides while they are written, one following the other by half a minute at most
   pg_verify_info:
@@ -66,8 +71,12 @@ run_id:
   description: Id of the run.
   type: str
   returned: with O(record=true), when not in check mode
-closed_at:
-  description: When the fence of the source closed; null where the tables are moved with their fence.
+fence_epoch:
+  description: Identity of the closing of the source's fence behind which both sides were compared.
+  type: str
+  returned: with O(record=true), when not in check mode
+copy_id:
+  description: Identity of the copy that was compared.
   type: str
   returned: with O(record=true), when not in check mode
 outcome:
@@ -103,13 +112,14 @@ seconds:
   type: float
   returned: when compared, also on failure
 msg:
-  description: Which run has verified the database, then opened its target.
+  description: Why nothing is compared; the run has opened the target.
   type: str
-  returned: when settled, with O(record=true), not in check mode
+  returned: when there was nothing to do, with O(record=true), not in check mode
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
+from consolidation.journal.results import Phase
 from consolidation.model import Database
 from consolidation.module import arguments
 from consolidation.module.failures import failures
@@ -121,6 +131,7 @@ def main() -> None:
     """Plan, and compare."""
     spec = arguments.database(
         record={"type": "bool", "default": False},
+        run_id={"type": "str", "default": ""},
         workers={"type": "int", "default": 2},
         max_keys={"type": "int", "no_log": False, "default": 20},
         recheck_seconds={"type": "int", "default": 10},
@@ -130,12 +141,12 @@ def main() -> None:
     with failures(module):
         given = module.params
         options = verify.Options(given["workers"], given["max_keys"], given["recheck_seconds"])
-        plan = verify.plan(Database.from_options(given["database"]))
+        plan = verify.plan(Database.from_options(given["database"], given["run_id"]))
         if not given["record"]:
             module.exit_json(changed=False, **verify.check(plan.database, options))
         if module.check_mode:
             module.exit_json(changed=plan.changed, diff=plan.diff(), summary=plan.lines())
-        with progress.told(plan.database, verify.PHASE, given["progress_file"], options.tally):
+        with progress.told(plan.database, Phase.VERIFY, given["progress_file"], options.tally):
             result = verify.apply(plan, options)
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 

@@ -58,13 +58,13 @@ run_id:
   description: Id of the run; empty in check mode before the first run.
   type: str
   returned: always
-moves:
-  description: Whether the tables lie in the storage database already, and are moved instead of copied.
-  type: bool
+mode:
+  description: How the rows get to their schema, V(copy) or V(move).
+  type: str
   returned: always
-target_in_charge:
-  description: Whether the target holds rows that the source may not have, so that a rollback brings them back.
-  type: bool
+authoritative:
+  description: The side that may hold rows which the other does not have, V(source) or V(target).
+  type: str
   returned: always
 cut_over:
   description: Whether the run has ever opened the target.

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from consolidation.backup import phase as backup
-from consolidation.journal import journal
+from consolidation.journal import runs
+from consolidation.lineage import alembic as lineage
 from consolidation.model import Database
 from consolidation.postgres.connection import session
-from consolidation.schema import phase as schema
 from demo.servers import installations
 from tests.cluster import Database as OnServer
 
@@ -58,16 +58,16 @@ def fill(source: OnServer) -> None:
 def begin(source: OnServer, target: OnServer, name: str = "campaign_db", pid: int = 1) -> Database:
     """The service database as the inventory names it, in a run that has begun."""
     database = Database(name, source.settings, "public", (), target.settings, ("campaign_app",), ("storage_service",))
-    schema.upgrade(target.settings, "journal")
+    lineage.upgrade(target.settings, "journal")
     with session(target.settings, "test") as conn:
-        journal.begin(conn, name, control(pid), None, rollback=False)
+        runs.begin(conn, name, control(pid), None, rollback=False)
     return database
 
 
 def roll_back(database: Database) -> None:
     """Begin to take the run back."""
     with session(database.target, "test") as conn:
-        journal.begin(conn, database.name, control(1), None, rollback=True)
+        runs.begin(conn, database.name, control(1), None, rollback=True)
 
 
 def control(pid: int) -> dict[str, Any]:

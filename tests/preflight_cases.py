@@ -41,7 +41,7 @@ OWNER: list[Case] = [
         WARNING,
         "ALTER TABLE campaigns ALTER theme_data DROP DEFAULT, ALTER theme_data TYPE jsonb",
     ),
-    Case("schema.column.widened", INFO, "ALTER TABLE chapters ALTER sequence_number TYPE smallint"),
+    Case("schema.column.widened", WARNING, "ALTER TABLE chapters ALTER sequence_number TYPE smallint"),
     Case("schema.column.shorter", INFO, "ALTER TABLE campaigns ALTER name TYPE text"),
     Case(
         "data.too_long",
@@ -50,7 +50,7 @@ OWNER: list[Case] = [
     ),
     Case("schema.column.stricter", INFO, "ALTER TABLE campaigns ALTER name DROP NOT NULL"),
     Case("data.null", BLOCKER, "ALTER TABLE campaigns ALTER name DROP NOT NULL; UPDATE campaigns SET name = NULL"),
-    Case("schema.column.looser", INFO, "ALTER TABLE campaigns ALTER description SET NOT NULL"),
+    Case("schema.column.looser", WARNING, "ALTER TABLE campaigns ALTER description SET NOT NULL"),
     Case(
         "schema.column.generated",
         BLOCKER,
@@ -171,7 +171,11 @@ SUPERUSER: list[Case] = [
     Case("source.activity.hidden", WARNING, "REVOKE pg_read_all_stats FROM consolidation_reader"),
     Case("source.connections.few", WARNING, "ALTER ROLE consolidation CONNECTION LIMIT 3"),
     Case("source.connections.few", WARNING, "ALTER DATABASE campaign CONNECTION LIMIT 3"),
-    Case("source.check.failed", BLOCKER, "REVOKE SELECT ON chapters FROM consolidation_reader"),
+    Case(
+        "source.check.failed",
+        BLOCKER,
+        "ALTER TABLE chapters ALTER title DROP NOT NULL; REVOKE SELECT ON chapters FROM consolidation_reader",
+    ),
     Case("source.collation.version", WARNING, RECORDED_COLLATION),
     Case(
         "source.object.foreign_table",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,3 +75,14 @@ def assert_found(world: World, kind: str, severity: str, others: set[str]) -> No
     assert severity in {finding.severity for finding in findings if finding.id == kind}, {f.id for f in findings}
     assert blockers(findings) - others == ({kind} if severity == BLOCKER else set())
     assert all(finding.what and finding.fix for finding in findings)
+    assert [finding.fix for finding in findings if not is_careful(finding)] == []
+
+
+LOSES = re.compile(r"\b(DELETE FROM|TRUNCATE|DROP (TABLE|SCHEMA|DATABASE|COLUMN)|lo_unlink|UPDATE \S+ SET)\b")
+
+
+def is_careful(finding: Finding) -> bool:
+    """A fix that may lose data says how many rows, and is not the only way on."""
+    return not LOSES.search(finding.fix) or (
+        " row(s)" in finding.what and not LOSES.search(finding.fix.splitlines()[0])
+    )

@@ -9,10 +9,13 @@ from typing import Any
 from consolidation import model
 from consolidation.copy import phase as copy
 from consolidation.cutover import phase as cutover
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import phase as fence_phase
+from consolidation.fence import trigger
+from consolidation.journal import records, state
 from consolidation.journal import runs as run
-from consolidation.postgres.connection import Settings
+from consolidation.journal.state import RunState
+from consolidation.postgres.connection import Settings, session
+from consolidation.schema import built, grants
 from consolidation.schema import phase as schema
 from tests.cluster import Database, quoted
 
@@ -25,6 +28,9 @@ class Window:
     target: Database
     name: str = "campaign_db"
     application_roles: list[str] = field(default_factory=lambda: ["campaign_app"])
+    source_schema: str = "public"
+    tables: list[str] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
     control: dict[str, Any] = field(default_factory=lambda: {"host": "here", "pid": os.getpid(), "started": "1"})
 
     @property
@@ -33,8 +39,8 @@ class Window:
         return {
             "name": self.name,
             "source": _options(self.source.settings),
-            "source_schema": "public",
-            "tables": [],
+            "source_schema": self.source_schema,
+            "tables": self.tables,
             "application_roles": self.application_roles,
             "target": _options(self.target.settings),
             "target_roles": ["storage_service"],
@@ -44,17 +50,18 @@ class Window:
     def database(self) -> model.Database:
         return model.Database.from_options(self.options)
 
-    def begin(self, state: str = journal.MIGRATING, alive: dict[str, Any] | None = None) -> dict[str, Any]:
+    def begin(self, wanted: str = records.MIGRATING, alive: dict[str, Any] | None = None) -> dict[str, Any]:
         caller = run.Caller(self.control, alive, "")
-        return run.apply(run.plan(self.database, state, caller), caller)
+        return run.apply(run.plan(self.database, wanted, caller), caller)
 
-    def end(self, state: str) -> dict[str, Any]:
-        return self.begin(state)
+    def end(self, wanted: str) -> dict[str, Any]:
+        return self.begin(wanted)
 
     def schema(self) -> dict[str, Any]:
-        """Lineage, grants, closed target."""
+        """Lineage, grants, a look at both, closed target."""
         result = schema.apply(schema.plan(self.database))
-        schema.apply_grants(schema.plan_grants(self.database))
+        grants.apply_grants(grants.plan_grants(self.database))
+        built.require(self.database, tuple(self.accepted))
         self.fence("target", "closed", "schema_fence")
         return result
 
@@ -62,11 +69,18 @@ class Window:
         """A target schema without a lineage: tables that only a test has."""
         name = quoted(self.name)
         self.target.execute(f"CREATE SCHEMA {name}; SET search_path = {name}; {ddl}", user="consolidation")
-        schema.apply_grants(schema.plan_grants(self.database))
+        grants.apply_grants(grants.plan_grants(self.database))
         self.fence("target", "closed", "schema_fence")
 
-    def fence(self, side: str, state: str, phase: str = "fence", timeout: float = 10) -> dict[str, Any]:
-        return fence.apply(fence.plan(self.database, side, state), phase, timeout)
+    def fence(self, side: str, wanted: str, phase: str = "fence", timeout: float = 10) -> dict[str, Any]:
+        plan = fence_phase.plan(self.database, side, wanted, rollback=phase.startswith("rollback"))
+        assert plan.phase == phase
+        return fence_phase.apply(plan, timeout)
+
+    def lift(self, side: str = "source") -> None:
+        """Open a fence by hand, as an operator might: the journal does not know of it."""
+        with session(self.database.side(side).settings, "test") as conn:
+            trigger.open_side(conn, self.database.side(side), 10)
 
     def copy(self, workers: int = 2) -> dict[str, Any]:
         return copy.apply(copy.plan(self.database), self.options, workers)
@@ -74,12 +88,16 @@ class Window:
     def cutover(self) -> dict[str, Any]:
         return cutover.apply(cutover.plan(self.database), 10)
 
-    def phases(self) -> dict[str, journal.PhaseRecord]:
+    def state(self) -> RunState:
         with self.target.connection("consolidation") as conn:
-            return journal.phases(conn, journal.current_run(conn, self.name, *ALL_STATES))
+            return state.read(conn, self.database)
+
+    def phases(self) -> dict[str, records.PhaseRecord]:
+        with self.target.connection("consolidation") as conn:
+            return records.phases(conn, records.current_run(conn, self.name, *ALL_STATES))
 
 
-ALL_STATES = (journal.MIGRATING, journal.MIGRATED, journal.ROLLING_BACK, journal.ROLLED_BACK)
+ALL_STATES = (records.MIGRATING, records.MIGRATED, records.ROLLING_BACK, records.ROLLED_BACK)
 
 
 def _options(settings: Settings) -> dict[str, Any]:

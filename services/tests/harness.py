@@ -19,7 +19,7 @@ import httpx
 import yaml
 from storage_service.auth import token_sha256
 
-from consolidation.schema.phase import upgrade
+from consolidation.lineage.alembic import upgrade
 from demo.data import create_tables
 from demo.servers import installations
 from tests.cluster import Cluster, Database

@@ -4,10 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from typing import Any
 
 from consolidation.errors import ConfigurationError
 from consolidation.postgres.connection import Settings
+
+SOURCE, TARGET = "source", "target"
+
+
+class Mode(StrEnum):
+    """How a database's rows get to their schema."""
+
+    COPY = "copy"
+    MOVE = "move"
+    """The tables are in the storage database already: SET SCHEMA."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a service database: its tables, and the roles that write them."""
+
+    database: str
+    name: str
+    """``source`` or ``target``."""
+    settings: Settings
+    schema: str
+    tables: tuple[str, ...]
+    roles: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -25,6 +49,13 @@ class Database:
     """Roles the service writes with on the source; the fence is probed as each of them."""
     target_roles: tuple[str, ...] = ()
     """Roles that read and write the target schema after the cutover."""
+    run_id: str | None = None
+    """The run that the operator's command has begun: phases of another one are refused. None: not asked."""
+
+    @property
+    def mode(self) -> Mode:
+        """``move`` where the tables are in the storage database already, else ``copy``."""
+        return Mode.MOVE if self.moves else Mode.COPY
 
     @property
     def moves(self) -> bool:
@@ -32,9 +63,24 @@ class Database:
         here, there = self.source, self.target
         return (here.host, here.port, here.dbname) == (there.host, there.port, there.dbname)
 
+    @property
+    def source_side(self) -> Side:
+        """The side that is authoritative until the cutover."""
+        roles = (*self.application_roles, self.source.user)
+        return Side(self.name, SOURCE, self.source, self.source_schema, self.tables, roles)
+
+    @property
+    def target_side(self) -> Side:
+        """The side that is authoritative after the cutover."""
+        return Side(self.name, TARGET, self.target, self.name, (), (*self.target_roles, self.target.user))
+
+    def side(self, name: str) -> Side:
+        """The ``source`` or ``target`` side."""
+        return self.source_side if name == SOURCE else self.target_side
+
     @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> Database:
-        """Build from the ``database`` option of our modules. Raises ConfigurationError."""
+    def from_options(cls, options: Mapping[str, Any], run_id: str | None = None) -> Database:
+        """Build from the ``database`` option of our modules, and ``run_id``. Raises ConfigurationError."""
         database = cls(
             name=options["name"],
             source=connection_settings(options["source"]),
@@ -43,6 +89,7 @@ class Database:
             target=connection_settings(options["target"]),
             application_roles=tuple(options.get("application_roles") or ()),
             target_roles=tuple(options.get("target_roles") or ()),
+            run_id=run_id,
         )
         if database.moves and database.source_schema == database.name:
             raise ConfigurationError(

@@ -40,3 +40,8 @@ def duration(seconds: float | None) -> str:
 def rate(amount: float | None, seconds: float | None) -> float | None:
     """Per second; None where it cannot be said."""
     return amount / seconds if amount is not None and seconds else None
+
+
+def printable(text: str) -> str:
+    """Control characters (a newline in a table's name) as escapes: they must not break the table or the terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import state as fence
+from consolidation.journal import records
 from consolidation.rollback import reconcile
 from consolidation.verify import phase as verify
 from tests import builtin_types
@@ -64,12 +64,12 @@ def migrate(window: Window) -> None:
     window.copy()
     assert verify.apply(verify.plan(window.database), verify.Options())["outcome"] == "equal"
     window.cutover()
-    window.end(journal.MIGRATED)
+    window.end(records.MIGRATED)
 
 
 def roll_back(window: Window) -> None:
     """Bring the target's writes back to the source and open it."""
-    window.begin(journal.ROLLING_BACK)
+    window.begin(records.ROLLING_BACK)
     window.fence("target", "closed", "rollback_fence")
     plan = reconcile.plan(window.database, "source")
     assert plan.changed
@@ -141,7 +141,7 @@ def test_a_thousand_tables(source: Database, target: Database, capsys: pytest.Ca
     took("verify")
     window.cutover()
     took("cutover")
-    window.end(journal.MIGRATED)
+    window.end(records.MIGRATED)
     target.execute("UPDATE campaign_db.t7 SET v = 'new'", user="storage_service")
     took("write")
     roll_back(window)

@@ -22,7 +22,7 @@ import pytest
 from consolidation.backup import drill, manifest
 from consolidation.backup import phase as backup
 from consolidation.errors import BackupError, ConfigurationError, StepRefused
-from consolidation.journal import journal
+from consolidation.journal import records, runs
 from consolidation.model import Database
 from consolidation.postgres.connection import session
 from demo.servers import installations
@@ -195,9 +195,9 @@ def test_swapped_dumps_are_noticed(database: Database, dumps: Path, image_source
 def test_a_migrated_run_does_not_dump_again(database: Database, dumps: Path) -> None:
     made = backups.dump(database, dumps)
     with session(database.target, "test") as conn:
-        run = journal.latest_run(conn, "campaign_db")
+        run = records.latest_run(conn, "campaign_db")
         assert run is not None
-        journal.finish(conn, run, journal.MIGRATED)
+        runs.finish(conn, run, records.MIGRATED)
     assert not plan(database, dumps).changed
     truncate(Path(made["directory"]))
     with pytest.raises(StepRefused, match=r"toc\.dat has 100 bytes"):

@@ -21,8 +21,9 @@ from psycopg2.extensions import connection as Connection
 from consolidation.copy import chunks
 from consolidation.copy import phase as copy
 from consolidation.copy import undo as discard
-from consolidation.errors import CopyError, StatementFailed, StepRefused
-from consolidation.journal import journal
+from consolidation.errors import CopyError, FenceError, RunInProgress, StatementFailed, StepRefused
+from consolidation.journal import records
+from consolidation.journal.phase import recorded
 from consolidation.postgres.catalog import Table
 from consolidation.postgres.locks import lock_for_snapshot
 from consolidation.verify import by_row_hash as copied
@@ -153,7 +154,7 @@ def test_a_sequence_that_only_the_target_has_goes_on_after_the_rows(source: Data
 
 def test_it_refuses_while_the_source_is_open(source: Database, target: Database) -> None:
     window = ready(source, target, "CREATE TABLE t (id int)", "CREATE TABLE t (id int)")
-    window.fence("source", "open", "rollback_open")
+    window.lift()
     with pytest.raises(StepRefused, match="the source is not fenced"):
         window.copy()
 
@@ -198,10 +199,14 @@ def test_an_orphan_stops_the_restore_and_a_run_after_the_mending_goes_through(
     for _ in range(2):
         with pytest.raises(StatementFailed, match="c_p_fkey"):
             window.copy()
-    window.begin(journal.ROLLING_BACK)
-    discard.apply(discard.plan(window.database))
+    window.begin(records.ROLLING_BACK)
+    with window.target.connection() as reader, reader.cursor() as cursor:
+        cursor.execute("SELECT FROM campaign_db.p")
+        with pytest.raises(FenceError, match=rf"in the way: pid {reader.info.backend_pid}, user postgres"):
+            discard.apply(discard.plan(window.database), 0.1)
+    discard.apply(discard.plan(window.database), 10)
     window.fence("source", "open", "rollback_open")
-    window.end(journal.ROLLED_BACK)
+    window.end(records.ROLLED_BACK)
     source.execute("INSERT INTO p VALUES (7)", user="campaign_app")
     window.control = {**window.control, "started": "2"}
     window.begin()
@@ -274,18 +279,18 @@ def test_a_copy_that_a_rollback_has_emptied_is_nobodys_newest_rows(source: Datab
     """Else a source that is lost and restored after that would be made like it: empty."""
     window = ready(source, target, "CREATE TABLE t (id int)", "CREATE TABLE t (id int)")
     window.copy()
-    window.begin(journal.ROLLING_BACK)
+    window.begin(records.ROLLING_BACK)
     emptying = discard.plan(window.database)
-    with journal.phase(window.database, "rollback_restore", journal.ROLLING_BACK):
+    with recorded(window.database, "rollback_restore"):
         pass
-    assert journal.target_in_charge(window.phases())
+    assert window.state().authoritative == "target"
     with pytest.raises(StepRefused, match="holds rows that the source may not have"):
-        discard.apply(emptying)
+        discard.apply(emptying, 10)
     target.execute("DELETE FROM consolidation.phase WHERE name = 'rollback_restore'")
-    discard.apply(emptying)
-    with journal.phase(window.database, "rollback_restore", journal.ROLLING_BACK):
+    discard.apply(emptying, 10)
+    with recorded(window.database, "rollback_restore"):
         pass
-    assert not journal.target_in_charge(window.phases())
+    assert window.state().authoritative == "source"
 
 
 BIG = """
@@ -544,7 +549,7 @@ def test_what_was_copied_is_proved_by_reading_it_again_however_it_is_cut(
 
 def test_a_second_copy_refuses_while_one_works_and_says_whose(big: Window) -> None:
     with copying(big) as process:
-        with pytest.raises(journal.RunInProgress, match=r"another process works on it: backend \d+ of consolidation"):
+        with pytest.raises(RunInProgress, match=r"another process works on it: backend \d+ of consolidation"):
             big.copy()
         assert process.poll() is None
         process.kill()
@@ -555,7 +560,7 @@ def test_a_source_that_was_open_in_between_is_copied_anew(big: Window) -> None:
     with copying(big) as process:
         process.kill()
     wait_until_alone(big.source, big.target)
-    big.fence("source", "open", "rollback_open")
+    big.lift()
     big.source.execute("UPDATE big SET pad = 'changed' WHERE id <= 1000", user="campaign_app")
     big.fence("source", "closed")
     big.copy()
@@ -569,10 +574,10 @@ def test_a_rollback_empties_the_target_and_brings_its_keys_back(big: Window) -> 
         process.kill()
     wait_until_alone(big.source, big.target)
     assert definitions(big.target, "campaign_db") != before
-    big.begin(journal.ROLLING_BACK)
+    big.begin(records.ROLLING_BACK)
     plan = discard.plan(big.database)
     assert plan.changed
-    discard.apply(plan)
+    discard.apply(plan, 10)
     assert definitions(big.target, "campaign_db") == before
     assert big.target.value("SELECT count(*) FROM campaign_db.big") == 0
     assert not discard.plan(big.database).changed
@@ -591,8 +596,8 @@ def test_a_referenced_table_rewritten_after_its_load_is_loaded_anew(source: Data
 
 def test_a_run_after_a_rollback_copies_into_what_that_one_left(big: Window) -> None:
     big.copy()
-    big.begin(journal.ROLLING_BACK)
-    big.end(journal.ROLLED_BACK)
+    big.begin(records.ROLLING_BACK)
+    big.end(records.ROLLED_BACK)
     big.control = {**big.control, "started": "2"}
     big.begin()
     big.fence("source", "closed")
@@ -603,13 +608,13 @@ def test_a_run_after_a_rollback_copies_into_what_that_one_left(big: Window) -> N
 
 def test_a_target_that_was_opened_is_never_loaded_again(big: Window) -> None:
     big.copy()
-    with journal.phase(big.database, "cutover"):
+    with recorded(big.database, "cutover"):
         pass  # cut off after the target was opened
-    big.target.execute("UPDATE consolidation.table_load SET source_state = 'closed anew'")
+    big.target.execute("UPDATE consolidation.table_load SET fence_epoch = 'another'")
     before = copy.plan(big.database)
     assert not before.changed
     big.copy()
     stale = copy.Plan(big.database, (), "")
-    with pytest.raises(StepRefused, match="has opened the target"):
+    with pytest.raises(StepRefused, match="the target is authoritative"):
         copy.apply(stale, big.options, 2)
     assert_undisturbed(big)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from consolidation.errors import VerificationFailed
+from consolidation.lineage import alembic as lineage
 from consolidation.postgres.catalog import definitions
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute
-from consolidation.schema import phase as schema
 from consolidation.verify import phase as verify
 from tests.cluster import Database
 from tests.window import Window
@@ -18,7 +18,7 @@ from tests.window import Window
 def test_what_a_copied_table_has_lost_is_named(campaign: Database, target: Database) -> None:
     window = Window(campaign, target)
     window.begin()
-    schema.upgrade(target.settings, "campaign_db")
+    lineage.upgrade(target.settings, "campaign_db")
     # What Alembic does not compare: a lost one is seen all the same.
     target.execute("ALTER TABLE campaign_db.campaigns ADD CONSTRAINT named CHECK (name <> 'x')", user="consolidation")
     window.schema()

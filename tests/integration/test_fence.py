@@ -13,8 +13,11 @@ import psycopg2
 import pytest
 
 from consolidation.errors import FenceError, StepRefused
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import phase as fence_phase
+from consolidation.fence import probe, trigger
+from consolidation.fence import state as fence
+from consolidation.journal import records
+from consolidation.journal.phase import recorded
 from consolidation.postgres.connection import session
 from tests.cluster import Database, digest_of_everything
 from tests.window import Window
@@ -69,7 +72,7 @@ def test_a_closed_fence_refuses_every_writer_and_an_open_one_none(window: Window
     assert refused(window.source, 'TRUNCATE "Plain"', user="postgres", role="campaign_owner")
     assert window.source.value("""SELECT count(*) FROM "Plain" """, user="campaign_app") == 1
 
-    window.fence("source", "open", "rollback_open")
+    window.lift()
     for statement in writes:
         assert not refused(window.source, statement), statement
 
@@ -84,22 +87,22 @@ def test_only_the_runbook_passes_and_only_when_it_asks(window: Window) -> None:
 
 def test_planning_changes_nothing_and_closing_again_neither(window: Window) -> None:
     before = digest_of_everything(window.source.server)
-    plan = fence.plan(window.database, "source", "closed")
+    plan = fence_phase.plan(window.database, "source", "closed")
     assert plan.changed
     assert "source public.Plain: absent\n" in plan.diff()["before"]
     assert "source public.Plain: closed\n" in plan.diff()["after"]
     assert digest_of_everything(window.source.server) == before
     first = window.fence("source", "closed")
-    assert not fence.plan(window.database, "source", "closed").changed
-    assert not fence.plan(window.database, "source", "prepared").changed
+    assert not fence_phase.plan(window.database, "source", "closed").changed
+    assert not fence_phase.plan(window.database, "source", "prepared").changed
     assert window.fence("source", "closed")["closed_at"] == first["closed_at"]
 
 
 def test_a_prepared_fence_lets_writers_through(window: Window) -> None:
     window.fence("source", "prepared", "fence_prepare")
     assert not refused(window.source, """INSERT INTO "Plain" VALUES (4, 'd')""")
-    assert not fence.plan(window.database, "source", "prepared").changed
-    assert fence.plan(window.database, "source", "closed").changed
+    assert not fence_phase.plan(window.database, "source", "prepared").changed
+    assert fence_phase.plan(window.database, "source", "closed").changed
 
 
 @pytest.fixture
@@ -154,7 +157,7 @@ def test_a_fence_that_does_not_hold_is_not_believed(window: Window) -> None:
         "CREATE OR REPLACE FUNCTION consolidation.fence() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
     )
     with pytest.raises(FenceError, match="WRITE WENT THROUGH"):
-        fence.probe(fence.side_of(window.database, "source"))
+        probe.probe(window.database.source_side)
     assert window.source.value("""SELECT count(*) FROM "Plain" """) == 1
 
 
@@ -173,12 +176,12 @@ def test_a_source_without_tables_is_not_a_closed_one(source: Database, target: D
 
 
 def test_databases_that_share_a_target_are_fenced_at_the_same_time(window: Window) -> None:
-    side = fence.side_of(window.database, "source")
+    side = window.database.source_side
 
     def prepare(_: int) -> None:
         with session(side.settings, "test") as conn:
             for _ in range(20):
-                fence._prepare(conn, side, 10)
+                trigger.prepare(conn, side, 10)
 
     prepare(0)  # the tables are each database's own
     with ThreadPoolExecutor(6) as pool:
@@ -187,11 +190,11 @@ def test_databases_that_share_a_target_are_fenced_at_the_same_time(window: Windo
 
 def test_a_probe_waits_no_longer_than_its_limit(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
     window.fence("source", "closed")
-    monkeypatch.setattr(fence, "PROBE_TIMEOUT", "300ms")
+    monkeypatch.setattr(probe, "PROBE_TIMEOUT", "300ms")
     with window.source.connection() as other:
         other.cursor().execute('BEGIN; LOCK TABLE "Plain" IN SHARE MODE')
         with pytest.raises(FenceError, match="could not probe, another session held the table for 300ms"):
-            fence.probe(fence.side_of(window.database, "source"))
+            probe.probe(window.database.source_side)
 
 
 def test_a_session_of_a_replication_tool_is_refused_too(window: Window) -> None:
@@ -214,11 +217,11 @@ def test_a_fence_that_was_lifted_and_closed_again_is_another_closing(window: Win
     for word in ("DISABLE", "ENABLE"):
         window.source.execute(lifted.format(word))
     with window.source.connection() as source, pytest.raises(StepRefused, match="lifted and closed again"):
-        fence.require_unbroken(source, window.database, window.phases())
+        fence.require_unbroken(source, window.database, window.state())
     again = window.fence("source", "closed")
     assert again["closed_at"] > first["closed_at"]
     with window.source.connection() as source:
-        fence.require_unbroken(source, window.database, window.phases())
+        fence.require_unbroken(source, window.database, window.state())
 
 
 def test_killed_while_it_closes_it_is_not_taken_for_the_closing_before(
@@ -233,16 +236,17 @@ def test_killed_while_it_closes_it_is_not_taken_for_the_closing_before(
             window.fence("source", "closed")
         assert os.waitpid(killed, 0)[1] != 0
     killed_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    assert {table.state for table in fence.plan(window.database, "source", "closed").before} == {"closed"}
+    assert {table.state for table in fence_phase.plan(window.database, "source", "closed").before} == {"closed"}
     assert first["closed_at"] < window.fence("source", "closed")["closed_at"] <= killed_at, "writers were refused then"
 
 
 def test_a_target_that_is_in_charge_is_not_closed_again(window: Window) -> None:
     """The same command again after a crash: services may write there already."""
     window.own_schema("CREATE TABLE t (id int)")
-    with journal.phase(window.database, "cutover"):
+    with recorded(window.database, "cutover"):
         pass
-    window.fence("target", "open", "cutover_open")
-    assert not fence.plan(window.database, "target", "closed", "schema_fence").changed
-    window.begin(journal.ROLLING_BACK)
-    assert fence.plan(window.database, "target", "closed", "rollback_fence").changed
+    with session(window.database.target, "test") as conn:
+        trigger.open_side(conn, window.database.target_side, 10)
+    assert not fence_phase.plan(window.database, "target", "closed").changed
+    window.begin(records.ROLLING_BACK)
+    assert fence_phase.plan(window.database, "target", "closed", rollback=True).changed

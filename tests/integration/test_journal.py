@@ -9,8 +9,9 @@ import psycopg2
 import pytest
 
 from consolidation.errors import ConsolidationError, RunInProgress, StatementFailed, StepRefused
-from consolidation.journal import journal
+from consolidation.journal import records
 from consolidation.journal import runs as run
+from consolidation.journal.phase import recorded
 from consolidation.postgres.queries import rows
 from tests.cluster import Database, digest_of_everything
 from tests.window import Window
@@ -25,11 +26,11 @@ def window(source: Database, target: Database) -> Window:
 def test_planning_a_run_changes_nothing_beginning_it_does_and_only_once(window: Window) -> None:
     before = digest_of_everything(window.target.server)
     caller = run.Caller(window.control, None, "")
-    assert run.plan(window.database, journal.MIGRATING, caller).changed
+    assert run.plan(window.database, records.MIGRATING, caller).changed
     assert digest_of_everything(window.target.server) == before
     first = window.begin()
     assert first["run"]["state"] == "migrating"
-    assert not run.plan(window.database, journal.MIGRATING, caller).changed
+    assert not run.plan(window.database, records.MIGRATING, caller).changed
     assert window.begin()["run_id"] == first["run_id"]
     assert window.target.value("SELECT count(*) FROM consolidation.run_database") == 1
 
@@ -44,7 +45,7 @@ def test_a_process_that_goes_there_and_back_begins_a_new_run(window: Window) -> 
     """Such as a program that calls the entry points in turn, and is taken for their ansible-playbook."""
     first = window.begin()["run_id"]
     caller = run.Caller(window.control, None, "")
-    for state in (journal.ROLLING_BACK, journal.ROLLED_BACK):
+    for state in (records.ROLLING_BACK, records.ROLLED_BACK):
         run.apply(run.plan(window.database, state, caller), caller)
     assert window.begin()["run_id"] != first
 
@@ -66,40 +67,40 @@ def test_a_run_of_another_control_node_needs_to_be_taken_over_by_name(window: Wi
         window.begin()
     for wrong in ("", "another"):
         with pytest.raises(RunInProgress):
-            run.apply(run.plan(window.database, journal.MIGRATING, run.Caller(window.control, None, wrong)), None)
+            run.apply(run.plan(window.database, records.MIGRATING, run.Caller(window.control, None, wrong)), None)
     caller = run.Caller(window.control, None, first["run_id"])
-    assert run.apply(run.plan(window.database, journal.MIGRATING, caller), caller)["run_id"] == first["run_id"]
+    assert run.apply(run.plan(window.database, records.MIGRATING, caller), caller)["run_id"] == first["run_id"]
     assert window.begin()["run_id"] == first["run_id"], "it is ours from then on"
 
 
 def test_the_states_of_a_run(window: Window) -> None:
     with pytest.raises(StepRefused, match="the journal knows no run"):
-        window.begin(journal.ROLLING_BACK)
+        window.begin(records.ROLLING_BACK)
     first = window.begin()["run_id"]
     with pytest.raises(StepRefused):
-        window.end(journal.ROLLED_BACK)
-    window.end(journal.MIGRATED)
+        window.end(records.ROLLED_BACK)
+    window.end(records.MIGRATED)
     window.control = {**window.control, "started": "2"}
     assert window.begin()["run"]["state"] == "migrated", "a finished run is not begun again"
-    window.begin(journal.ROLLING_BACK)
+    window.begin(records.ROLLING_BACK)
     with pytest.raises(StepRefused, match="is being rolled back"):
         window.begin()
-    window.end(journal.ROLLED_BACK)
-    assert window.begin(journal.ROLLING_BACK)["run"]["state"] == "rolled_back"
+    window.end(records.ROLLED_BACK)
+    assert window.begin(records.ROLLING_BACK)["run"]["state"] == "rolled_back"
     window.control = {**window.control, "started": "3"}
     assert window.begin()["run_id"] > first or window.begin()["run"]["state"] == "migrating"
 
 
 def test_a_phase_keeps_its_outcome_and_no_row_data(window: Window) -> None:
     window.begin()
-    with pytest.raises(StatementFailed), journal.phase(window.database, "copy") as work:
+    with pytest.raises(StatementFailed), recorded(window.database, "copy") as work:
         rows(work.journal, "SELECT 'secret row'::int")
     record = window.phases()["copy"]
     assert (record.state, record.attempts) == ("failed", 1)
     assert "secret" not in (record.error or "")
-    with journal.phase(window.database, "copy") as work:
+    with recorded(window.database, "copy") as work:
         work.result["rows"] = 1
-    with journal.phase(window.database, "copy") as work:
+    with recorded(window.database, "copy") as work:
         assert work.result == {"rows": 1}, "a phase done again begins with what it had"
     record = window.phases()["copy"]
     assert (record.state, record.attempts, record.result) == ("done", 3, {"rows": 1})
@@ -109,27 +110,27 @@ def test_a_phase_keeps_its_outcome_and_no_row_data(window: Window) -> None:
 
 def test_two_processes_cannot_work_on_one_database(window: Window) -> None:
     window.begin()
-    with journal.phase(window.database, "copy"):
+    with recorded(window.database, "copy"):
         who = r"backend \d+ of consolidation from 127.0.0.1"
-        with pytest.raises(RunInProgress, match=who), journal.phase(window.database, "verify"):
+        with pytest.raises(RunInProgress, match=who), recorded(window.database, "verify"):
             pass
         with pytest.raises(RunInProgress, match=who):
-            window.begin(journal.ROLLING_BACK)  # a module of the run before may have outlived its playbook
+            window.begin(records.ROLLING_BACK)  # a module of the run before may have outlived its playbook
         assert window.phases().keys() == {"copy"}
         other = Window(window.source, window.target, "image_db", control=window.control)
         other.begin()
-        with journal.phase(other.database, "copy"):
+        with recorded(other.database, "copy"):
             pass
 
 
 def test_a_process_that_died_holds_nothing(window: Window) -> None:
     window.begin()
-    with pytest.raises(ConsolidationError), journal.phase(window.database, "copy"):
+    with pytest.raises(ConsolidationError), recorded(window.database, "copy"):
         window.target.rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%copy journal'"
         )
     assert window.phases()["copy"].state == "running", "nobody could write down how it ended"
-    with journal.phase(window.database, "copy"):
+    with recorded(window.database, "copy"):
         pass
     assert window.phases()["copy"].state == "done"
 

@@ -11,7 +11,8 @@ import psycopg2
 import pytest
 
 from consolidation.errors import FenceError, StepRefused, VerificationFailed
-from consolidation.journal import journal
+from consolidation.journal import records
+from consolidation.lineage import alembic as lineage
 from consolidation.move import phase as move
 from consolidation.move import verification as moved
 from consolidation.schema import phase as schema
@@ -45,7 +46,7 @@ def window(target: Database) -> Window:
     return window
 
 
-def pending_of_a_copy(target: Database) -> tuple[schema.Revision, ...]:
+def pending_of_a_copy(target: Database) -> tuple[lineage.Revision, ...]:
     """The lineage's revisions, as they are for a database that is copied."""
     elsewhere = target.in_database("storage")
     options = Window(elsewhere, target).options
@@ -93,10 +94,10 @@ def test_moved_verified_opened_and_moved_back(window: Window) -> None:
     assert {entry["target_rows"] for entry in result["tables"]} == {100}
     window.cutover()
     window.target.execute(insert, user="storage_service")
-    window.end(journal.MIGRATED)
+    window.end(records.MIGRATED)
 
     window.target.execute("UPDATE campaign_db.campaigns SET name = 'later' WHERE name = '1'", user="storage_service")
-    window.begin(journal.ROLLING_BACK)
+    window.begin(records.ROLLING_BACK)
     window.fence("target", "closed", "rollback_fence")
     move.apply(move.plan(window.database, back=True), 10)
     assert {schema_name for schema_name, _ in where(window.target)} == {"public"}
@@ -111,9 +112,9 @@ def test_moved_verified_opened_and_moved_back(window: Window) -> None:
 KILLED = """
 import json, os, sys
 from consolidation.move import phase as move
-from consolidation.schema import phase as schema
+from consolidation.schema import grants
 from consolidation.model import Database
-schema.apply_grants = lambda *_: os._exit(9)
+grants.apply_grants = lambda *_: os._exit(9)
 move.apply(move.plan(Database.from_options(json.load(sys.stdin))), 10)
 """
 

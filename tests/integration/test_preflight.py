@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from consolidation.lineage import alembic as lineage
 from consolidation.model import Database as ModelDatabase
 from consolidation.postgres.queries import query
 from consolidation.preflight import activity, side
 from consolidation.preflight import phase as preflight
 from consolidation.preflight.findings import BLOCKER, INFO, WARNING
-from consolidation.schema import phase as schema
+from consolidation.preflight.rollback import DANGERS
 from demo import roles
 from tests.cluster import Cluster, Database, digest_of_everything
 from tests.preflight_cases import FENCE, NO_REFERENCE, OWNER, SUPERUSER, TARGET, VECTOR, Case
@@ -79,6 +80,15 @@ def test_what_the_owner_did(emptied: World, case: Case) -> None:
     assert_found(emptied, case.kind, case.severity, case.others)
 
 
+@pytest.mark.parametrize("case", [case for case in OWNER if case.kind in DANGERS], ids=str)
+def test_what_endangers_a_rollback_says_so(emptied: World, case: Case) -> None:
+    emptied.owner(case.statements)
+    [found] = [finding for finding in emptied.report().findings if finding.id == case.kind][:1]
+    assert found.severity != INFO
+    assert " rollback" in found.what
+    assert found.fix != "nothing to do"
+
+
 @pytest.mark.parametrize("case", SUPERUSER, ids=str)
 def test_what_a_superuser_did(world: World, case: Case) -> None:
     world.source.execute(case.statements)
@@ -123,7 +133,7 @@ def holding(world: World, statement: str) -> Iterator[None]:
 
 @contextmanager
 def locked_target(world: World) -> Iterator[None]:
-    schema.upgrade(world.database.target, "campaign_db")
+    lineage.upgrade(world.database.target, "campaign_db")
     read_target(world)
     with world.target.connection() as conn:
         conn.cursor().execute("LOCK TABLE campaign_db.chapters IN SHARE MODE")
@@ -212,8 +222,8 @@ JOURNAL = [
 
 @pytest.mark.parametrize(("kind", "severity", "state"), JOURNAL)
 def test_what_the_journal_says(world: World, kind: str, severity: str, state: str | None) -> None:
-    schema.upgrade(world.database.target, "campaign_db")
-    schema.upgrade(world.database.target, "journal")
+    lineage.upgrade(world.database.target, "campaign_db")
+    lineage.upgrade(world.database.target, "journal")
     world.target.execute(f"SET search_path = campaign_db; {ROWS}")
     if state:
         world.target.execute(RUN, [state])
@@ -224,7 +234,7 @@ def test_what_the_journal_says(world: World, kind: str, severity: str, state: st
 
 
 def test_unknown_revision(world: World) -> None:
-    schema.upgrade(world.database.target, "campaign_db")
+    lineage.upgrade(world.database.target, "campaign_db")
     world.target.execute("INSERT INTO consolidation.alembic_version VALUES ('campaign_db_0999')")
     read_target(world)
     assert_found(world, "target.lineage.unknown_revision", BLOCKER, set())
@@ -274,7 +284,7 @@ def test_tables_to_be_moved_must_equal_the_lineage(world: World) -> None:
     assert world.report().blockers == ()
     world.target.execute("ALTER TABLE campaigns ALTER name DROP NOT NULL")
     assert_found(world, "schema.move.differs", BLOCKER, set())
-    schema.upgrade(world.database.target, "journal")
+    lineage.upgrade(world.database.target, "journal")
     world.target.execute("CREATE SCHEMA campaign_db AUTHORIZATION consolidation")
     world.target.execute("ALTER TABLE campaigns SET SCHEMA campaign_db; ALTER TABLE chapters SET SCHEMA campaign_db")
     world.target.execute(RUN, ["migrated"])
@@ -372,7 +382,7 @@ def test_a_closed_fence_is_opened_by_nobody_who_could_not_read_the_journal(world
 
 
 def test_fence_of_a_run_is_no_leftover(world: World) -> None:
-    schema.upgrade(world.database.target, "journal")
+    lineage.upgrade(world.database.target, "journal")
     world.target.execute(RUN, ["migrating"])
     world.source.execute("CREATE SCHEMA consolidation AUTHORIZATION consolidation")
     world.source.execute(query("fence/function"), user="consolidation")

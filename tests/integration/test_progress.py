@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from consolidation.journal import journal
+from consolidation.journal.phase import recorded
 from consolidation.progress import reporter as progress
 from tests.cluster import Database
 from tests.modules import run_module
@@ -80,7 +80,8 @@ class Playbook:
         """The progress file."""
 
     def environment(self, **more: str) -> dict[str, str]:
-        return {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", MARK: str(self.file), **more}
+        path = f"{BIN}:{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, MARK: str(self.file), "ANSIBLE_STDOUT_CALLBACK": "default", **more}
 
     def processes(self) -> list[str]:
         """Process ids of what a run has left; whatever it started has its environment."""
@@ -188,9 +189,9 @@ def test_verification_tells_the_file_and_the_journal_too(
 
 
 def test_progress_of_an_attempt_that_was_killed_is_forgotten(window: Window) -> None:
-    with journal.phase(window.database, "copy") as work:
+    with recorded(window.database, "copy") as work:
         work.result.update(progress={"at": 1}, run_id="kept")
-    with journal.phase(window.database, "copy") as work:
+    with recorded(window.database, "copy") as work:
         assert work.result == {"run_id": "kept"}
 
 
@@ -244,8 +245,10 @@ def interrupt(playbook: Playbook, terminal: Terminal, window: Window, module: st
     terminal.press(CTRL_C)
     assert terminal.wait(30) != 0, terminal.output
     assert terminal.output.rindex("\x1b[?25h") > terminal.output.rindex("\x1b[?25l"), "the cursor is back"
-    assert f"Stopped while {module} on campaign_db worked" in terminal.output
-    assert "run the same command again" in terminal.output
+    last = terminal.output[terminal.output.rindex("\x1b[?25h") :]
+    assert f"while these worked: {module} of campaign_db" in last
+    assert re.search(r"Writes +\S", last)
+    assert re.search(r"Resume +.*ansible-playbook ", last)
     assert "Traceback" not in terminal.output
     wait_until_alone(window)
     assert not playbook.processes()

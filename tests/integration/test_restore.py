@@ -17,8 +17,8 @@ import pytest
 
 from consolidation.backup import manifest
 from consolidation.errors import BackupError, ConfigurationError, StepRefused
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import trigger
+from consolidation.journal import records, runs
 from consolidation.model import Database
 from consolidation.postgres.connection import session
 from consolidation.rollback import restore
@@ -112,7 +112,7 @@ def test_lost_database_comes_back_as_it_was(
     assert again.diff()["before"] == again.diff()["after"]
     assert "already" in restore.apply(again, "")["msg"]
     with session(database.source, "test") as conn:
-        fence.open_side(conn, fence.side_of(database, "source"), 10)
+        trigger.open_side(conn, database.source_side, 10)
     source.execute("INSERT INTO campaigns (name) VALUES ('late')", user="campaign_app")
 
 
@@ -237,12 +237,12 @@ def test_needs_a_rollback_under_way(source: OnServer, target: OnServer, dumps: P
 
 def test_dump_of_an_earlier_run(database: Database, dumps: Path, source: OnServer) -> None:
     with session(database.target, "test") as conn:
-        earlier = journal.latest_run(conn, "campaign_db")
+        earlier = records.latest_run(conn, "campaign_db")
         assert earlier is not None
-        journal.finish(conn, earlier, journal.ROLLED_BACK)
+        runs.finish(conn, earlier, records.ROLLED_BACK)
     with session(database.target, "test") as conn:
         wait_for_another_second(earlier.id)
-        journal.begin(conn, "campaign_db", backups.control(2), None, rollback=False)
+        runs.begin(conn, "campaign_db", backups.control(2), None, rollback=False)
     backups.roll_back(database)
     with pytest.raises(StepRefused, match="knows no proved dump"):
         plan(database, dumps)

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from consolidation.errors import StatementFailed, StepRefused
+from consolidation.lineage import alembic as lineage
 from consolidation.lineage import models as lineages
+from consolidation.schema import grants
 from consolidation.schema import phase as schema
 from tests.cluster import Database, digest_of_everything
 from tests.window import Window
@@ -31,14 +33,14 @@ def test_planned_upgraded_checked_and_not_changed_again(window: Window) -> None:
     plan = schema.plan(window.database)
     assert [revision.id for revision in plan.pending] == ["campaign_db_0001", "campaign_db_0002", "campaign_db_0003"]
     assert "CREATE TABLE campaign_db.campaigns" in plan.diff()["prepared"]
-    grants = schema.plan_grants(window.database)
-    assert any("ALL TABLES" in statement for statement in grants.statements)
+    lacking = grants.plan_grants(window.database)
+    assert any("ALL TABLES" in statement for statement in lacking.statements)
     assert digest_of_everything(window.target.server) == before
 
     result = window.schema()
     assert result["heads"] == ["campaign_db_0003"]
     assert not schema.plan(window.database).changed
-    assert not schema.plan_grants(window.database).changed
+    assert not grants.plan_grants(window.database).changed
     assert schema.apply(schema.plan(window.database)) == result
 
 
@@ -59,20 +61,20 @@ def columns(database: Database) -> list[tuple[object, ...]]:
     )
 
 
-@pytest.mark.parametrize("lineage", lineages.lineages())
-def test_every_lineage_goes_up_down_and_up_again(target: Database, lineage: str) -> None:
-    schema.upgrade(target.settings, lineage)
-    schema.check(target.settings, lineage)
+@pytest.mark.parametrize("name", lineages.lineages())
+def test_every_lineage_goes_up_down_and_up_again(target: Database, name: str) -> None:
+    lineage.upgrade(target.settings, name)
+    lineage.check(target.settings, name)
     empty = (
         "SELECT count(*) FROM pg_class"
         " WHERE relkind = 'r' AND relnamespace = to_regnamespace(%s) AND relname <> 'alembic_version'"
     )
-    name = lineages.lineage_metadata(lineage).schema
-    assert target.value(empty, [name]) > 0
-    schema.downgrade(target.settings, lineage)
-    assert target.value(empty, [name]) == 0
-    schema.upgrade(target.settings, lineage)
-    schema.check(target.settings, lineage)
+    schema_name = lineages.lineage_metadata(name).schema
+    assert target.value(empty, [schema_name]) > 0
+    lineage.downgrade(target.settings, name)
+    assert target.value(empty, [schema_name]) == 0
+    lineage.upgrade(target.settings, name)
+    lineage.check(target.settings, name)
 
 
 def alembic(target: Database, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -90,8 +92,8 @@ def alembic(target: Database, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 def test_alembic_by_hand_needs_nothing_but_libpqs_variables(target: Database) -> None:
-    for lineage in lineages.lineages():
-        done = alembic(target, "upgrade", f"{lineage}@head")
+    for name in lineages.lineages():
+        done = alembic(target, "upgrade", f"{name}@head")
         assert done.returncode == 0, done.stderr
     checked = alembic(target, "check")
     assert checked.returncode == 0, checked.stderr

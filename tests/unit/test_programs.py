@@ -99,6 +99,17 @@ def test_disk_full_says_where_to_make_room(script: Script) -> None:
     assert "consolidation_backup_directory" in raised.value.hint
 
 
+def test_a_full_disk_of_the_server_is_not_the_runners(script: Script) -> None:
+    said = (
+        'pg_dump: error: could not execute query: ERROR:  could not extend file "base/5/16384": No space left on device'
+    )
+    with pytest.raises(BackupError) as caught:
+        programs.run([failing(script, said)], server="scratch on storage.example:5432")
+    assert str(caught.value).startswith("pg_dump on scratch on storage.example:5432: could not execute query")
+    assert "disk of the server scratch on storage.example:5432" in caught.value.hint
+    assert "consolidation_backup_directory" not in caught.value.hint
+
+
 def test_variables_of_libpq_and_language_are_kept_from_it(
     script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,11 @@ def upgrade() -> None:
         op.f("ix_campaigns_created_at_id"), "campaigns", ["created_at", "id"], unique=False, schema="campaign_db"
     )
     op.create_index(
-        op.f("ix_chapters_sequence_number_id"), "chapters", ["sequence_number", "id"], unique=False, schema="campaign_db"
+        op.f("ix_chapters_sequence_number_id"),
+        "chapters",
+        ["sequence_number", "id"],
+        unique=False,
+        schema="campaign_db",
     )
 
 

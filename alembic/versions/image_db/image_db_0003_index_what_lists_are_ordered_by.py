@@ -17,9 +17,7 @@ depends_on = None
 
 def upgrade() -> None:
     for table in ("images", "overlays"):
-        op.create_index(
-            op.f(f"ix_{table}_created_at_id"), table, ["created_at", "id"], unique=False, schema="image_db"
-        )
+        op.create_index(op.f(f"ix_{table}_created_at_id"), table, ["created_at", "id"], unique=False, schema="image_db")
 
 
 def downgrade() -> None:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from consolidation.backup.manifest import Manifest
 from consolidation.compare.digest import own_columns, table_digest
+from consolidation.postgres.background import meanwhile
 from consolidation.postgres.catalog import LEFT_BEHIND, Table, read_sequences, read_tables
-
-CANCEL_SECONDS = 0.2
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -76,24 +70,6 @@ def read(conn: Connection, schema: str) -> Content:
     """Content of a schema; a signal to the main thread ends it at once."""
     with meanwhile(conn, lambda: Content(digests_of(conn, schema), sequences_of(conn, schema))) as reading:
         return reading.result()
-
-
-@contextmanager
-def meanwhile(conn: Connection, work: Callable[[], Found]) -> Iterator[Future[Found]]:
-    """Work on a connection in a thread while the block runs; an error in the block cancels it.
-
-    Python handles no signal while libpq waits in the main thread; while it waits for this thread, it does.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(work)
-        try:
-            yield future
-        except BaseException:
-            while not future.done():  # more than once: one statement may have just ended and the next not begun
-                with suppress(psycopg2.Error):
-                    conn.cancel()
-                wait([future], timeout=CANCEL_SECONDS)
-            raise
 
 
 def _behind(wanted: dict[str, Any], found: dict[str, Any]) -> bool:

@@ -78,10 +78,11 @@ def load(settings: Settings, tools: Path, dump: Path, options: Sequence[str] = (
     conninfo = f"--dbname={settings.conninfo(application_name='consolidation restore')}"
     command: list[str | Path] = [tools / "pg_restore", conninfo, f"--jobs={JOBS}", "--no-password", *options, dump]
     if knows_transaction_timeout:
-        programs.run([*command, "--exit-on-error"])
+        programs.run([*command, "--exit-on-error"], server=str(settings))
     else:
         # pg_restore sets it since 17, whatever the server knows; then it cannot stop at the first error.
-        programs.run(command, tolerated='unrecognized configuration parameter "transaction_timeout"')
+        tolerated = 'unrecognized configuration parameter "transaction_timeout"'
+        programs.run(command, tolerated=tolerated, server=str(settings))
 
 
 def drop(conn: Connection, name: str) -> None:

@@ -15,6 +15,7 @@ from consolidation.backup.databases import JOBS
 from consolidation.backup.manifest import Manifest
 from consolidation.errors import StatementFailed, describe
 from consolidation.model import Database
+from consolidation.postgres.background import meanwhile
 from consolidation.postgres.catalog import Table
 from consolidation.postgres.connection import Settings, connect
 from consolidation.postgres.locks import lock_for_snapshot
@@ -49,7 +50,7 @@ def make(database: Database, run_id: str, tables: Sequence[Table], tools: Path, 
     try:
         facts = _begin(conn, tables, schema)
         snapshot = value(conn, "SELECT pg_export_snapshot()")
-        with content.meanwhile(conn, lambda: content.digests_of(conn, schema)) as digesting:
+        with meanwhile(conn, lambda: content.digests_of(conn, schema)) as digesting:
             programs.run(
                 command(source, tools, snapshot, directory),
                 watch=lambda: digesting.done() and digesting.result(),  # its error ends pg_dump

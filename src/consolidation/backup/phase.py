@@ -18,14 +18,15 @@ from typing import Any
 from consolidation.backup import content, drill, dump, manifest, programs
 from consolidation.backup.manifest import Manifest
 from consolidation.errors import BackupError, ConfigurationError, StepRefused
-from consolidation.journal import journal
-from consolidation.journal.journal import Run
+from consolidation.journal import records
+from consolidation.journal.phase import recorded
+from consolidation.journal.records import Run
+from consolidation.journal.results import Phase
 from consolidation.model import Database
 from consolidation.postgres.catalog import Table
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, query, value
 
-PHASE = "backup"
 TOOLS = ("pg_dump", "pg_restore", "pg_dumpall")
 
 
@@ -89,9 +90,9 @@ def plan(database: Database, directory: Path, tools: Path, drill_settings: Setti
     drill_settings: where the restore drill takes place; default: the target's server.
     """
     with session(database.target, "backup plan") as conn:
-        run = journal.latest_run(conn, database.name)
-        record = journal.phases(conn, run).get(PHASE) if run else None
-    if run is not None and run.state not in (journal.MIGRATING, journal.MIGRATED):
+        run = records.latest_run(conn, database.name)
+        record = records.phases(conn, run).get(Phase.BACKUP) if run else None
+    if run is not None and run.state not in (records.MIGRATING, records.MIGRATED):
         run, record = None, None  # it is over: the next run has a backup of its own
     kept, reason = _kept(database, directory, run, record)
     there = drill_settings or database.target
@@ -126,7 +127,7 @@ def apply(plan: Plan) -> dict[str, Any]:
     if not plan.changed:
         return plan.kept | {"msg": f"{plan.database.name} was backed up already: {plan.final} is intact"}
     started = time.monotonic()
-    with journal.phase(plan.database, PHASE) as work, programs.stoppable(), _clear_errors(plan.directory):
+    with recorded(plan.database, Phase.BACKUP) as work, programs.stoppable(), _clear_errors(plan.directory):
         plan = replace(plan, run=work.run)
         work.result["run_id"] = work.run.id
         with _partial(plan.final) as partial:
@@ -140,7 +141,7 @@ def apply(plan: Plan) -> dict[str, Any]:
 
 
 def _kept(
-    database: Database, directory: Path, run: Run | None, record: journal.PhaseRecord | None
+    database: Database, directory: Path, run: Run | None, record: records.PhaseRecord | None
 ) -> tuple[dict[str, Any], str]:
     """The result of this run's backup if it is there and intact; else why it has to be made (again)."""
     if run is None or record is None:
@@ -155,7 +156,7 @@ def _kept(
             reason = error.message
         else:
             return record.result, ""
-    if run is not None and run.state == journal.MIGRATED:
+    if run is not None and run.state == records.MIGRATED:
         raise StepRefused(
             f"{database.name}: run {run.id} has migrated it, and its backup is not usable: {reason}",
             hint="take back an intact copy of the dump from your archive; or roll back and migrate anew",

@@ -53,10 +53,12 @@ def run(
     output: Path | None = None,
     watch: Callable[[], object] = lambda: None,
     tolerated: str | None = None,
+    server: str = "",
 ) -> None:
     """Run a program to its end; it and its workers end with us, however we end.
 
     output: file for its standard output. watch: called while it runs; what it raises ends the program.
+    server: which one it works on, for messages.
     tolerated: an error that is none.
     Raises BackupError with the first error that the program wrote, without what could quote a row.
     """
@@ -77,8 +79,10 @@ def run(
         return
     # pg_dumpall of some versions ends with 0 after an error.
     if process.returncode != 0 or errors:
-        reason = _reason(name, said) or f"ended with {process.returncode}"
-        raise BackupError(f"{name}: {reason}", hint=_advice(reason))
+        ours, theirs = _reason(name, said)
+        reason = f"{ours} {theirs}".strip() or f"ended with {process.returncode}"
+        where = f"{name} on {server}" if server else name
+        raise BackupError(f"{where}: {reason}", hint=_advice(ours, theirs, server))
 
 
 @contextmanager
@@ -154,8 +158,8 @@ def _environment() -> dict[str, str]:
     return kept | {"LC_ALL": "C"}
 
 
-def _reason(name: str, said: str) -> str:
-    """The first error that a program names, and what the server said about it; nothing that could quote a row."""
+def _reason(name: str, said: str) -> tuple[str, str]:
+    """The first error that a program names, and the server's words about it; nothing that could quote a row."""
     lines = said.splitlines()
     first = next((line for line in lines if line.startswith(f"{name}: error: ")), "")
     ours, found, theirs = first.removeprefix(f"{name}: error: ").partition("ERROR:")
@@ -165,10 +169,13 @@ def _reason(name: str, said: str) -> str:
     theirs = theirs.strip()
     if theirs and not WITHOUT_ROWS.match(theirs):
         theirs = "the server refused (its log has the text, which may quote a row)"
-    return f"{ours.strip()} {theirs}".strip()
+    return ours.strip(), theirs
 
 
-def _advice(reason: str) -> str:
+def _advice(ours: str, theirs: str, server: str) -> str:
+    reason = f"{ours} {theirs}"
+    if "No space left" in theirs:
+        return f"free space on the disk of the server {server or 'that it names'} itself, then run again"
     if "No space left" in reason or "File too large" in reason:
         return "free space there, or set consolidation_backup_directory to a larger file system; then run again"
     if "permission denied" in reason or "row-level security" in reason:

@@ -25,9 +25,8 @@ from consolidation.compare.digest import (
     hash_text,
     row_hash,
     row_text,
-    scan,
 )
-from consolidation.postgres.catalog import Table
+from consolidation.postgres.catalog import Table, scan
 from consolidation.postgres.queries import query, rows
 
 MIN_BUCKETS, MAX_BUCKETS = 2**10, 2**16

@@ -16,7 +16,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.errors import VerificationFailed
-from consolidation.postgres.catalog import Column, Table
+from consolidation.postgres.catalog import Column, Table, scan
 from consolidation.postgres.queries import query, rows
 
 SEEDS = (0, 1)
@@ -99,29 +99,32 @@ def comparison(here: Table, there: Table) -> tuple[CompareColumn, ...]:
     return _by_name(CompareColumn(name, _common_form(here, column, theirs[name])) for name, column in ours.items())
 
 
-def table_digest(conn: Connection, table: Table, columns: Sequence[CompareColumn] | None = None) -> Digest:
+def table_digest(
+    conn: Connection,
+    table: Table,
+    columns: Sequence[CompareColumn] | None = None,
+    chosen: sql.Composable | None = None,
+) -> Digest:
     """Digest of a table's rows as this transaction sees them; of a partitioned table with all its partitions.
 
-    columns: from ``comparison``; None takes the table's own columns in their own types.
+    columns: from ``comparison``; None takes the table's own columns in their own types. chosen: an item of FROM, and
+    what follows it, in the place of the whole table.
     """
-    [(count, first, second)] = rows(conn, digest_statement(table, columns))
+    [(count, first, second)] = rows(conn, digest_statement(table, columns, chosen))
     return Digest(count, (int(first) % MODULUS, int(second) % MODULUS))
 
 
-def digest_statement(table: Table, columns: Sequence[CompareColumn] | None = None) -> sql.Composable:
+def digest_statement(
+    table: Table, columns: Sequence[CompareColumn] | None = None, chosen: sql.Composable | None = None
+) -> sql.Composable:
     """The statement behind ``table_digest``."""
-    chosen = own_columns(table) if columns is None else tuple(columns)
+    compared = own_columns(table) if columns is None else tuple(columns)
     return sql.SQL(query("compare/digest")).format(
-        columns=formed(chosen),
-        first=row_hash(chosen, SEEDS[0]),
-        second=row_hash(chosen, SEEDS[1]),
-        **{"from": scan(table)},
+        columns=formed(compared),
+        first=row_hash(compared, SEEDS[0]),
+        second=row_hash(compared, SEEDS[1]),
+        **{"from": chosen or scan(table)},
     )
-
-
-def scan(table: Table) -> sql.Composable:
-    """The table as an item of FROM: without tables that inherit from it, but with its own partitions."""
-    return sql.SQL("{}" if table.kind == "p" else "ONLY {}").format(table.identifier)
 
 
 def formed(columns: Sequence[CompareColumn]) -> sql.Composable:

@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
-from consolidation.fence.phase import TRIGGER
+from consolidation.fence.state import TRIGGER
 from consolidation.postgres.queries import dicts, execute, query
 
 FOREIGN_KEY = "foreign key"

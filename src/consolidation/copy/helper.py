@@ -14,7 +14,8 @@ from psycopg2.extensions import connection as Connection
 from consolidation.copy.pool import Queue, host, started
 from consolidation.errors import CopyError, StepRefused
 from consolidation.installation import fingerprint
-from consolidation.journal import journal
+from consolidation.journal import records
+from consolidation.journal.phase import Work
 from consolidation.model import Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import dicts, query
@@ -22,7 +23,7 @@ from consolidation.postgres.queries import dicts, query
 LOOK_SECONDS = 0.2
 
 
-def publish(work: journal.Work, snapshot: str) -> Queue:
+def publish(work: Work, snapshot: str) -> Queue:
     """Say in the journal that the chunks of this copy may be taken."""
     keys = {"run_id": work.run.id, "database": work.run.database}
     [said] = dicts(work.journal, query("copy/queue_publish"), {**keys, "snapshot": snapshot, "packages": fingerprint()})
@@ -60,8 +61,8 @@ def _await(database: Database, wait_seconds: float) -> Queue | None:
     """The queue of the copy that is under way, or begins in time; None where there is nothing to load."""
     deadline = time.monotonic() + wait_seconds
     with session(database.target, "copy helper", autocommit=True) as target:
-        run = journal.current_run(target, database.name, journal.MIGRATING, journal.MIGRATED)
-        keys = {"run_id": run.id, "database": run.database, "space": journal.LOCK_SPACE}
+        run = records.current_run(target, database.name, records.MIGRATING, records.MIGRATED)
+        keys = {"run_id": run.id, "database": run.database, "space": records.LOCK_SPACE}
         while time.monotonic() < deadline:
             found = dicts(target, query("copy/queue_look"), keys)
             if found and (found[0]["state"] == "done" or (found[0]["is_led"] and not found[0]["waiting"])):

@@ -16,8 +16,9 @@ from psycopg2.extensions import connection as Connection
 from consolidation.copy import chunks
 from consolidation.copy import deferred as defer
 from consolidation.errors import StepRefused
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import state as fence
+from consolidation.journal import records
+from consolidation.journal.phase import Work
 from consolidation.model import Database
 from consolidation.postgres.catalog import Table, read_tables
 from consolidation.postgres.queries import dicts, execute, query, rows, value
@@ -26,7 +27,7 @@ Pairs = Sequence[tuple[Table, Table]]
 """Tables of the source, each with its counterpart."""
 
 
-def of_run(target: Connection, run: journal.Run) -> list[dict[str, Any]]:
+def of_run(target: Connection, run: records.Run) -> list[dict[str, Any]]:
     """The loads that the journal knows."""
     return dicts(target, query("copy/loads"), [run.id, run.database])
 
@@ -59,17 +60,18 @@ def matched(source: Connection, target: Connection, database: Database) -> Pairs
     return pairs
 
 
-def enqueue(
-    source: Connection, target: Connection, run: journal.Run, tables: Pairs, leftovers: Collection[str]
-) -> None:
+def enqueue(source: Connection, target: Connection, work: Work, tables: Pairs, leftovers: Collection[str]) -> bool:
     """Journal the chunks of every table that has none yet, and drop what the load goes without: one transaction.
 
-    ``leftovers``: tables that hold rows of a run that was rolled back.
+    ``leftovers``: tables that hold rows of a run that was rolled back. Whether anything is to be loaded or restored.
     """
+    run, epoch = work.run, work.state.fence.fence_epoch
     known = {row["table_name"]: row for row in of_run(target, run)}
-    states = _source_states(source, target, run, [table for table, _ in tables])
-    # One table rewritten on the source: all are loaded anew. Those that refer to it would not let it be emptied alone.
-    void = any(name in known and known[name]["source_state"] != state for name, state in states.items())
+    files = _files(source, [table for table, _ in tables])
+    # Opened in between, or one table rewritten on the source: old page ranges are void, and all are loaded anew. Those
+    # that refer to a table would not let it be emptied alone.
+    loaded_from = {name: (row["fence_epoch"], row["source_filenode"]) for name, row in known.items()}
+    void = any(name in known and loaded_from[name] != (epoch, file) for name, file in files.items())
     waiting = [(table, counterpart) for table, counterpart in tables if void or table.name not in known]
     keys = {"run_id": run.id, "database": run.database}
     # First of all: it waits for a chunk that a worker of an earlier attempt may still have in its hands.
@@ -84,7 +86,8 @@ def enqueue(
             "table_name": table.name,
             "deferred": [item.as_json() for item in deferred[table.name]],
             "binary": chunks.binary(table, there),
-            "source_state": states[table.name],
+            "fence_epoch": epoch,
+            "source_filenode": files[table.name],
         }
         for table, there in waiting
     ]
@@ -93,18 +96,18 @@ def enqueue(
     queued = [{"table_name": name, **asdict(chunk)} for name, cut in cuts.items() for chunk in cut]
     execute(target, query("copy/chunks_insert"), {**keys, "chunks": json.dumps(queued, ensure_ascii=False)})
     target.commit()
+    return bool(waiting) or any(row["state"] != "done" for row in known.values())
 
 
-def _source_states(source: Connection, target: Connection, run: journal.Run, tables: Iterable[Table]) -> dict[str, str]:
-    """Change when the source was opened in between, or a table rewritten: then old page ranges are void."""
-    closed = journal.closed_at(journal.phases(target, run))
-    oids = {table.oid: table.name for table in tables}
-    nodes = rows(source, "SELECT t, pg_relation_filenode(t::regclass) FROM unnest(%s::oid[]) AS t", [list(oids)])
-    return {oids[oid]: f"closed {closed}, file {node}" for oid, node in nodes}
+def _files(source: Connection, tables: Iterable[Table]) -> dict[str, int | None]:
+    """By table, the file that holds its rows: another one after a rewrite. A partitioned table has none."""
+    names = {table.oid: table.name for table in tables}
+    nodes = rows(source, "SELECT t, pg_relation_filenode(t::regclass) FROM unnest(%s::oid[]) AS t", [list(names)])
+    return {names[oid]: node for oid, node in nodes}
 
 
 def _defer(
-    target: Connection, run: journal.Run, tables: Sequence[Table], known: dict[str, dict[str, Any]]
+    target: Connection, run: records.Run, tables: Sequence[Table], known: dict[str, dict[str, Any]]
 ) -> dict[str, tuple[defer.Deferred, ...]]:
     """Drop what the load goes without; by table, after what an earlier load of this run dropped and never restored."""
     present = defer.read(target, run.database, [table.name for table in tables])

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
+from uuid import uuid4
 
 import psycopg2
 from psycopg2 import sql
@@ -21,21 +22,20 @@ from psycopg2.errors import DeadlockDetected
 from psycopg2.extensions import connection as Connection
 
 from consolidation import text as figures
-from consolidation.compare.digest import scan
 from consolidation.copy import chunks, helper, loads
 from consolidation.copy import deferred as defer
 from consolidation.copy.pool import started
 from consolidation.errors import CopyError, StepRefused
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
-from consolidation.model import Database
-from consolidation.postgres.catalog import Table, read_sequences, read_tables
+from consolidation.fence import state as fence
+from consolidation.journal import records, state
+from consolidation.journal.phase import recorded
+from consolidation.journal.results import Phase
+from consolidation.model import Database, Mode
+from consolidation.postgres.catalog import Table, read_sequences, read_tables, scan
 from consolidation.postgres.connection import session
 from consolidation.postgres.locks import lock_for_snapshot
 from consolidation.postgres.queries import dicts, execute, query, rows, value
 from consolidation.postgres.sequences import implied, is_behind, pairs
-
-OPEN_STATES = (journal.MIGRATING, journal.MIGRATED)
 
 
 @dataclass(frozen=True)
@@ -55,33 +55,34 @@ class Plan:
 
     database: Database
     loads: tuple[Load, ...]
-    settled: str
+    skip_reason: str
 
     @property
     def changed(self) -> bool:
         """Whether any table is to be loaded."""
-        return not self.settled and any(not load.done for load in self.loads)
+        return not self.skip_reason and any(not load.done for load in self.loads)
 
     def diff(self) -> dict[str, str]:
         """One line for each table."""
-        lines = [self.settled] if self.settled else [_line(self.database, load) for load in self.loads]
+        lines = [self.skip_reason] if self.skip_reason else [_line(self.database, load) for load in self.loads]
         return {"prepared": "".join(f"{line}\n" for line in lines)}
 
 
 def plan(database: Database) -> Plan:
     """What would be loaded. Raises StepRefused where the target holds rows that no run of ours brought."""
-    if database.moves:
+    if database.mode == Mode.MOVE:
         return Plan(database, (), f"{database.name} is moved, not copied")
-    with session(database.source, "copy plan") as source:
-        tables = read_tables(source, database.source_schema, database.tables)
     with session(database.target, "copy plan") as target:
-        run = journal.latest_run(target, database.name)
-        if run is not None and run.state in OPEN_STATES and journal.target_in_charge(journal.phases(target, run)):
+        journal = state.read(target, database)
+        if reason := journal.skip_reason(Phase.COPY):
             # Whatever the source looks like now: rows that the target has taken since are not to be loaded over.
-            return Plan(database, (), f"run {run.id} has copied {database.name} and opened its target")
+            return Plan(database, (), reason)
+        with session(database.source, "copy plan") as source:
+            tables = read_tables(source, database.source_schema, database.tables)
+        run = journal.run
         loaded = {row["table_name"]: row["state"] for row in loads.of_run(target, run)} if run else {}
         there = {table.name: table for table in read_tables(target, database.name)}
-        rolled_back = journal.was_rolled_back(target, database.name)
+        rolled_back = records.was_rolled_back(target, database.name)
         filled = loads.filled(target, [there[t.name] for t in tables if t.name in there and t.name not in loaded])
     if filled and not rolled_back:
         raise StepRefused(
@@ -98,26 +99,23 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
     Raises CopyError, StepRefused.
     """
     database = plan.database
-    if plan.settled:
-        return {"msg": plan.settled, "moves": database.moves}
+    if plan.skip_reason:
+        return {"msg": plan.skip_reason, "moves": database.moves}
     begun = time.monotonic()
-    with journal.phase(database, "copy") as work:
+    with recorded(database, Phase.COPY) as work:
         work.result.update(run_id=work.run.id, moves=False)
-        done = journal.phases(work.journal, work.run)
-        if journal.target_in_charge(done):
-            raise StepRefused(
-                f"{database.name}: run {work.run.id} has opened the target, nothing is loaded over it any more",
-                hint="run migrate.yml again to go on with the cutover, or rollback.yml to go back",
-            )
+        # Killed from here on, whatever was verified before is not taken for a verification of what is there then.
+        before = work.result.pop("copy_id", None)
+        work.keep()
         with (
             started(chunks.workers([load.table for load in plan.loads], workers)) as processes,
             session(database.target, "copy") as target,
             _snapshot(database) as (source, snapshot),
         ):
-            _require_fences(source, target, database, done)
+            _require_fences(source, target, database, work.state)
             tables = loads.matched(source, target, database)
             leftovers = {load.table.name for load in plan.loads if load.leftover_rows}
-            loads.enqueue(source, target, work.run, tables, leftovers)
+            loading = loads.enqueue(source, target, work, tables, leftovers)
             with ThreadPoolExecutor(1) as counting:
                 counted = counting.submit(_count, source, [table for table, _ in tables])
                 errors = processes.run(options, helper.publish(work, snapshot))
@@ -125,6 +123,7 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
             _require_counts(target, work.run, counted.result())
             sequences = _set_sequences(source, target, database, [table for table, _ in tables])
         _restore(database, work.run, workers)
+        work.result["copy_id"] = before if before and not loading else uuid4().hex
         with session(database.target, "copy") as target:
             work.result["tables"] = dicts(target, query("copy/load_figures"), [work.run.id, database.name])
             work.result["hosts"] = helper.loaded_by_host(target, work.run.id, database.name)
@@ -149,18 +148,16 @@ def _snapshot(database: Database) -> Iterator[tuple[Connection, str]]:
         yield source, value(source, "SELECT pg_export_snapshot()")
 
 
-def _require_fences(
-    source: Connection, target: Connection, database: Database, done: dict[str, journal.PhaseRecord]
-) -> None:
-    fence.require_unbroken(source, database, done)
-    if not fence.is_closed(target, fence.side_of(database, "target")):
+def _require_fences(source: Connection, target: Connection, database: Database, run: state.RunState) -> None:
+    fence.require_unbroken(source, database, run)
+    if not fence.is_closed(target, database.target_side):
         raise StepRefused(
             f"{database.name}: the target is not fenced, rows could change while they are copied",
             hint="run the phases in order: ansible-playbook migrate.yml closes both fences first",
         )
 
 
-def _require_loaded(target: Connection, run: journal.Run, errors: list[str]) -> None:
+def _require_loaded(target: Connection, run: records.Run, errors: list[str]) -> None:
     """A worker that failed does no harm where the others have done its chunks."""
     waiting = value(
         target,
@@ -179,7 +176,7 @@ def _count(source: Connection, tables: list[Table]) -> dict[str, int]:
     return {table.name: value(source, sql.SQL("SELECT count(*) FROM {}").format(scan(table))) for table in tables}
 
 
-def _require_counts(target: Connection, run: journal.Run, counted: dict[str, int]) -> None:
+def _require_counts(target: Connection, run: records.Run, counted: dict[str, int]) -> None:
     keys = {"run_id": run.id, "database": run.database, "counted": json.dumps(counted, ensure_ascii=False)}
     arrived = dict(rows(target, query("copy/loads_counted"), keys))
     for name, rows_there in counted.items():
@@ -206,7 +203,7 @@ def _set_sequences(
     return found
 
 
-def _restore(database: Database, run: journal.Run, workers: int) -> None:
+def _restore(database: Database, run: records.Run, workers: int) -> None:
     """Make keys and indexes again, tables side by side; then foreign keys, when every key they refer to is there."""
     with ExitStack() as stack:
         free: SimpleQueue[Connection] = SimpleQueue()
@@ -223,7 +220,7 @@ def _restore(database: Database, run: journal.Run, workers: int) -> None:
                     _restore_in(target, run, row, following)
 
 
-def _restore_table(free: SimpleQueue[Connection], run: journal.Run, load: dict[str, Any], following: str) -> bool:
+def _restore_table(free: SimpleQueue[Connection], run: records.Run, load: dict[str, Any], following: str) -> bool:
     """One table on a session that is free; False where it gave way to another one (a deadlock)."""
     target = free.get()
     try:
@@ -238,7 +235,7 @@ def _restore_table(free: SimpleQueue[Connection], run: journal.Run, load: dict[s
         free.put(target)
 
 
-def _restore_in(target: Connection, run: journal.Run, load: dict[str, Any], following: str) -> None:
+def _restore_in(target: Connection, run: records.Run, load: dict[str, Any], following: str) -> None:
     """One table in one transaction."""
     last = following == "done"
     execute(target, "SET LOCAL maintenance_work_mem = '256MB'")

@@ -8,14 +8,14 @@ from typing import Any
 from psycopg2 import sql
 
 from consolidation.copy import deferred as defer
-from consolidation.errors import StepRefused
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
-from consolidation.model import Database
+from consolidation.fence import state as fence
+from consolidation.journal import records, state
+from consolidation.journal.phase import recorded
+from consolidation.journal.results import Phase
+from consolidation.model import Database, Mode
 from consolidation.postgres.connection import session
+from consolidation.postgres.locks import ACCESS_EXCLUSIVE, take
 from consolidation.postgres.queries import dicts, execute, query
-
-PHASE = "rollback_copy"
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Plan:
     database: Database
     loads: tuple[dict[str, Any], ...]
     """Rows of the journal's table_load."""
+    skip_reason: str = ""
 
     @property
     def changed(self) -> bool:
@@ -33,32 +34,37 @@ class Plan:
 
     def diff(self) -> dict[str, str]:
         """One line for each table."""
+        if self.skip_reason:
+            return {"prepared": f"{self.skip_reason}\n"}
         return {"prepared": "".join(f"empty {self.database.name}.{load['table_name']}\n" for load in self.loads)}
 
 
 def plan(database: Database) -> Plan:
-    """What would be emptied. Raises StepRefused after a cutover: the target then holds writes of its own."""
+    """What would be emptied; nothing where the target holds rows that the source may not have, they are kept."""
+    if database.mode == Mode.MOVE:
+        return Plan(database, (), f"{database.name} is moved, not copied")
     with session(database.target, "discard plan") as target:
-        run = journal.latest_run(target, database.name)
-        if run is None:
-            return Plan(database, ())
-        _require(database, journal.phases(target, run))
-        return Plan(database, tuple(dicts(target, query("copy/loads"), [run.id, run.database])))
+        run = state.read(target, database)
+        if reason := run.skip_reason(Phase.ROLLBACK_COPY):
+            return Plan(database, (), reason)
+        loads = dicts(target, query("copy/loads"), [run.run.id, database.name]) if run.run else []
+        return Plan(database, tuple(loads))
 
 
-def _require(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
-    if journal.target_in_charge(done):
-        raise StepRefused(
-            f"{database.name}: the target holds rows that the source may not have, they are kept",
-            hint="run ansible-playbook rollback.yml: it brings the writes made since back to the source",
-        )
+def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
+    """Empty the tables and restore what was dropped for the load, in one transaction.
 
-
-def apply(plan: Plan) -> dict[str, Any]:
-    """Empty the tables and restore what was dropped for the load, in one transaction."""
+    Raises FenceError where others hold the tables for longer than ``timeout_seconds``, with their names.
+    """
     database = plan.database
-    with journal.phase(database, PHASE, journal.ROLLING_BACK, require=_require) as work:
-        with session(database.target, PHASE) as target:
+    if plan.skip_reason:
+        return {"msg": plan.skip_reason}
+    with recorded(database, Phase.ROLLBACK_COPY) as work:
+        with session(database.target, Phase.ROLLBACK_COPY) as target:
+            if plan.loads:
+                tables = fence.read(target, database.target_side)
+                target.rollback()
+                take(target, database.target, tables, timeout_seconds, ACCESS_EXCLUSIVE)
             fence.pass_through(target)
             if plan.loads:
                 names = sql.SQL(", ").join(sql.Identifier(database.name, load["table_name"]) for load in plan.loads)
@@ -68,9 +74,7 @@ def apply(plan: Plan) -> dict[str, Any]:
                     if load["state"] in waiting:
                         defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=foreign_keys)
             # One with the emptying: from here on this copy is nobody's newest rows.
-            mark = "UPDATE consolidation.phase SET result = jsonb_set(coalesce(result, '{}'), ARRAY[%s], 'true')"
-            mark += " WHERE run_id = %s AND database = %s AND name = 'copy'"
-            execute(target, mark, [journal.EMPTIED, work.run.id, work.run.database])
+            records.renew_copy(target, work.run, emptied=True)
             execute(
                 target,
                 "DELETE FROM consolidation.table_load WHERE run_id = %s AND database = %s",

@@ -1,7 +1,7 @@
 """A copy worker: a process of its own that takes chunks from the journal's queue until all are loaded.
 
-``python -m consolidation.copy.worker`` reads its task as one JSON object from standard input and prints one JSON line for
-each chunk. It dies with the process that started it; a chunk half loaded is rolled back by the server.
+``python -m consolidation.copy.worker`` reads its task as one JSON object from standard input and prints one JSON line
+for each chunk. It dies with the process that started it; a chunk half loaded is rolled back by the server.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from consolidation.copy import chunks
 from consolidation.copy.pool import Queue
 from consolidation.copy.stream import stream
 from consolidation.errors import ConsolidationError, CopyError, describe
-from consolidation.fence.phase import pass_through
-from consolidation.journal.journal import LOCK_SPACE
+from consolidation.fence.state import pass_through
+from consolidation.journal.records import LOCK_SPACE
 from consolidation.model import Database
 from consolidation.postgres.catalog import Table, read_tables
 from consolidation.postgres.connection import connect

@@ -9,14 +9,18 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql
 
+from consolidation.compare.result import EQUAL
 from consolidation.errors import FenceError, StepRefused, describe
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
-from consolidation.model import Database
+from consolidation.fence import probe, trigger
+from consolidation.fence import state as fence
+from consolidation.journal import state
+from consolidation.journal.phase import recorded
+from consolidation.journal.results import Phase
+from consolidation.journal.state import RunState
+from consolidation.model import Database, Mode, Side
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute
-
-PHASE = "cutover"
+from consolidation.postgres.roles import act_as
 
 
 @dataclass(frozen=True)
@@ -25,81 +29,77 @@ class Plan:
 
     database: Database
     tables: tuple[fence.Fenced, ...]
-    settled: str
+    skip_reason: str
 
     @property
     def changed(self) -> bool:
         """Whether any table is still closed."""
-        return not self.settled and any(table.state == fence.CLOSED for table in self.tables)
+        return not self.skip_reason and any(table.state == fence.CLOSED for table in self.tables)
 
     def diff(self) -> dict[str, str]:
         """One line for each table."""
-        if self.settled:
-            return {"prepared": f"{self.settled}\n"}
+        if self.skip_reason:
+            return {"prepared": f"{self.skip_reason}\n"}
         return {"prepared": "".join(f"open {table.schema}.{table.name} to its roles\n" for table in self.tables)}
 
 
 def plan(database: Database) -> Plan:
     """What would be opened."""
-    side = fence.side_of(database, "target")
+    side = database.target_side
     with session(database.target, "cutover plan") as target:
-        run = journal.latest_run(target, database.name)
-        settled = ""
-        if run is not None and run.state == journal.MIGRATED:
-            settled = f"run {run.id} has cut {database.name} over already"
-        return Plan(database, fence.read(target, side), settled)
+        skip_reason = state.read(target, database).skip_reason(Phase.CUTOVER)
+        return Plan(database, fence.read(target, side), skip_reason)
 
 
 def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
     """Open the target. Raises StepRefused unless the source is fenced and every table was verified equal."""
-    if plan.settled:
-        return {"msg": plan.settled}
+    if plan.skip_reason:
+        return {"msg": plan.skip_reason}
     database = plan.database
-    with journal.phase(database, PHASE, require=_require) as work:
+    with recorded(database, Phase.CUTOVER, _require) as work:
         work.result["run_id"] = work.run.id
-        done = journal.phases(work.journal, work.run)
-        side = fence.side_of(database, "target")
-        with session(database.target, PHASE) as target:
-            opened = fence.open_side(target, side, timeout_seconds)
-        opened_at = work.result.setdefault("opened_at", opened["opened_at"])
-        closed_at = done["fence"].result["closed_at"]
+        side = database.target_side
+        with session(database.target, Phase.CUTOVER) as target:
+            trigger.open_side(target, side, timeout_seconds)
+        opened_at = work.result.setdefault("opened_at", work.now())
+        closed_at = work.state.fence.closed_at or opened_at
         outage = datetime.fromisoformat(opened_at) - datetime.fromisoformat(closed_at)
         work.result.update(closed_at=closed_at, outage_seconds=round(outage.total_seconds(), 3))
         _prove_open(side)
         return dict(work.result)
 
 
-def _require(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
-    for name in ("fence", "copy", "verify"):
-        if name not in done or done[name].state != "done":
+def _require(database: Database, run: RunState) -> None:
+    for phase in (Phase.FENCE, Phase.COPY, Phase.VERIFY):
+        if not run.done(phase):
             raise StepRefused(
-                f"{database.name}: phase {name} is not done, the target stays closed",
+                f"{database.name}: phase {phase} is not done, the target stays closed",
                 hint="run ansible-playbook migrate.yml: it resumes with that phase",
             )
-    if done["verify"].result.get("outcome") != "equal":
+    if run.verification.outcome != EQUAL:
         raise StepRefused(
             f"{database.name}: the verification did not find both sides equal, the target stays closed",
-            hint="see the verification's evidence in the run directory; then rollback.yml, or mend and run again",
+            hint="see the verification's evidence in the run directory; then rollback.yml, or repair and run again",
         )
-    copied = done["copy"].finished_at
-    if not journal.verified(done) or (copied and done["verify"].started_at < copied):
+    if not run.verified:
         raise StepRefused(
-            f"{database.name}: the verification is older than the fence or the copy, the target stays closed",
+            f"{database.name}: the verification is not of this copy behind this closing of the fence, the target stays"
+            " closed",
             hint="run ansible-playbook migrate.yml: it verifies again",
         )
-    if not database.moves:
+    if database.mode != Mode.MOVE:
         with session(database.source, "cutover check") as source:
-            fence.require_unbroken(source, database, done)
+            fence.require_unbroken(source, database, run)
 
 
-def _prove_open(side: fence.Side) -> None:
+def _prove_open(side: Side) -> None:
     """A write that touches no row must pass as every role that is to write here."""
     with session(side.settings, "cutover proof") as conn:
-        fence.prepare_probe(conn)
+        probe.prepare_probe(conn)
         for role in side.roles:
             for table in fence.read(conn, side):
                 try:
-                    execute(conn, sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+                    act_as(conn, role)
                     execute(conn, sql.SQL("DELETE FROM {} WHERE false").format(table.identifier))
                 except psycopg2.Error as error:
                     raise FenceError(

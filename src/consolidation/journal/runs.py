@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import getpass
+import json
+import socket
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain, count
 from typing import Any
 
-from consolidation.errors import StepRefused
-from consolidation.journal import journal
+from psycopg2.extensions import connection as Connection
+
+from consolidation import __version__
+from consolidation.errors import RunInProgress, StepRefused
+from consolidation.journal import records
+from consolidation.journal.phase import refuse_others
+from consolidation.journal.records import LOCK_SPACE, MIGRATED, MIGRATING, ROLLED_BACK, ROLLING_BACK, Run, latest_run
+from consolidation.journal.state import RunState, read
+from consolidation.lineage import alembic as lineage
 from consolidation.lineage.models import JOURNAL
 from consolidation.model import Database
 from consolidation.postgres.connection import session
-from consolidation.schema import phase as schema
-
-CUTOVER = "cutover"
+from consolidation.postgres.queries import execute, query, rows, value
 
 
 @dataclass(frozen=True)
@@ -36,11 +46,8 @@ class Plan:
     """``migrating``, ``migrated``, ``rolling_back`` or ``rolled_back``."""
     before: str
     after: str
-    run: journal.Run | None
-    cut_over: bool
-    """Whether the run ever opened the target."""
-    target_in_charge: bool
-    """Whether the target holds rows that the source may not have."""
+    run: records.Run | None
+    journal: RunState
     changed: bool
 
     def diff(self) -> dict[str, str]:
@@ -53,9 +60,9 @@ class Plan:
         return {
             "run": run,
             "run_id": run.get("id", ""),
-            "cut_over": self.cut_over,
-            "target_in_charge": self.target_in_charge,
-            "moves": self.database.moves,
+            "cut_over": self.journal.cut_over,
+            "authoritative": self.journal.authoritative,
+            "mode": self.database.mode.value,
             "msg": self.after,
         }
 
@@ -67,37 +74,125 @@ def plan(database: Database, state: str, caller: Caller) -> Plan:
 
 def apply(plan: Plan, caller: Caller) -> dict[str, Any]:
     """Write it down, the journal itself first where there is none."""
-    if plan.state == journal.MIGRATING:
-        schema.upgrade(plan.database.target, JOURNAL)
+    if plan.state == records.MIGRATING or (plan.state == records.ROLLING_BACK and plan.run is not None):
+        lineage.upgrade(plan.database.target, JOURNAL)
     return _step(plan.database, plan.state, caller, keep=True).as_result()
 
 
 def _step(database: Database, state: str, caller: Caller, *, keep: bool) -> Plan:
     with session(database.target, "journal") as target:
-        if not journal.exists(target):
-            if state == journal.ROLLING_BACK or keep:
+        if not records.exists(target):
+            if state == records.ROLLING_BACK or keep:
                 raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to do")
-            after = "the journal, and a new run" if state == journal.MIGRATING else f"the run is {state}"
-            return Plan(database, state, "no journal", after, None, False, False, True)
-        before = journal.latest_run(target, database.name)
-        if state in (journal.MIGRATING, journal.ROLLING_BACK):
+            after = "the journal, and a new run" if state == records.MIGRATING else f"the run is {state}"
+            return Plan(database, state, "no journal", after, None, RunState(database.name), True)
+        before = records.latest_run(target, database.name)
+        if state in (records.MIGRATING, records.ROLLING_BACK):
             control = {**caller.control, "take_over": caller.take_over}
-            rollback = state == journal.ROLLING_BACK
-            run, changed = journal.begin(target, database.name, control, caller.other_alive, rollback=rollback)
+            rollback = state == records.ROLLING_BACK
+            run, changed = begin(target, database.name, control, caller.other_alive, rollback=rollback)
         else:
-            open_state = journal.MIGRATING if state == journal.MIGRATED else journal.ROLLING_BACK
+            open_state = records.MIGRATING if state == records.MIGRATED else records.ROLLING_BACK
             if not keep and (before is None or before.state not in (open_state, state)):
                 # Check mode: the steps before, which begin the run, were not taken.
-                return Plan(database, state, _said(before), f"the run is {state}", None, False, False, True)
-            run = journal.current_run(target, database.name, open_state, state)
-            changed = journal.finish(target, run, state)
-            run = journal.current_run(target, database.name, state)
-        done = journal.phases(target, run)
+                return Plan(database, state, _said(before), f"the run is {state}", None, RunState(database.name), True)
+            run = records.current_run(target, database.name, open_state, state)
+            changed = finish(target, run, state)
+            run = records.current_run(target, database.name, state)
+        now = read(target, database)
         if not keep:
             target.rollback()
-    in_charge = journal.target_in_charge(done)
-    return Plan(database, state, _said(before), _said(run), run, CUTOVER in done, in_charge, changed)
+    return Plan(database, state, _said(before), _said(run), run, now, changed)
 
 
-def _said(run: journal.Run | None) -> str:
+def _said(run: records.Run | None) -> str:
     return f"{run.database}: run {run.id} is {run.state.replace('_', ' ')}" if run else "no run"
+
+
+def begin(
+    target: Connection, database: str, control: dict[str, Any], other_alive: dict[str, Any] | None, *, rollback: bool
+) -> tuple[Run, bool]:
+    """Begin a run, or resume the unfinished one; and whether the journal was changed by it.
+
+    ``control`` is the calling ansible-playbook process; ``other_alive`` the process that the open run names, if the
+    caller found it alive on this host. Raises RunInProgress, StepRefused.
+    """
+    execute(target, "SELECT pg_advisory_xact_lock(%s, hashtext('begin'))", [LOCK_SPACE])
+    run = latest_run(target, database)
+    wanted = ROLLING_BACK if rollback else MIGRATING
+    if run is not None and run.state in (MIGRATING, ROLLING_BACK):
+        _refuse_if_at_work(run, control, other_alive)
+        # Whatever the operator knows of the process that began it: one of its modules may still be at work.
+        if not value(target, "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, database]):
+            refuse_others(target, database)
+    if rollback and run is None:
+        raise StepRefused(f"{database}: nothing to roll back, the journal knows no run", hint="nothing to do")
+    if not rollback and run is not None and run.state == ROLLING_BACK:
+        raise StepRefused(
+            f"{database}: run {run.id} is being rolled back", hint="finish it with ansible-playbook rollback.yml first"
+        )
+    finished = ROLLED_BACK if rollback else MIGRATED
+    if run is not None and run.state == finished:
+        return run, False
+    if run is not None and (rollback or run.state == MIGRATING):
+        changed = run.state != wanted
+        _claim(target, run, control, wanted)
+    else:
+        _create(target, database, control)
+        changed = True
+    begun = latest_run(target, database)
+    assert begun is not None  # noqa: S101 - it was written one statement ago
+    return begun, changed
+
+
+def finish(target: Connection, run: Run, state: str) -> bool:
+    """Set a run's database to a final state; False where it was there already."""
+    statement = (
+        "UPDATE consolidation.run_database SET state = %s, changed_at = now()"
+        " WHERE run_id = %s AND database = %s AND state <> %s"
+    )
+    return execute(target, statement, [state, run.id, run.database, state]) > 0
+
+
+def _refuse_if_at_work(run: Run, control: dict[str, Any], other_alive: dict[str, Any] | None) -> None:
+    theirs = run.control
+    if theirs == {key: control.get(key) for key in theirs}:
+        return  # the caller itself, on its way back after a failure
+    if theirs.get("host") != control.get("host"):
+        if control.get("take_over") == run.id:
+            return
+        raise RunInProgress(
+            f"{run.database}: run {run.id} was started by {run.operator} on control node {theirs.get('host')}",
+            hint=f"if that process is gone for certain, add -e consolidation_take_over={run.id}",
+        )
+    if other_alive == theirs:
+        raise RunInProgress(
+            f"{run.database}: run {run.id} of {run.operator} is in progress, process {theirs.get('pid')} on this host",
+            hint="wait for it, or stop it with Ctrl-C there; then run again, it resumes",
+        )
+
+
+def _claim(target: Connection, run: Run, control: dict[str, Any], state: str) -> None:
+    kept = {key: control.get(key) for key in ("host", "pid", "started")}
+    execute(target, "UPDATE consolidation.run SET control = %s WHERE id = %s", [json.dumps(kept), run.id])
+    finish(target, run, state)
+
+
+def _create(target: Connection, database: str, control: dict[str, Any]) -> None:
+    kept = {key: control.get(key) for key in ("host", "pid", "started")}
+    # The databases of one window share a run: they come from one ansible-playbook process.
+    run_id = value(target, query("journal/run_to_join"), {"control": json.dumps(kept), "database": database})
+    if run_id is None:
+        moment = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        taken = {name for (name,) in rows(target, "SELECT id FROM consolidation.run WHERE id LIKE %s", [f"{moment}%"])}
+        run_id = next(name for name in chain([moment], (f"{moment}-{n}" for n in count(2))) if name not in taken)
+        execute(
+            target,
+            "INSERT INTO consolidation.run (id, operator, control, version) VALUES (%s, %s, %s, %s)",
+            [run_id, f"{getpass.getuser()}@{socket.gethostname()}", json.dumps(kept), __version__],
+        )
+    execute(
+        target,
+        "INSERT INTO consolidation.run_database (run_id, database, state) VALUES (%s, %s, %s)",
+        [run_id, database, MIGRATING],
+    )

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKeyConstraint,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -26,6 +27,7 @@ DATABASE_STATES = ("migrating", "migrated", "rolling_back", "rolled_back")
 PHASE_STATES = ("running", "done", "failed")
 LOAD_STATES = ("loading", "restoring", "done")
 CHUNK_STATES = ("queued", "done")
+SIDES = ("source", "target")
 
 metadata = MetaData(
     schema=SCHEMA,
@@ -51,6 +53,7 @@ run = Table(
     "run",
     metadata,
     Column("id", Text, primary_key=True),
+    Column("number", BigInteger, Identity(always=True), nullable=False, comment="runs in the order of their beginning"),
     Column("operator", Text, nullable=False, comment="user@host that started it"),
     Column("control", JSONB, nullable=False, comment="the ansible-playbook process at work: host, pid, start time"),
     Column("version", Text, nullable=False, comment="version of the runbook"),
@@ -102,9 +105,8 @@ table_load = Table(
     Column("deferred", JSONB, nullable=False, comment="definitions dropped for the load, to be restored after it"),
     Column("binary", Boolean, nullable=False, comment="COPY in binary; otherwise in text"),
     Column("source_rows", BigInteger, comment="count(*) of the source in the copy's snapshot"),
-    Column(
-        "source_state", Text, nullable=False, comment="fence and file of the source's table; another one: load again"
-    ),
+    Column("fence_epoch", Text, comment="closing of the source's fence it was loaded behind; another one: load again"),
+    Column("source_filenode", BigInteger, comment="file of the source's table; another one: load again"),
     _now("started_at"),
     Column("finished_at", DateTime(timezone=True)),
     _one_of("state", LOAD_STATES),
@@ -139,5 +141,36 @@ chunk = Table(
             "consolidation.table_load.table_name",
         ],
         ondelete="CASCADE",
+    ),
+)
+
+follow = Table(
+    "follow",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("database", Text, primary_key=True),
+    Column("destination", Text, primary_key=True),
+    Column(
+        "marks",
+        JSONB,
+        nullable=False,
+        server_default="{}",
+        comment="table -> mark of the origin's capture when it was last brought over; another: brought whole",
+    ),
+    Column(
+        "to_validate",
+        JSONB,
+        nullable=False,
+        server_default="[]",
+        comment="statements that validate the foreign keys that stood aside in a round",
+    ),
+    Column("rounds", BigInteger, nullable=False, server_default="0"),
+    Column("keys", BigInteger, nullable=False, server_default="0", comment="noted keys brought over"),
+    Column("rows", BigInteger, nullable=False, server_default="0", comment="rows sent"),
+    Column("last_seconds", Numeric(12, 3)),
+    _now("changed_at"),
+    _one_of("destination", SIDES),
+    ForeignKeyConstraint(
+        ["run_id", "database"], ["consolidation.run_database.run_id", "consolidation.run_database.database"]
     ),
 )

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from alembic.migration import MigrationContext
-from sqlalchemy import JSON, Column, MetaData
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Connection, MetaData
 
 from consolidation.errors import ConfigurationError
 from consolidation.installation import script_directory
+from consolidation.lineage.defaults import PLUGINS
+from consolidation.postgres.queries import query
 
 VERSION_SCHEMA = "consolidation"
 VERSION_TABLE = "alembic_version"
@@ -42,27 +42,26 @@ def lineage_metadata(lineage: str) -> MetaData:
     return metadata
 
 
-def comparison_options(metadatas: Iterable[MetaData]) -> dict[str, Any]:
-    """Options for Alembic's comparison of models with a database: only the models' own schemas, defaults included."""
+def comparison_options(metadatas: Iterable[MetaData], conn: Connection) -> dict[str, Any]:
+    """Options for Alembic's comparison of models with a database: only the models' own schemas, defaults included.
+
+    Partitions are left out on both sides: they follow from their root, and models may have them or not.
+    """
     schemas = {metadata.schema for metadata in metadatas}
+    partitions = {tuple(row) for row in conn.exec_driver_sql(query("lineage/partitions"), {"schemas": list(schemas)})}
     return {
         "version_table": VERSION_TABLE,
         "version_table_schema": VERSION_SCHEMA,
         "include_schemas": True,
-        "include_name": lambda name, kind, _parents: name in schemas if kind == "schema" else True,
-        "compare_server_default": _compare_default,
+        "include_name": lambda name, kind, parents: (
+            name in schemas if kind == "schema" else not (kind == "table" and _is_log(name, parents["schema_name"]))
+        ),
+        "include_object": lambda item, name, kind, *_: kind != "table" or (item.schema, name) not in partitions,
+        "compare_server_default": True,
+        "autogenerate_plugins": PLUGINS,
     }
 
 
-def _compare_default(
-    _context: MigrationContext,
-    _inspected: Column[Any],
-    column: Column[Any],
-    *defaults: Any,
-) -> bool | None:
-    """Compare defaults of json columns as text: Alembic asks the server, where json has no equality."""
-    if not isinstance(column.type, JSON) or isinstance(column.type, JSONB):
-        return None
-    inspected, _metadata, rendered = defaults
-    found, wanted = (text and text.removesuffix("::json").strip("'") for text in (inspected, rendered))
-    return bool(found != wanted)
+def _is_log(table: str | None, schema: str | None) -> bool:
+    """Whether a table holds the keys that the capture has noted: it comes and goes with the table it belongs to."""
+    return schema == VERSION_SCHEMA and (table or "").startswith("changed_")

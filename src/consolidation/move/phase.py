@@ -8,24 +8,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.compare.digest import Digest, table_digest
 from consolidation.errors import StepRefused
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import state as fence
+from consolidation.journal import state
+from consolidation.journal.phase import Work, recorded
+from consolidation.journal.results import Phase
+from consolidation.journal.state import RunState
+from consolidation.lineage import alembic as lineage
 from consolidation.lineage.models import lineage_metadata
 from consolidation.model import Database
 from consolidation.postgres.catalog import Table, definitions, read_sequences, read_tables
 from consolidation.postgres.connection import session
 from consolidation.postgres.locks import ACCESS_EXCLUSIVE, locked
 from consolidation.postgres.queries import execute, query, rows
-from consolidation.schema import phase as schema
-
-PHASE = "copy"
-BACK = "rollback_copy"
+from consolidation.schema import grants
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Plan:
     tables: tuple[Table, ...]
     sequences: tuple[str, ...]
     """Those to move that no column owns; owned ones follow their table."""
-    settled: str = ""
+    skip_reason: str = ""
     """Why there is nothing to do, where the journal says so."""
 
     @property
@@ -48,8 +50,8 @@ class Plan:
 
     def diff(self) -> dict[str, str]:
         """One line for each table and sequence."""
-        if self.settled:
-            return {"prepared": f"{self.settled}\n"}
+        if self.skip_reason:
+            return {"prepared": f"{self.skip_reason}\n"}
         names = [*(f"TABLE {table.name}" for table in self.tables), *(f"SEQUENCE {name}" for name in self.sequences)]
         return {"prepared": "".join(f"{name}: {self.origin} -> {self.destination}\n" for name in names)}
 
@@ -65,12 +67,12 @@ def plan(database: Database, *, back: bool = False) -> Plan:
         else:
             origin, destination, only = destination, origin, ()
         tables = read_tables(conn, origin, only)
-        run = journal.latest_run(conn, database.name)
+        run = state.read(conn, database)
+        skip_reason = run.skip_reason(Phase.ROLLBACK_COPY if back else Phase.COPY)
+        if skip_reason:
+            return Plan(database, origin, destination, (), (), skip_reason)
         sequences = _sequences(conn, database, tables, run if back else None)
-    settled = ""
-    if run is not None and run.state == journal.MIGRATED and not tables:
-        settled = f"run {run.id} has moved {database.name} already"
-    return Plan(database, origin, destination, tables, sequences if tables else (), settled)
+    return Plan(database, origin, destination, tables, sequences if tables else ())
 
 
 def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
@@ -78,32 +80,31 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
     database = plan.database
     if not database.moves:
         return {"msg": f"{database.name} is copied, not moved"}
-    if plan.settled:
-        return {"msg": plan.settled}
+    if plan.skip_reason:
+        return {"msg": plan.skip_reason}
     back = plan.origin == database.name
-    states = (journal.ROLLING_BACK,) if back else (journal.MIGRATING,)
-    with journal.phase(database, BACK if back else PHASE, *states) as work:
+    with recorded(database, Phase.ROLLBACK_COPY if back else Phase.COPY) as work:
         work.result["run_id"] = work.run.id
         if plan.tables:
-            with schema.alembic_session(database.target) as (_, alchemy):
+            with lineage.alembic_session(database.target) as (_, alchemy):
                 conn: Any = alchemy.connection.driver_connection
                 _require_fence(conn, database, "target" if back else "source")
                 digests = {table.name: table_digest(conn, table) for table in plan.tables}
                 with locked(conn, database.target, plan.tables, timeout_seconds, ACCESS_EXCLUSIVE):
                     _set_schema(conn, plan)
                     if not back:
-                        _require_equal_to_lineage(database, schema.differences(alchemy, database.name))
-                    schema.stamp(alchemy, database.name, "base" if back else "head")
+                        _require_equal_to_lineage(database, lineage.differences(alchemy, database.name))
+                    lineage.stamp(alchemy, database.name, "base" if back else "head")
                     _keep(work, plan, digests)
         if not back:
             with session(database.target, "move") as target:
                 work.result["definitions"] = definitions(target, database.name)
-            schema.apply_grants(schema.plan_grants(database))
+            grants.apply_grants(grants.plan_grants(database))
         return dict(work.result)
 
 
 def _sequences(
-    conn: Connection, database: Database, tables: tuple[Table, ...], moved: journal.Run | None
+    conn: Connection, database: Database, tables: tuple[Table, ...], moved: RunState | None
 ) -> tuple[str, ...]:
     """Sequences without an owner that go along; ``moved``: the run whose move is taken back.
 
@@ -115,8 +116,8 @@ def _sequences(
     free = [item.name for item in read_sequences(conn, origin) if item.table is None]
     named: list[str] = free
     if moved is not None:
-        record = journal.phases(conn, moved).get(PHASE)
-        named = (record.result if record else {}).get("sequences", free)  # runs of a former version kept no list
+        kept = moved.copy.sequences
+        named = free if kept is None else list(kept)
     elif database.tables:
         # SQLAlchemy has no public way to list them.
         named = [item.name for item in lineage_metadata(database.name)._sequences.values()]
@@ -125,18 +126,19 @@ def _sequences(
     return tuple(name for name in free if name in wanted)
 
 
-def _keep(work: journal.Work, plan: Plan, digests: dict[str, Digest]) -> None:
+def _keep(work: Work, plan: Plan, digests: dict[str, Digest]) -> None:
     """Journal what is moved before that is committed: killed after it, a re-run finds nothing to digest."""
     work.result["tables"] = [
         {"name": name, "rows": digest.rows, "digest": digest.hex, "sums": [str(part) for part in digest.sums]}
         for name, digest in digests.items()
     ]
     work.result["sequences"] = list(plan.sequences)
-    journal.keep(work, BACK if plan.origin == plan.database.name else PHASE)
+    work.result["copy_id"] = uuid4().hex
+    work.keep()
 
 
 def _require_fence(conn: Connection, database: Database, side: str) -> None:
-    if not fence.is_closed(conn, fence.side_of(database, side)):
+    if not fence.is_closed(conn, database.side(side)):
         raise StepRefused(
             f"{database.name}: the {side} is not fenced",
             hint="run the phases in order with ansible-playbook migrate.yml",

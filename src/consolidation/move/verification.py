@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from consolidation.compare.digest import Digest, table_digest
 from consolidation.compare.result import DIFFERENT, EQUAL, TableResult
-from consolidation.journal import journal
+from consolidation.journal import state
 from consolidation.model import Database
 from consolidation.postgres.catalog import read_tables
 from consolidation.postgres.connection import session
@@ -13,8 +13,7 @@ from consolidation.postgres.connection import session
 def compare(database: Database) -> list[TableResult]:
     """The moved tables against the digests taken before they moved, behind the same closed fence."""
     with session(database.target, "verify moved") as conn:
-        run = journal.current_run(conn, database.name, journal.MIGRATING, journal.MIGRATED)
-        before = {entry["name"]: entry for entry in journal.phases(conn, run)["copy"].result.get("tables", [])}
+        before = {entry["name"]: entry for entry in state.read(conn, database).copy.tables}
         results = []
         for table in read_tables(conn, database.name):
             entry = before.pop(table.name, None)

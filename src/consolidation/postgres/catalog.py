@@ -20,7 +20,7 @@ class Column:
 
     name: str
     type: str
-    """As format_type prints it; types of the table's own schema without that schema's name."""
+    """As format_type prints it, without a schema's name."""
     type_kind: str
     """pg_type.typtype: b base, c composite, d domain, e enum, r range, m multirange, p pseudo."""
     type_category: str
@@ -151,3 +151,17 @@ def read_sequences(conn: Connection, schema: str) -> tuple[Sequence, ...]:
 def definitions(conn: Connection, schema: str) -> dict[str, str]:
     """All that a lineage makes in a schema, in words (``constraint c of t``) -> a digest of how it is defined."""
     return dict(rows(conn, query("postgres/definitions"), {"schema": schema}))
+
+
+def unsound(conn: Connection, schema: str, tables: Iterable[str], fence: str) -> list[str]:
+    """What is not in force on some tables and their partitions: ``constraint c of t is not validated``.
+
+    fence: name of the trigger that is left out.
+    """
+    parameters = {"schema": schema, "tables": list(tables), "fence": fence}
+    return [text for (text,) in rows(conn, query("postgres/unsound"), parameters)]
+
+
+def scan(table: Table) -> sql.Composable:
+    """The table as an item of FROM: without tables that inherit from it, but with its own partitions."""
+    return sql.SQL("{}" if table.kind == "p" else "ONLY {}").format(table.identifier)

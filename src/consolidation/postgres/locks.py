@@ -42,10 +42,25 @@ def locked(
     timeout_seconds: float,
     mode: str = SHARE_ROW_EXCLUSIVE,
 ) -> Iterator[None]:
-    """Hold a lock on all tables, taken in one statement; commit at the end.
+    """Hold a lock on all tables, taken in one statement; commit at the end. Raises FenceError."""
+    take(conn, settings, tables, timeout_seconds, mode)
+    yield
+    conn.commit()
+
+
+def take(
+    conn: Connection,
+    settings: Settings,
+    tables: Sequence[Lockable],
+    timeout_seconds: float,
+    mode: str = SHARE_ROW_EXCLUSIVE,
+) -> None:
+    """Lock all tables in one statement, as the first of a transaction: what came before it is rolled back by a retry.
 
     Raises FenceError after ``timeout_seconds``, with pid, user, application and age of who was in the way.
     """
+    if not tables:
+        return
     deadline = time.monotonic() + timeout_seconds
     names = sql.SQL(", ").join(sql.SQL("ONLY {}").format(table.identifier) for table in tables)
     while True:
@@ -69,8 +84,6 @@ def locked(
                     facts={"blockers": found},
                 ) from error
             time.sleep(RETRY_PAUSE_SECONDS)  # let those that queued behind us go on
-    yield
-    conn.commit()
 
 
 def _blockers(settings: Settings, tables: Sequence[Lockable], mode: str) -> list[str]:

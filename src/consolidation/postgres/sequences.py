@@ -8,8 +8,7 @@ from dataclasses import replace
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from consolidation.compare.digest import scan
-from consolidation.postgres.catalog import Sequence, Table
+from consolidation.postgres.catalog import Sequence, Table, scan
 from consolidation.postgres.queries import value
 
 NUMBERS = ("smallint", "integer", "bigint")

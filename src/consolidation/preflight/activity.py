@@ -43,7 +43,8 @@ def _prepared(side: Side) -> Iterator[Finding]:
     for gid, owner, age in rows(side.conn, statement):
         what = f"prepared by {owner} {duration(age)} ago; it holds its locks, the fence would wait for it"
         with side.conn.cursor() as cursor:
-            fix = cursor.mogrify("COMMIT PREPARED %(gid)s; or ROLLBACK PREPARED %(gid)s;", {"gid": gid}).decode()
+            end = cursor.mogrify("COMMIT PREPARED %(gid)s; or ROLLBACK PREPARED %(gid)s;", {"gid": gid}).decode()
+        fix = f"have the transaction manager that prepared it end it; by hand only as it says: {end}"
         yield found(f"{side.name}.transaction.prepared", gid, what, fix)
 
 

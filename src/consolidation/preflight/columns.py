@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
+from consolidation.lineage.defaults import plain
 from consolidation.postgres.catalog import Column, Table
-from consolidation.postgres.queries import rows
+from consolidation.postgres.queries import query, rows
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
-from consolidation.preflight.models import Lineage, ModelColumn, ModelTable, Type, default_text, parse
+from consolidation.preflight.models import CLIENT_SIDE, Lineage, ModelColumn, ModelTable, default_text
 from consolidation.preflight.objects import ACCEPT
 from consolidation.preflight.side import Check, Side
+from consolidation.preflight.types import UNKNOWN, Type, parse
 
 # Types as the copy and the verification know them to hold the same values; later ones hold more.
 STRINGS = ("character varying", "text")
@@ -72,7 +74,8 @@ def _tables(source: Side, lineage: Lineage) -> Iterator[Finding]:
                 "or list the tables to take along in consolidation_database.tables without it"
             )
             yield found("schema.table.extra", str(table), what, fix)
-    for name in sorted(lineage.tables.keys() - present):
+    partitions = {name for (name,) in rows(source.conn, query("preflight/partitions"), {"schema": source.schema})}
+    for name in sorted(lineage.tables.keys() - present - partitions):
         what = f"table {name} of lineage {lineage.name} is not among the source's tables: it stays empty"
         fix = "nothing to do if it is new; else correct consolidation_database.tables or .source_schema"
         yield found("schema.table.missing", f"{source.schema}.{name}", what, fix)
@@ -114,6 +117,11 @@ def _object_identifier(subject: str, ours: Column) -> Finding:
 
 
 def _type(subject: str, ours: Column, model: ModelColumn) -> Iterator[Finding]:
+    if model.type == UNKNOWN:
+        what = f"{ours.type} on the source; the models give it a type that PostgreSQL cannot read, or none (NullType)"
+        fix = "give it its type; one that SQLAlchemy lacks is a UserDefinedType whose get_col_spec() spells it"
+        yield found("schema.column.no_type", subject, what, fix)
+        return
     pair = f"{ours.type} on the source, {model.type} in the lineage"
     match verdict(parse(ours.type), model.type):
         case "json":
@@ -140,12 +148,12 @@ def _generation(subject: str, ours: Column, model: ModelColumn) -> Iterator[Find
         what = f"{numbering} on the source; the lineage gives new rows no number"
         fix = "give the lineage's column an identity: sa.Identity() in the models and a revision"
         yield found("schema.column.unnumbered", subject, what, fix)
-    elif numbering != model.numbering:
+    elif numbering != model.numbering != CLIENT_SIDE:
         what = f"{numbering or 'no numbering'} on the source, {model.numbering} in the lineage"
         yield found(
             "schema.column.numbering", subject, what, "nothing to do: the sequence goes on after the last value"
         )
-    elif not ours.generated and not numbering and default_text(ours.default) != model.default:
+    elif not ours.generated and not numbering and not _same_default(default_text(ours.default), model.default):
         what = f"default {ours.default or 'none'} on the source, {model.default or 'none'} in the lineage"
         yield found("schema.column.default", subject, what, "nothing to do if the services give the value themselves")
 
@@ -156,20 +164,20 @@ def _numbering(column: Column) -> str:
     return "serial" if (column.default or "").startswith("nextval(") else ""
 
 
+def _same_default(ours: str | None, theirs: str | None) -> bool:
+    return ours == theirs or (ours is not None and theirs is not None and plain(ours) == plain(theirs))
+
+
 def _bare(expression: str | None) -> str:
     """An expression without what pg_get_expr adds or leaves out freely."""
     return re.sub(r"[()\s]", "", CAST.sub("", (expression or "").lower()))
 
 
 def _enums(source: Side, lineage: Lineage) -> Iterator[Finding]:
-    statement = (
-        "SELECT t.typname, array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_type t"
-        " JOIN pg_enum e ON e.enumtypid = t.oid JOIN pg_namespace n ON n.oid = t.typnamespace"
-        " WHERE n.nspname = %s GROUP BY t.typname ORDER BY t.typname"
-    )
-    for name, labels in rows(source.conn, statement, [source.schema]):
+    parameters = {"schema": source.schema, "oids": [table.oid for table in source.tables]}
+    for schema, name, labels in rows(source.conn, query("preflight/enums"), parameters):
         lacking = [label for label in labels if label not in lineage.enums.get(name, labels)]
         if lacking:
             what = f"enum {name}: the lineage lacks the labels {', '.join(lacking)}"
             fix = f"add them by a revision of alembic/versions/{lineage.name}: ALTER TYPE … ADD VALUE"
-            yield found("schema.enum.labels", f"{source.schema}.{name}", what, fix)
+            yield found("schema.enum.labels", f"{schema}.{name}", what, fix)

@@ -11,14 +11,14 @@ from functools import partial
 
 from psycopg2 import sql
 
-from consolidation.compare.digest import scan
-from consolidation.postgres.catalog import Column, Table
+from consolidation.postgres.catalog import Column, Table, scan
 from consolidation.postgres.queries import query, rows, value
 from consolidation.preflight.columns import JSON, SHORTER, verdict
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
-from consolidation.preflight.models import Lineage, ModelColumn, ModelForeignKey, ModelTable, parse
+from consolidation.preflight.models import Lineage, ModelColumn, ModelForeignKey, ModelTable
 from consolidation.preflight.side import Check, Side
+from consolidation.preflight.types import parse
 from consolidation.text import count
 
 SHOWN = 20
@@ -42,8 +42,10 @@ class Fault:
     subject: str
     what: str
     test: sql.Composable
-    mend: sql.Composable
-    """Statement that mends the rows when the test is appended as its condition."""
+    way: str
+    """How to go on without touching a row."""
+    change: sql.Composable
+    """Statement that changes the rows when the test is appended as its condition."""
 
 
 def checks(source: Side, lineage: Lineage) -> Iterator[Check]:
@@ -61,7 +63,7 @@ def checks(source: Side, lineage: Lineage) -> Iterator[Check]:
             yield Check(f"duplicates in {table}", partial(_duplicates, source, table, columns, is_primary))
         for key in model.foreign_keys:
             if set(key.columns) <= names:
-                yield Check(f"orphans in {table}", partial(_orphans, source, table, key))
+                yield Check(f"orphans in {table}", partial(_orphans, source, table, key, lineage.name))
 
 
 def _faults(source: Side, table: Table, model: ModelTable) -> Iterator[Fault]:
@@ -86,6 +88,7 @@ def _null(table: Table, column: Column) -> Fault:
         f"{table}.{column.name}",
         "NULL, NOT NULL in the lineage",
         sql.SQL("{} IS NULL").format(name),
+        "make the lineage's column nullable",
         sql.SQL("UPDATE {} SET {} = …").format(table.identifier, name),
     )
 
@@ -98,6 +101,7 @@ def _too_long(table: Table, column: Column, model: ModelColumn) -> Fault:
         f"{table}.{column.name}",
         f"longer than {model.type}, the lineage's type",
         sql.SQL("char_length({}) > {}").format(name, length),
+        "make the lineage's column longer",
         sql.SQL("UPDATE {} SET {} = left({}, {})").format(table.identifier, name, name, length),
     )
 
@@ -111,6 +115,7 @@ def _not_jsonb(source: Side, table: Table, column: Column, model: ModelColumn) -
         f"{table}.{column.name}",
         "json that jsonb refuses (\\u0000, a lone surrogate, a number out of range)",
         new if source.major >= 16 else NOT_JSONB_BEFORE_16.format(name),
+        "keep json in the lineage's column",
         sql.SQL(r"UPDATE {} SET {} = replace({}::text, '\u0000', '')::json").format(table.identifier, name, name),
     )
 
@@ -129,6 +134,7 @@ def _violations(source: Side, table: Table, model: ModelTable) -> Iterator[Fault
                 f"{table}.{name}",
                 f"against the lineage's CHECK ({expression})",
                 sql.SQL("NOT ({})").format(sql.SQL(expression)),
+                "leave the constraint to a later revision",
                 sql.SQL("UPDATE {} SET …").format(table.identifier),
             )
 
@@ -139,9 +145,13 @@ def _count(source: Side, table: Table, faults: tuple[Fault, ...]) -> Iterator[Fi
     for fault, number in zip(faults, numbers, strict=True):
         if number:
             see = source.paste("SELECT {} FROM {} WHERE {} LIMIT {};", _key(table), scan(table), fault.test, _shown())
-            mend = source.paste("{} WHERE {};", fault.mend, fault.test)
+            change = source.paste("{} WHERE {};", fault.change, fault.test)
             what = f"{count(number)} row(s) with {fault.what}"
-            yield found(fault.kind, fault.subject, what, f"{mend}\n-- see them: {see}")
+            fix = (
+                f"-- {fault.way}, by a revision\n-- see them: {see}\n"
+                f"-- or change the values of these {count(number)} row(s), which loses what they are now:\n{change}"
+            )
+            yield found(fault.kind, fault.subject, what, fix)
         elif fault.otherwise:
             yield found(fault.otherwise, fault.subject, f"no row with {fault.what} today", "nothing to do")
 
@@ -167,7 +177,10 @@ def _duplicates(source: Side, table: Table, columns: tuple[str, ...], is_primary
     subject = f"{table} ({', '.join(columns)})"
     if number:
         what = f"{count(number)} key(s) that several rows share; the lineage has them unique"
-        fix = f"delete or change the surplus rows\n-- see them: {source.paste('{} LIMIT {};', groups, _shown())}"
+        fix = (
+            "-- leave the key to a later revision, or have the service's owner decide which of the rows is right\n"
+            f"-- see them: {source.paste('{} LIMIT {};', groups, _shown())}"
+        )
         yield found("data.duplicate", subject, what, fix)
     else:
         kind = "schema.primary_key.added" if is_primary else "schema.unique.stricter"
@@ -176,31 +189,63 @@ def _duplicates(source: Side, table: Table, columns: tuple[str, ...], is_primary
         )
 
 
-def _orphans(source: Side, table: Table, key: ModelForeignKey) -> Iterator[Finding]:
-    parent = next((other for other in source.tables if other.name == key.table), None)
-    test = sql.SQL(" AND ").join([sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(name)) for name in key.columns])
-    if parent is not None:
-        equal = [
-            sql.SQL("p.{} = c.{}").format(sql.Identifier(there), sql.Identifier(here))
-            for here, there in zip(key.columns, key.referenced, strict=True)
-        ]
-        met = sql.SQL("NOT EXISTS (SELECT FROM {} p WHERE {})").format(scan(parent), sql.SQL(" AND ").join(equal))
-        test = sql.SQL(" AND ").join([test, met])
-    number = value(source.conn, sql.SQL("SELECT count(*) FROM {} c WHERE {}").format(scan(table), test))
+def _orphans(source: Side, table: Table, key: ModelForeignKey, lineage: str) -> Iterator[Finding]:
     subject = f"{table} ({', '.join(key.columns)})"
-    if number:
-        what = f"{count(number)} row(s) refer to a row of {key.table} that does not exist"
-        see = source.paste("SELECT {} FROM {} c WHERE {} LIMIT {};", _key(table, "c"), scan(table), test, _shown())
-        mend = source.paste("DELETE FROM {} c WHERE {};", scan(table), test)
-        yield found("data.orphan", subject, what, f"{mend}   -- or correct the references\n-- see them: {see}")
-    elif not _enforced(source, table, key):
+    if key.schema != lineage:
+        parent = f"{key.schema}.{key.table}" if key.schema else key.table
+        what = f"refers to {parent}, which is not of this lineage: whether it will have these rows was not checked"
+        fix = f"see before the window that {parent} of the target holds every row that {table} refers to"
+        yield found("data.reference_unchecked", subject, what, fix)
+        return
+    if _enforced(source, table, key):
+        return
+    parent_table = next((other for other in source.tables if other.name == key.table), None)
+    test = _without_parent(key, parent_table)
+    number = value(source.conn, sql.SQL("SELECT count(*) FROM {} c WHERE {}").format(scan(table), test))
+    if not number:
         what = f"the lineage has a foreign key to {key.table}, the source does not enforce it; no orphan today"
         yield found("schema.foreign_key.stricter", subject, what, "nothing to do")
+    elif parent_table is None:
+        what = f"{count(number)} row(s) refer to {key.table}, which is not among the tables to take along"
+        fix = f"add {key.table} to consolidation_database.tables, or leave the foreign key to a later revision"
+        yield found("data.orphan", subject, what, fix)
+    else:
+        what = f"{count(number)} row(s) refer to a row of {key.table} that does not exist"
+        see = source.paste("SELECT {} FROM {} c WHERE {} LIMIT {};", _key(table, "c"), scan(table), test, _shown())
+        delete = source.paste("DELETE FROM {} c WHERE {};", scan(table), test)
+        fix = (
+            f"-- correct the references, or leave the key to a later revision of the lineage\n-- see them: {see}\n"
+            f"-- or give up these {count(number)} row(s), which loses them:\n{delete}"
+        )
+        yield found("data.orphan", subject, what, fix)
+
+
+def _without_parent(key: ModelForeignKey, parent: Table | None) -> sql.Composable:
+    """Condition of the rows, as ``c``, that the key would refuse."""
+    columns = [sql.SQL("c.{}").format(sql.Identifier(name)) for name in key.columns]
+    present = sql.SQL(" AND ").join([sql.SQL("{} IS NOT NULL").format(column) for column in columns])
+    test = present
+    if parent is not None:
+        equal = [
+            sql.SQL("p.{} = {}").format(sql.Identifier(there), here)
+            for here, there in zip(columns, key.referenced, strict=True)
+        ]
+        met = sql.SQL("NOT EXISTS (SELECT FROM {} p WHERE {})").format(scan(parent), sql.SQL(" AND ").join(equal))
+        test = sql.SQL(" AND ").join([present, met])
+    if key.is_full and len(columns) > 1:
+        some = sql.SQL(" OR ").join([sql.SQL("{} IS NOT NULL").format(column) for column in columns])
+        test = sql.SQL("({}) AND NOT ({}) OR ({})").format(some, present, test)
+    return test
 
 
 def _enforced(source: Side, table: Table, key: ModelForeignKey) -> bool:
+    """Whether a validated key of the source is the same: then its server has looked at every row, whatever it asks."""
     found_keys = rows(source.conn, query("preflight/validated_foreign_keys"), {"oid": table.oid})
-    return (list(key.columns), key.table) in [(columns, parent) for columns, parent in found_keys]
+    ours = source.schema, key.table, sorted(zip(key.columns, key.referenced, strict=True))
+    return any(
+        ours == (schema, parent, sorted(zip(columns, referenced, strict=True))) and (is_full or not key.is_full)
+        for schema, parent, columns, referenced, is_full in found_keys
+    )
 
 
 def _key(table: Table, alias: str | None = None) -> sql.Composable:

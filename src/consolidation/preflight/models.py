@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from psycopg2.extensions import connection as Connection
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import NoReferenceError
 
-from consolidation.postgres.queries import rows
+from consolidation.lineage.defaults import default_of, is_client_side, sequence_of
+from consolidation.preflight import types
+from consolidation.preflight.types import DIALECT, Type, spell
 
-# "named": % is not doubled.
-DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
-MODIFIER = re.compile(r"\s*\((\d+)(?:,\s*(-?\d+))?\)")
-
-
-@dataclass(frozen=True)
-class Type:
-    """A type without its modifier, and the modifier: ``character varying`` and (255,)."""
-
-    base: str
-    modifier: tuple[int, ...]
-
-    def __str__(self) -> str:
-        return f"{self.base}({','.join(map(str, self.modifier))})" if self.modifier else self.base
+CLIENT_SIDE = "sequence"
+"""SQLAlchemy takes the number from a sequence; the table may do so as well, models do not say."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +32,21 @@ class ModelColumn:
     generated: str | None
     """Expression of a generated column."""
     numbering: str
-    """'' or 'serial', 'identity always', 'identity by default'."""
+    """'' or 'serial', 'identity always', 'identity by default', or ``CLIENT_SIDE``."""
     collation: str | None
 
 
 @dataclass(frozen=True)
 class ModelForeignKey:
-    """One foreign key of the lineage, between tables of the same schema."""
+    """One foreign key of the lineage."""
 
     columns: tuple[str, ...]
+    schema: str | None
+    """Of the table that it refers to."""
     table: str
     referenced: tuple[str, ...]
+    is_full: bool
+    """MATCH FULL: either all columns are NULL, or none."""
     actions: tuple[str, str, bool]
     """(on update, on delete, deferrable) in pg_constraint's letters."""
 
@@ -85,31 +80,25 @@ class Lineage:
 
 def read_lineage(name: str, metadata: sa.MetaData, conn: Connection) -> Lineage:
     """Read the metadata; the server says which type each of SQLAlchemy's words means."""
-    tables = [table for table in metadata.sorted_tables if table.schema == name]
+    tables = sorted((table for table in metadata.tables.values() if table.schema == name), key=lambda table: table.name)
     columns = [column for table in tables for column in table.columns]
-    spelt = {column: column.type.compile(dialect=DIALECT) for column in columns}
-    known = _canonical(conn, set(spelt.values()))
-    types = {column: known[text] or parse(text.replace(f"{name}.", "")) for column, text in spelt.items()}
-    enums = {
-        column.type.name: tuple(column.type.enums)
-        for column in columns
-        if isinstance(column.type, sa.Enum) and column.type.name
-    }
-    domains = {
-        column.type.name for column in columns if isinstance(column.type, postgresql.DOMAIN) and column.type.name
-    }
-    sequences = {column.default.name for column in columns if isinstance(column.default, sa.Sequence)}
-    return Lineage(
-        name, {t.name: _table(t, types) for t in tables}, enums, frozenset({*enums, *domains}), frozenset(sequences)
-    )
+    spelt = {column: spell(column) for column in columns}
+    known = types.read(conn, {spelling.text for spelling in spelt.values()}, name)
+    named = [_element(column.type) for column in columns]
+    enums = {kind.name: tuple(kind.enums) for kind in named if isinstance(kind, sa.Enum) and kind.name}
+    domains = {kind.name for kind in named if isinstance(kind, postgresql.DOMAIN) and kind.name}
+    sequences = {sequence for column in columns if (sequence := sequence_of(column))}
+
+    def kind(column: sa.Column[Any]) -> tuple[Type, str | None]:
+        return known[spelt[column].text], spelt[column].collation
+
+    made = {table.name: _table(table, kind) for table in tables}
+    return Lineage(name, made, enums, frozenset({*enums, *domains}), frozenset(sequences))
 
 
-def parse(text: str) -> Type:
-    """``timestamp(3) with time zone`` -> (``timestamp with time zone``, (3,)). A quoted name is left alone."""
-    match = None if '"' in text else MODIFIER.search(text)
-    if match is None:
-        return Type(text, ())
-    return Type(text[: match.start()] + text[match.end() :], tuple(int(part) for part in match.groups() if part))
+def _element(kind: Any) -> Any:
+    """The type of an array's elements, or the type itself."""
+    return kind.item_type if isinstance(kind, sa.ARRAY) else kind
 
 
 def default_text(expression: str | None) -> str | None:
@@ -122,17 +111,7 @@ def default_text(expression: str | None) -> str | None:
     return {"CURRENT_TIMESTAMP": "now()"}.get(text.upper(), text)
 
 
-def _canonical(conn: Connection, words: Iterable[str]) -> dict[str, Type | None]:
-    statement = "SELECT word, format_type(to_regtype(word), NULL) FROM unnest(%s::text[]) AS word"
-    found: dict[str, Type | None] = {}
-    for word, base in rows(conn, statement, [sorted(words)]):
-        # float(24) is real: its number is no modifier.
-        modifier = () if base in ("real", "double precision") else parse(word).modifier
-        found[word] = None if base in (None, "-") else Type(base, modifier)
-    return found
-
-
-def _table(table: sa.Table, types: dict[sa.Column[Any], Type]) -> ModelTable:
+def _table(table: sa.Table, kind: Callable[[sa.Column[Any]], tuple[Type, str | None]]) -> ModelTable:
     plain = [index for index in table.indexes if _columns_of(index)]
     uniques = {
         frozenset(column.name for column in constraint.columns)
@@ -141,7 +120,7 @@ def _table(table: sa.Table, types: dict[sa.Column[Any], Type]) -> ModelTable:
     } | {frozenset(_columns_of(index)) for index in plain if index.unique}
     return ModelTable(
         name=table.name,
-        columns={column.name: _column(table, column, types[column]) for column in table.columns},
+        columns={column.name: _column(table, column, *kind(column)) for column in table.columns},
         primary_key=tuple(column.name for column in table.primary_key),
         uniques=frozenset(uniques),
         foreign_keys=tuple(_foreign_key(key) for key in table.foreign_key_constraints),
@@ -162,36 +141,41 @@ def _columns_of(index: sa.Index) -> tuple[str, ...]:
     return () if partial or len(columns) < len(index.expressions) else tuple(column.name for column in columns)
 
 
-def _column(table: sa.Table, column: sa.Column[Any], kind: Type) -> ModelColumn:
+def _column(table: sa.Table, column: sa.Column[Any], kind: Type, collation: str | None) -> ModelColumn:
     if column.identity is not None:
         numbering = "identity always" if column.identity.always else "identity by default"
     else:
-        numbering = "serial" if column is table.autoincrement_column and column.server_default is None else ""
+        counted = column is table.autoincrement_column and column.server_default is None
+        numbering = CLIENT_SIDE if is_client_side(column) else "serial" if counted or sequence_of(column) else ""
     return ModelColumn(
         name=column.name,
         type=kind,
         not_null=not column.nullable,
-        default=_default(column),
+        default=default_text(default_of(column)),
         generated=None if column.computed is None else str(column.computed.sqltext),
         numbering=numbering,
-        collation=getattr(column.type, "collation", None),
+        collation=collation,
     )
-
-
-def _default(column: sa.Column[Any]) -> str | None:
-    default = column.server_default
-    if not isinstance(default, sa.DefaultClause):
-        return None
-    text = default.arg if isinstance(default.arg, str) else str(default.arg.compile(dialect=DIALECT))
-    return default_text(text)
 
 
 def _foreign_key(key: sa.ForeignKeyConstraint) -> ModelForeignKey:
     letters = {None: "a", "NO ACTION": "a", "RESTRICT": "r", "CASCADE": "c", "SET NULL": "n", "SET DEFAULT": "d"}
     on_update, on_delete = (letters.get(word and word.upper(), "?") for word in (key.onupdate, key.ondelete))
+    ends = [_referenced(element) for element in key.elements]
     return ModelForeignKey(
         columns=tuple(column.name for column in key.columns),
-        table=key.referred_table.name,
-        referenced=tuple(element.column.name for element in key.elements),
+        schema=ends[0][0],
+        table=ends[0][1],
+        referenced=tuple(column for _, _, column in ends),
+        is_full=(key.match or "").upper() == "FULL",
         actions=(on_update, on_delete, bool(key.deferrable)),
     )
+
+
+def _referenced(element: sa.ForeignKey) -> tuple[str | None, str, str]:
+    """(schema, table, column) that one column of a foreign key refers to; models need not have that table."""
+    try:
+        return element.column.table.schema, element.column.table.name, element.column.name
+    except NoReferenceError:
+        *schema, table, column = element.target_fullname.split(".")
+        return ".".join(schema) or None, table, column

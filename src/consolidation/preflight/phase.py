@@ -20,7 +20,18 @@ from consolidation.installation import script_directory
 from consolidation.lineage.models import lineage_metadata, lineages
 from consolidation.model import Database
 from consolidation.postgres.connection import Settings
-from consolidation.preflight import activity, columns, constraints, data, objects, roles, runner, server, state
+from consolidation.preflight import (
+    activity,
+    columns,
+    constraints,
+    data,
+    objects,
+    roles,
+    rollback,
+    runner,
+    server,
+    state,
+)
 from consolidation.preflight.findings import BLOCKER, Finding, accept, in_order, summary, text_table
 from consolidation.preflight.kinds import KINDS, found
 from consolidation.preflight.models import Lineage, read_lineage
@@ -85,7 +96,9 @@ def examine(database: Database, options: Options) -> Report:
         {"name": str(table), "rows": table.estimated_rows, "bytes": table.table_bytes}
         for table in (source.tables if source else ())
     ]
-    collected = [_for_a_move(finding) if database.moves else finding for finding in examination.findings]
+    collected = [
+        _for_a_move(found) if database.moves else rollback.with_danger(found) for found in examination.findings
+    ]
     findings = in_order(accept(collected, options.accepted, KINDS))
     return Report(database.name, findings, tuple(tables))
 
@@ -132,10 +145,12 @@ class _Examination:
         # Tables that were moved already are the target's.
         moved = database.moves and target is not None and bool(target.tables)
         if source is not None and lineage is not None and not (moved and not source.tables):
-            self._run("the source's objects", objects.checks(source, database, lineage))
+            self._run("the source's objects", objects.checks(source, target, database, lineage))
             self._run("the source's columns", columns.checks(source, lineage))
             self._run("the source's constraints", constraints.checks(source, lineage, moves=database.moves))
             self._run("the source's rows", data.checks(source, lineage))
+            if not database.moves:
+                self._run("what a rollback needs", rollback.checks(source, lineage))
         if target is not None and lineage is not None:
             self._run("the target's state", state.checks_of_target(target, database, lineage))
 

@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from consolidation.compare.digest import scan
-from consolidation.fence import phase as fence
+from consolidation.fence import state as fence
 from consolidation.installation import script_directory
-from consolidation.journal import journal
+from consolidation.journal import records
 from consolidation.lineage.models import lineages
 from consolidation.model import Database
+from consolidation.postgres.catalog import scan
 from consolidation.postgres.queries import query, rows, value
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.models import Lineage
 from consolidation.preflight.side import Check, Side
-from consolidation.text import size
+from consolidation.text import count, size
 
 
 def checks_of_target(target: Side, database: Database, lineage: Lineage) -> Iterator[Check]:
@@ -36,37 +36,43 @@ def checks_of_source(source: Side, target: Side | None, database: Database) -> I
 
 
 def _run(target: Side, database: Database) -> Iterator[Finding]:
-    run = journal.latest_run(target.conn, database.name)
+    run = records.latest_run(target.conn, database.name)
     if run is None:
         return
     what = f"run {run.id} of {run.operator}, begun {run.started_at:%Y-%m-%d %H:%M:%S %Z}"
     match run.state:
-        case journal.MIGRATING:
-            done = [name for name, record in journal.phases(target.conn, run).items() if record.state == "done"]
+        case records.MIGRATING:
+            done = [name for name, record in records.phases(target.conn, run).items() if record.state == "done"]
             what = f"{what}, is unfinished; phases done: {', '.join(done) or 'none'}"
             yield found("run.unfinished", run.id, what, "ansible-playbook migrate.yml resumes it, rollback.yml ends it")
-        case journal.MIGRATED:
+        case records.MIGRATED:
             what = f"{what}, has migrated {database.name}"
             yield found("run.migrated", run.id, what, "nothing to do; ansible-playbook rollback.yml takes it back")
-        case journal.ROLLING_BACK:
+        case records.ROLLING_BACK:
             yield found("run.rolling_back", run.id, f"{what}, is being rolled back", "ansible-playbook rollback.yml")
-        case journal.ROLLED_BACK:
+        case records.ROLLED_BACK:
             yield found("run.rolled_back", run.id, f"{what}, was rolled back", "nothing to do; migrate.yml begins anew")
 
 
 def _tables(target: Side, database: Database, lineage: Lineage) -> Iterator[Finding]:
-    run = journal.latest_run(target.conn, database.name)
+    run = records.latest_run(target.conn, database.name)
     for table in target.tables:
         if table.name not in lineage.tables:
             what = f"lineage {lineage.name} does not have it, schema {target.schema} does"
-            fix = target.paste("DROP TABLE {};   -- or ALTER TABLE … SET SCHEMA", table.identifier)
+            fix = target.paste("ALTER TABLE {} SET SCHEMA …;", table.identifier)
             yield found("target.table.unknown", str(table), what, fix)
-        elif run is None or run.state == journal.ROLLED_BACK:
+        elif run is None or run.state == records.ROLLED_BACK:
             if not value(target.conn, target.paste("SELECT EXISTS (SELECT FROM {})", scan(table))):
                 continue
             if run is None:
-                what = f"holds rows ({size(table.table_bytes)}) that no run put there"
-                yield found("target.table.not_empty", str(table), what, target.paste("TRUNCATE {};", table.identifier))
+                number = count(value(target.conn, target.paste("SELECT count(*) FROM {}", scan(table))))
+                what = f"holds {number} row(s) ({size(table.table_bytes)}) that no run put there"
+                fix = (
+                    f"find out whose rows they are, and move them: "
+                    f"{target.paste('ALTER TABLE {} SET SCHEMA …;', table.identifier)}\n"
+                    f"or, once nobody needs these {number} row(s): {target.paste('TRUNCATE {};', table.identifier)}"
+                )
+                yield found("target.table.not_empty", str(table), what, fix)
             else:
                 what = f"holds rows of run {run.id}, which was rolled back; the copy empties it first"
                 yield found("target.rows.left", str(table), what, "nothing to do")
@@ -92,15 +98,15 @@ def _revisions(target: Side, lineage: Lineage) -> Iterator[Finding]:
     present = [table.name for table in target.tables if table.name in lineage.tables]
     if present and not ours:
         what = f"tables {', '.join(present)} exist, consolidation.alembic_version has no revision of the lineage"
-        fix = f"drop them, or where they equal a revision: alembic stamp {lineage.name}@REVISION"
+        fix = f"where they equal a revision: alembic stamp {lineage.name}@REVISION; else rename schema {target.schema}"
         yield found("target.lineage.not_stamped", lineage.name, what, fix)
 
 
 def _fence(source: Side, target: Side, database: Database) -> Iterator[Finding]:
-    run = journal.latest_run(target.conn, database.name)
-    if run is not None and run.state != journal.ROLLED_BACK:
+    run = records.latest_run(target.conn, database.name)
+    if run is not None and run.state != records.ROLLED_BACK:
         return  # the run owns the fence
-    tables = fence.read(source.conn, fence.side_of(database, "source"))
+    tables = fence.read(source.conn, database.source_side)
     closed = [table for table in tables if table.state == fence.CLOSED]
     for table in closed:
         known = f"knows run {run.id} as rolled back" if run else "knows no run"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from consolidation.errors import ConnectionFailed, StepRefused
-from consolidation.fence import phase as fence
+from consolidation.fence import state as fence
+from consolidation.fence import trigger
 from consolidation.model import Database
 from consolidation.postgres.connection import connect, session
 
@@ -86,7 +87,7 @@ def plan(database: Database) -> Plan:
             f"{database.name}: its storage database answers, it is not lost",
             hint="run ansible-playbook rollback.yml: it brings the writes made since the cutover back",
         )
-    side = fence.side_of(database, "source")
+    side = database.source_side
     with session(database.source, "abandon plan") as conn:
         closed = tuple(table for table in fence.read(conn, side) if table.state == fence.CLOSED)
     return Plan(database, closed, unreachable)
@@ -100,7 +101,7 @@ def apply(plan: Plan, consent: str, timeout_seconds: float) -> dict[str, Any]:
     if consent != plan.sentence:
         raise StepRefused(plan.loss, hint=plan.next_step)
     with session(database.source, "abandon") as conn:
-        opened = fence.open_side(conn, fence.side_of(database, "source"), timeout_seconds)
+        opened = trigger.open_side(conn, database.source_side, timeout_seconds)
     return {
         **opened,
         "msg": f"{database.name}: the source is open, its writers go on there. {SERVICES}",

@@ -13,7 +13,7 @@ from consolidation.postgres.sequences import implied, is_behind, pairs
 
 
 def paired(database: Database, source: Connection, target: Connection, to: str) -> list[Pair]:
-    """All tables of the source with their counterparts, the largest first; ``to``: the side that is to receive.
+    """All tables of the source with their counterparts, the largest first; ``to``: the destination.
 
     Raises VerificationFailed where one has none or other columns, StepRefused where rows could not be brought back.
     """
@@ -41,10 +41,10 @@ def paired(database: Database, source: Connection, target: Connection, to: str) 
 def behind(
     database: Database, source: Connection, target: Connection, to: str, both: list[Pair]
 ) -> tuple[tuple[Sequence, Sequence], ...]:
-    """(of the giver, of the receiver) where the receiver's sequence would hand out a number again."""
+    """(of the origin, of the destination) where the destination's sequence would hand out a number again."""
     sides = {"source": read_sequences(source, database.source_schema), "target": read_sequences(target, database.name)}
     back = to == "source"
-    giver, conn = (sides["target"], target) if back else (sides["source"], source)
+    origin, conn = (sides["target"], target) if back else (sides["source"], source)
     tables = [each.target if back else each.source for each in both]
-    found = (*pairs(giver, sides[to]), *implied(conn, tables, giver, sides[to]))
+    found = (*pairs(origin, sides[to]), *implied(conn, tables, origin, sides[to]))
     return tuple((ours, theirs) for ours, theirs in found if is_behind(theirs, ours))

@@ -1,10 +1,6 @@
-"""Make one side's tables equal to the other's by content: the way back after a cutover, and the repair of a copy.
+"""Make one side's tables equal to the other's by content: the rollback after a cutover, and the repair of a copy.
 
-Only rows that differ are touched. Both sides list the hashes of the rows in the buckets that differ and tell each
-other how often they have each; what the receiver has in surplus is deleted, what the giver has in surplus is sent by
-COPY. A changed row is deleted and inserted, so unique values may swap between rows, and a table needs no key.
-Foreign keys and user triggers stand aside meanwhile: no cascade and no trigger runs. All of it is one transaction of
-the receiver, which ends with the proof that both sides are equal, and with every foreign key validated again.
+Only rows that differ are touched; how they are brought over is told in exchange.py.
 """
 
 from __future__ import annotations
@@ -12,49 +8,29 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import psycopg2.errors
+import psycopg2
 from psycopg2 import sql
-from psycopg2.extensions import connection as Connection
 
-from consolidation.backup.content import meanwhile
 from consolidation.compare.buckets import Differences, Digests, Pair, bucket_digests, differing, examine
-from consolidation.compare.digest import scan, table_digest
-from consolidation.copy import deferred as defer
-from consolidation.copy.stream import stream
-from consolidation.errors import StepRefused, VerificationFailed
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
-from consolidation.model import Database
-from consolidation.postgres.catalog import Sequence, Table
+from consolidation.errors import StepRefused
+from consolidation.fence import state as fence
+from consolidation.journal import state
+from consolidation.journal.phase import Work, recorded
+from consolidation.journal.records import renew_copy
+from consolidation.journal.results import Phase
+from consolidation.journal.state import RunState
+from consolidation.model import SOURCE, TARGET, Database
+from consolidation.postgres.catalog import Sequence
 from consolidation.postgres.connection import session
-from consolidation.postgres.queries import dicts, execute, query
+from consolidation.postgres.queries import execute
 from consolidation.postgres.snapshot import Snapshot, end_when_we_are_gone, frozen
 from consolidation.rollback.counterparts import behind, paired
+from consolidation.rollback.exchange import Change, exchange
+from consolidation.rollback.refused import hint, is_of_rows, json_refused, refused, refusing
 
-PHASE = "reconcile"
-LOCK_TIMEOUT = (
-    "30s"  # for the exclusive locks that dropping a foreign key takes; behind the fence only readers hold any
-)
-SIDES = ("source", "target")
-
-
-@dataclass(frozen=True)
-class Change:
-    """What happens to one table of the receiving side."""
-
-    pair: Pair
-    buckets: tuple[int, ...]
-    inserted: int
-    updated: int
-    deleted: int
-
-    def as_result(self) -> dict[str, Any]:
-        """For module results and the evidence."""
-        counts = {"inserted": self.inserted, "updated": self.updated, "deleted": self.deleted}
-        return {"name": self.pair.source.name, **counts}
+SIDES = (SOURCE, TARGET)
 
 
 @dataclass(frozen=True)
@@ -63,15 +39,15 @@ class Plan:
 
     database: Database
     to: str
-    """``source`` or ``target``: the side that receives."""
+    """``source`` or ``target``: the destination."""
     changes: tuple[Change, ...]
     sequences: tuple[tuple[Sequence, Sequence], ...]
-    """(of the giver, of the receiver) where the receiver's is behind."""
-    compared: int
-    """Number of tables that were compared."""
-    fenced: bool
-    """Whether both fences were closed when the tables were compared."""
-    settled: str
+    """(of the origin, of the destination) where the destination's is behind."""
+    pairs: tuple[Pair, ...]
+    """All tables that were compared."""
+    fences: dict[str, str]
+    """Side -> which closing of its fence it was compared behind; empty where it is open."""
+    skip_reason: str
     """Why there is nothing to do, where the journal says so."""
 
     @property
@@ -81,10 +57,10 @@ class Plan:
 
     def diff(self) -> dict[str, str]:
         """One line for each table and sequence to change."""
-        if self.settled:
-            return {"prepared": f"{self.settled}\n"}
+        if self.skip_reason:
+            return {"prepared": f"{self.skip_reason}\n"}
         lines = [
-            f"{self._receiving(each.pair)}: insert {each.inserted}, update {each.updated}, delete {each.deleted}"
+            f"{each.destination}: insert {each.inserted}, update {each.updated}, delete {each.deleted}"
             for each in self.changes
         ]
         lines += [
@@ -92,77 +68,70 @@ class Plan:
         ]
         return {"prepared": "".join(f"{line}\n" for line in lines)}
 
-    def _receiving(self, both: Pair) -> Table:
-        return both.source if self.to == "source" else both.target
-
 
 def plan(database: Database, to: str, workers: int = 2) -> Plan:
     """Compare all tables and say what would be changed. Raises StepRefused, VerificationFailed."""
-    if database.moves:
-        raise StepRefused(
-            f"{database.name}: its tables are moved within one database, there is no second copy to reconcile",
-            hint="move them back with rollback.yml",
-        )
-    fenced = _fenced(database)
-    if settled := _settled(database, to, receiver_is_closed=fenced[to]):
-        return Plan(database, to, (), (), 0, all(fenced.values()), settled)
+    with session(database.target, "reconcile plan") as target:
+        run = state.read(target, database)
+    if to == TARGET and run.done(Phase.REPAIR) and run.authoritative == TARGET:
+        skip_reason = f"{database.name}: the target was repaired, and opened since"
+    else:
+        skip_reason = run.skip_reason(Phase.RECONCILE if to == SOURCE else Phase.REPAIR)
+    closed = fences(database) if not skip_reason else {}
+    if not skip_reason and to == SOURCE:
+        skip_reason = reconciled_and_opened(run, source_is_closed=bool(closed[to]))
+    if skip_reason:
+        return Plan(database, to, (), (), (), closed, skip_reason)
     with (
         frozen(database.source, "reconcile", workers) as source,
         frozen(database.target, "reconcile", workers) as target,
     ):
-        both = paired(database, source.coordinator, target.coordinator, to)
-        digests = [_start(source, target, each) for each in both]
+        return compared(database, to, source, target, closed)
+
+
+def compared(database: Database, to: str, source: Snapshot, target: Snapshot, closed: dict[str, str]) -> Plan:
+    """The plan for two snapshots. Raises StepRefused, VerificationFailed."""
+    pairs = paired(database, source.coordinator, target.coordinator, to)
+    digests = [_start(source, target, each) for each in pairs]
+    try:
         changes = [
             _change(source, target, each, to, (ours.result(), theirs.result()))
-            for each, (ours, theirs) in zip(both, digests, strict=True)
+            for each, (ours, theirs) in zip(pairs, digests, strict=True)
         ]
-        with source.connection() as here, target.connection() as there:
-            sequences = behind(database, here, there, to, both)
+    except psycopg2.DataError as error:
+        if found := json_refused(database, to, pairs):
+            raise refusing(database, to, found, hint(to, closed)) from error
+        raise
+    with source.connection() as here, target.connection() as there:
+        sequences = behind(database, here, there, to, pairs)
     kept = tuple(change for change in changes if change is not None)
-    return Plan(database, to, kept, sequences, len(both), all(fenced.values()), "")
-
-
-def look(database: Database) -> bool:
-    """Whether a rollback would reconcile, and then, that it could: quick, no row is compared.
-
-    Raises StepRefused, VerificationFailed, as ``plan`` would when the target is closed already.
-    """
-    if database.moves:
-        return False
-    with session(database.target, "reconcile look") as target:
-        run = journal.latest_run(target, database.name)
-        if run is None or not journal.target_in_charge(journal.phases(target, run)) or run.state == journal.ROLLED_BACK:
-            return False
-    if _settled(database, "source", receiver_is_closed=_fenced(database)["source"]):
-        return False
-    with session(database.source, "reconcile look") as here, session(database.target, "reconcile look") as there:
-        paired(database, here, there, "source")
-    return True
+    return Plan(database, to, kept, sequences, tuple(pairs), closed, "")
 
 
 def apply(plan: Plan) -> dict[str, Any]:
-    """Do it, in one transaction of the receiving side.
+    """Do it, in one transaction of the destination.
 
-    Raises StepRefused, VerificationFailed, StatementFailed; then nothing is changed but a sequence at most.
+    Raises StepRefused, FenceError, VerificationFailed, StatementFailed; then nothing is changed but a sequence at most.
     """
     database = plan.database
-    if plan.settled:
-        return {"msg": plan.settled}
-    with journal.phase(database, PHASE, journal.MIGRATING, journal.ROLLING_BACK) as work:
-        done = journal.phases(work.journal, work.run)
-        _require_direction(plan, work, done)
+    if plan.skip_reason:
+        return {"msg": plan.skip_reason}
+    with recorded(database, Phase.RECONCILE if plan.to == SOURCE else Phase.REPAIR) as work:
+        if plan.to == SOURCE:
+            require_closed_since(database, work.state)
         started = time.monotonic()
-        if not (plan.fenced and all(_fenced(database).values())):
+        if not all(plan.fences.values()) or fences(database) != plan.fences:
             raise StepRefused(
-                f"{database.name}: a side is not fenced, rows could change while they are compared",
+                f"{database.name}: a side is not fenced, or was opened meanwhile: rows could change while they are"
+                " compared",
                 hint="run ansible-playbook rollback.yml (or migrate.yml): it fences both sides first",
             )
         if plan.changed:
-            _reconcile(plan)
+            _reconcile(plan, work)
         work.result.update(
             run_id=work.run.id,
             to=plan.to,
-            compared=plan.compared,
+            compared=len(plan.pairs),
             tables=[change.as_result() for change in plan.changes],
             sequences=[receiver.name for _, receiver in plan.sequences],
             seconds=round(time.monotonic() - started, 3),
@@ -170,129 +139,55 @@ def apply(plan: Plan) -> dict[str, Any]:
         return dict(work.result)
 
 
-def _reconcile(plan: Plan) -> None:
+def _reconcile(plan: Plan, work: Work) -> None:
     database = plan.database
     here, there = (database.source, database.target) if plan.to == "source" else (database.target, database.source)
-    with session(there, "reconcile") as giver, session(here, "reconcile") as receiver:
-        for conn in (giver, receiver):
+    with session(there, "reconcile") as origin, session(here, "reconcile") as destination:
+        for conn in (origin, destination):
             end_when_we_are_gone(conn)
-        execute(giver, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        fence.pass_through(receiver)
-        execute(receiver, "SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
-        sides = [(plan, change, _given(plan, change)) for change in plan.changes]
-        parameters = {"oids": [receiving.oid for _, _, (_, receiving) in sides], "fence": fence.TRIGGER}
-        aside = tuple(defer.Deferred(**row) for row in dicts(receiver, query("rollback/reconcile_aside"), parameters))
+        execute(origin, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         try:
-            defer.drop(receiver, aside)
-        except psycopg2.errors.LockNotAvailable as error:
-            raise StepRefused(
-                f"{database.name}: a reader held the tables of the {plan.to} for more than {LOCK_TIMEOUT}",
-                hint="nothing was changed; end the sessions that read them (pg_stat_activity), then run again",
-            ) from error
-        for _, change, (giving, receiving) in sides:
-            _exchange(giver, receiver, change, giving, receiving)
-        execute(receiver, "SET CONSTRAINTS ALL IMMEDIATE")
-        for foreign_keys in (True, False):
-            defer.restore(receiver, aside, foreign_keys=foreign_keys)
-        _prove(giver, receiver, plan)
+            exchange(origin, destination, here, plan.changes, plan.pairs)
+        except psycopg2.Error as error:
+            if is_of_rows(error):
+                raise refused(database, origin, destination, plan.changes, hint(plan.to, plan.fences)) from error
+            raise
         for ours, theirs in plan.sequences:
-            name = sql.Identifier(theirs.schema, theirs.name).as_string(receiver)
-            execute(receiver, "SELECT setval(%s::regclass, %s, %s)", [name, ours.last_value, ours.is_called])
+            name = sql.Identifier(theirs.schema, theirs.name).as_string(destination)
+            execute(destination, "SELECT setval(%s::regclass, %s, %s)", [name, ours.last_value, ours.is_called])
+        if plan.to == TARGET:  # one with the repair: what was verified before it is another copy
+            renew_copy(destination, work.run)
 
 
-def _exchange(giver: Connection, receiver: Connection, change: Change, giving: Table, receiving: Table) -> None:
-    """Bring one table of the receiver to the giver's content."""
-    with meanwhile(giver, lambda: _list_rows(giver, change, giving)) as listing:
-        _list_rows(receiver, change, receiving)
-        listing.result()
-    counts = sql.SQL("COPY (SELECT first, second, count(*) FROM consolidation_rows GROUP BY 1, 2) TO STDOUT")
-    for sender, reader in ((giver, receiver), (receiver, giver)):
-        stream(sender, reader, sql.Composed([counts]), sql.Composed([sql.SQL("COPY consolidation_counts FROM STDIN")]))
-        execute(reader, "ANALYZE consolidation_counts")
-    surplus = sql.SQL(query("rollback/reconcile_surplus"))
-    places = sql.SQL("({}) AS s WHERE t.tableoid = s.part AND t.ctid = s.place").format(surplus)
-    execute(receiver, sql.SQL("DELETE FROM {} AS t USING {}").format(scan(receiving), places))
-    names = [sql.Identifier(column.name) for column in receiving.stored_columns]
-    listed = sql.SQL(", ").join(sql.SQL("t.{}").format(name) for name in names)
-    copy_out = sql.SQL("COPY (SELECT {} FROM {} AS t, {}) TO STDOUT").format(listed, scan(giving), places)
-    columns = sql.SQL(" ({})").format(sql.SQL(", ").join(names)) if names else sql.SQL("")
-    stream(giver, receiver, copy_out, sql.SQL("COPY {}{} FROM STDIN").format(receiving.identifier, columns))
-
-
-def _list_rows(conn: Connection, change: Change, table: Table) -> None:
-    """Hashes and places of the rows in the buckets that differ, as a temporary table."""
-    execute(conn, "DROP TABLE IF EXISTS pg_temp.consolidation_rows, pg_temp.consolidation_counts")
-    buckets = sql.Literal(list(change.buckets))
-    execute(conn, sql.SQL(query("rollback/reconcile_rows")).format(buckets=buckets, **change.pair.placeholders(table)))
-
-
-def _prove(giver: Connection, receiver: Connection, plan: Plan) -> None:
-    """Every table that was changed must now have the giver's digest, before anything is committed."""
-    for change in plan.changes:
-        giving, receiving = _given(plan, change)
-        wanted = partial(table_digest, giver, giving, change.pair.columns)
-        with meanwhile(giver, wanted) as digesting:
-            found = table_digest(receiver, receiving, change.pair.columns)
-        if found != digesting.result():
-            raise VerificationFailed(
-                f"{plan.database.name}: {receiving} is not equal to {giving} after the reconciliation",
-                hint="nothing was changed; compare the two with pg_verify_info, mend the cause, then run again",
-            )
-
-
-def _given(plan: Plan, change: Change) -> tuple[Table, Table]:
-    """(the giver's table, the receiver's)"""
-    both = change.pair
-    return (both.target, both.source) if plan.to == "source" else (both.source, both.target)
-
-
-def _fenced(database: Database) -> dict[str, bool]:
-    """Side -> whether its fence is closed."""
-    closed = {}
+def fences(database: Database) -> dict[str, str]:
+    """Side -> the epoch of its closed fence, empty where it is open."""
+    found = {}
     for name in SIDES:
-        side = fence.side_of(database, name)
+        side = database.side(name)
         with session(side.settings, "reconcile fence") as conn:
-            closed[name] = fence.is_closed(conn, side)
-    return closed
+            tables = fence.read(conn, side)
+        closed = {table.state for table in tables} == {fence.CLOSED}
+        found[name] = fence.epoch(tables) if closed else ""
+    return found
 
 
-def _settled(database: Database, to: str, *, receiver_is_closed: bool) -> str:
-    """A side that this run has reconciled and opened since may hold newer writes: it is not touched again."""
-    with session(database.target, "reconcile plan") as target:
-        run = journal.latest_run(target, database.name)
-        done = journal.phases(target, run) if run else {}
-    if run is None or PHASE not in done or done[PHASE].state != "done" or done[PHASE].result.get("to") != to:
-        return ""
-    if run.state == journal.ROLLED_BACK or not receiver_is_closed:
-        return f"run {run.id} has reconciled the {to} of {database.name} and opened it since"
+def reconciled_and_opened(run: RunState, *, source_is_closed: bool) -> str:
+    """A source that this run has reconciled and opened since may hold newer writes: why it is not touched again."""
+    if run.run and run.reconciled and not source_is_closed:
+        return f"{run.database}: run {run.run.id} has reconciled the source and opened it since"
     return ""
 
 
-def _require_direction(plan: Plan, work: journal.Work, done: dict[str, journal.PhaseRecord]) -> None:
-    """The giver must be the side in charge: the target once it was open to writers, the source before.
-
-    Raises StepRefused, also where the source was open to writers at the same time as the target.
-    """
-    run = work.run
-    in_charge = "target" if journal.target_in_charge(done) else "source"
-    allowed = {("source", journal.ROLLING_BACK): "target", ("target", journal.MIGRATING): "source"}
-    if allowed.get((plan.to, run.state)) != in_charge:
-        raise StepRefused(
-            f"{plan.database.name}: run {run.id} is {run.state} and its {in_charge} is in charge; "
-            f"the {plan.to} must not be overwritten or is not to be changed now",
-            hint="to: target repairs a copy before the cutover; to: source belongs to a rollback after it",
-        )
-    if plan.to == "source":
-        _require_closed_since(plan.database, done)
-
-
-def _require_closed_since(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
+def require_closed_since(database: Database, run: RunState) -> None:
     """What is about to be overwritten on the source must be what was verified: nobody may have written there since."""
-    if "rollback_restore" in done:
-        return  # it is another database now, which was closed before it got its name
+    known = run.fence.fence_epoch if run.verified else None
+    if run.done(Phase.ROLLBACK_RESTORE):  # it is another database now, which was closed before it got its name
+        if run.restore.fence_epoch is None:
+            return
+        known = run.restore.fence_epoch
     with session(database.source, "reconcile fence") as source:
-        seal = fence.seal(fence.read(source, fence.side_of(database, "source")))
-    if seal != done["fence"].result.get("seal") or not journal.verified(done):
+        epoch = fence.epoch(fence.read(source, database.source_side))
+    if epoch != known:
         raise StepRefused(
             f"{database.name}: the source was open to writers after the cutover (abandon.yml, or by hand): both sides"
             " may hold writes that the other has not",
@@ -314,4 +209,4 @@ def _change(source: Snapshot, target: Snapshot, both: Pair, to: str, digests: tu
     with source.connection() as here, target.connection() as there:
         found: Differences = examine(here, there, both, buckets, 0)
     inserted, deleted = (found.extra, found.missing) if to == "source" else (found.missing, found.extra)
-    return Change(both, buckets, inserted, found.different, deleted)
+    return Change(both, to, buckets, inserted, found.different, deleted)

@@ -19,13 +19,15 @@ from psycopg2.extensions import connection as Connection
 from consolidation.backup import content, databases, manifest, programs
 from consolidation.backup.manifest import Manifest
 from consolidation.errors import BackupError, ConfigurationError, StepRefused
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
+from consolidation.fence import state as fence
+from consolidation.fence import trigger
+from consolidation.journal import records, state
+from consolidation.journal.phase import recorded
+from consolidation.journal.results import Phase
 from consolidation.model import Database
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, rows, value
 
-PHASE = "rollback_restore"
 LOCK_SECONDS = 60.0
 
 
@@ -119,12 +121,12 @@ def plan(
             hint="restore the schema by hand: pg_restore --schema from the dump into a scratch database, then compare",
         )
     with session(database.target, "restore plan") as conn:
-        run = journal.latest_run(conn, database.name)
+        run = records.latest_run(conn, database.name)
         if run is None:
             raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to take back")
         backed_up = replace(run, id=backup_run_id or run.id)
-        record = journal.phases(conn, backed_up).get("backup")
-        former = journal.phases(conn, run).get(PHASE)
+        record = records.phases(conn, backed_up).get(Phase.BACKUP)
+        restored = state.read(conn, database).done(Phase.ROLLBACK_RESTORE)
     if record is None or record.state != "done":
         raise StepRefused(
             f"{database.name}: the journal knows no proved dump of run {backed_up.id}",
@@ -138,8 +140,7 @@ def plan(
             hint="set consolidation_postgresql_bin to programs of that version or later",
         )
     maintenance = replace(database.source, dbname=maintenance_dbname)
-    recorded = former is not None and former.state == "done"
-    planned = Plan(database, dump, tools, maintenance, run.id, made, {}, recorded)
+    planned = Plan(database, dump, tools, maintenance, run.id, made, {}, restored)
     with session(maintenance, "restore plan") as conn:
         names = [planned.dbname, planned.restored, planned.lost]
         present = {
@@ -156,8 +157,8 @@ def apply(plan: Plan, consent: str) -> dict[str, Any]:
     facts = plan.facts()
     if not plan.changed:
         if not plan.recorded:
-            with journal.phase(plan.database, PHASE, journal.ROLLING_BACK) as work:
-                work.result.update(facts)
+            with recorded(plan.database, Phase.ROLLBACK_RESTORE) as work:
+                work.result.update(facts, fence_epoch=_epoch(plan))
         return facts
     if consent != plan.sentence:
         given = "what was given is another sentence" if consent else "it was not given"
@@ -167,12 +168,13 @@ def apply(plan: Plan, consent: str) -> dict[str, Any]:
             facts={"consent": plan.sentence},
         )
     started = time.monotonic()
-    with journal.phase(plan.database, PHASE, journal.ROLLING_BACK) as work, programs.stoppable():
+    with recorded(plan.database, Phase.ROLLBACK_RESTORE) as work, programs.stoppable():
         work.result.update(facts, msg="")
         with session(plan.maintenance, "restore", autocommit=True) as conn:
             if plan.mark not in plan.present.get(plan.restored, ""):
                 work.result["settings_not_restored"] = _restore(conn, plan)
             _swap(conn, plan)
+        work.result["fence_epoch"] = _epoch(plan)
         work.result["tables"] = [{"name": name, **table} for name, table in sorted(plan.made.tables.items())]
         work.result["kept_as"] = plan.lost if plan.dbname in plan.present else None
         work.result["seconds"] = round(time.monotonic() - started, 3)
@@ -231,7 +233,7 @@ def _restore(conn: Connection, plan: Plan) -> list[str]:
         # The service must not write before the newer rows of the storage database are back.
         with session(restored.source, "restore fence") as filled:
             if plan.made.tables:
-                fence.close_side(filled, fence.side_of(restored, "source"), LOCK_SECONDS)
+                trigger.close_side(filled, restored.source_side, LOCK_SECONDS)
         refused = databases.give_properties(conn, name, properties)
         comment = " ".join(filter(None, [properties["comment"], plan.mark]))
         execute(conn, sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(comment)))
@@ -239,6 +241,12 @@ def _restore(conn: Connection, plan: Plan) -> list[str]:
         databases.drop(conn, name)
         raise
     return refused
+
+
+def _epoch(plan: Plan) -> str:
+    """Of the restored database's fence: another one means that it was opened since."""
+    with session(plan.database.source, "restore fence") as filled:
+        return fence.epoch(fence.read(filled, plan.database.source_side))
 
 
 def _swap(conn: Connection, plan: Plan) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from consolidation.journal.phase import require_entered
+from consolidation.lineage import alembic as lineage
 from consolidation.model import Database
+from consolidation.schema import grants
 from consolidation.schema import phase as schema
 
 LINEAGE = "storage_service"
@@ -16,7 +19,7 @@ class Plan:
     """The pending revisions, and the grants that the target's roles lack."""
 
     lineage: schema.Plan
-    grants: schema.Grants
+    grants: grants.Grants
 
     @property
     def changed(self) -> bool:
@@ -31,13 +34,14 @@ class Plan:
 def plan(database: Database) -> Plan:
     """What the target of this database lacks; which of the databases asks does not matter."""
     service = replace(database, name=LINEAGE)
-    return Plan(schema.plan(service), schema.plan_grants(service))
+    return Plan(schema.plan(service), grants.plan_grants(service))
 
 
 def apply(plan: Plan) -> dict[str, Any]:
     """Upgrade, then grant."""
     database = plan.lineage.database
+    require_entered(database)
     if plan.lineage.pending:
-        schema.upgrade(database.target, LINEAGE)
-    grants = schema.plan_grants(database)
-    return {"revisions": [revision.id for revision in plan.lineage.pending], **schema.apply_grants(grants)}
+        lineage.upgrade(database.target, LINEAGE)
+    lacking = grants.plan_grants(database)
+    return {"revisions": [revision.id for revision in plan.lineage.pending], **grants.apply_grants(lacking)}

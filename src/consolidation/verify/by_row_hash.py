@@ -13,7 +13,7 @@ from consolidation.compare.digest import Digest
 from consolidation.compare.result import EQUAL, TableResult
 from consolidation.compare.row_hash import RowSum
 from consolidation.copy import chunks
-from consolidation.journal import journal
+from consolidation.journal.state import RunState
 from consolidation.model import Database
 from consolidation.postgres.catalog import Table
 from consolidation.postgres.queries import dicts, query
@@ -26,7 +26,7 @@ HALF = 2**64
 
 def equal_tables(  # noqa: PLR0913 - what to read, where, and whom to tell
     database: Database,
-    run: journal.Run,
+    run: RunState,
     snapshot: tuple[Connection, str],
     tables: Iterable[tuple[Table, Table]],
     reading: Readers,
@@ -60,14 +60,12 @@ def equal_tables(  # noqa: PLR0913 - what to read, where, and whom to tell
     return found
 
 
-def _sums(target: Connection, run: journal.Run) -> dict[str, tuple[RowSum, bool]]:
+def _sums(target: Connection, run: RunState) -> dict[str, tuple[RowSum, bool]]:
     """What left the source for every table that this run has loaded whole, behind the fence that is closed now."""
-    closed = journal.closed_at(journal.phases(target, run))
+    keys = {"run_id": run.run.id if run.run else "", "database": run.database, "fence_epoch": run.fence.fence_epoch}
     return {
         row["table_name"]: (RowSum(row["rows"], row["bytes"], int(row["digest"])), row["binary"])
-        for row in dicts(
-            target, query("verify/copied_sums"), {"run_id": run.id, "database": run.database, "closed": closed}
-        )
+        for row in dicts(target, query("verify/copied_sums"), keys)
     }
 
 

@@ -7,6 +7,7 @@ looks at any table, the verifier proves on a scratch table that it sees damage (
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,13 +20,16 @@ from consolidation.compare.result import DIFFERENT, EQUAL, NOT_COMPARED, Sequenc
 from consolidation.copy import chunks
 from consolidation.copy import deferred as defer
 from consolidation.errors import StepRefused, VerificationFailed, describe
-from consolidation.fence import phase as fence
-from consolidation.journal import journal
-from consolidation.model import Database
+from consolidation.fence import state as fence
+from consolidation.journal import state
+from consolidation.journal.phase import recorded
+from consolidation.journal.results import Phase
+from consolidation.journal.state import RunState
+from consolidation.model import Database, Mode
 from consolidation.move import verification as moved
-from consolidation.postgres.catalog import Sequence, Table, definitions, read_sequences, read_tables
+from consolidation.postgres.catalog import Sequence, Table, definitions, read_sequences, read_tables, unsound
 from consolidation.postgres.connection import session
-from consolidation.postgres.queries import query, rows, value
+from consolidation.postgres.queries import value
 from consolidation.postgres.sequences import implied, is_behind, next_value, pairs
 from consolidation.postgres.snapshot import Snapshot, frozen
 from consolidation.progress.reporter import Tally
@@ -33,9 +37,6 @@ from consolidation.verify import by_row_hash as copied
 from consolidation.verify import recheck, selftest
 from consolidation.verify.comparison import Tables
 from consolidation.verify.reread import Readers, readers
-
-PHASE = "verify"
-CUTOVER = "cutover"
 
 
 @dataclass(frozen=True)
@@ -59,18 +60,20 @@ class Plan:
     database: Database
     tables: tuple[Table, ...]
     """Of the source."""
-    settled: dict[str, Any]
-    """This run's verification, where the target has been opened since: both sides differ by right now."""
+    skip_reason: str
+    """Where the target has been opened since: both sides differ by right now."""
+    before: Mapping[str, Any]
+    """What this run's verification found, where there is one."""
 
     @property
     def changed(self) -> bool:
         """Whether the journal is to get a new result."""
-        return not self.settled
+        return not self.skip_reason
 
     def lines(self) -> list[str]:
         """One line for each table."""
-        if self.settled:
-            return [self.settled["msg"]]
+        if self.skip_reason:
+            return [self.skip_reason]
         there = "itself before the move" if self.database.moves else f"its copy in {self.database.name}"
         return [f"{table} with {there}: about {table.estimated_rows} rows" for table in self.tables]
 
@@ -81,13 +84,13 @@ class Plan:
 
 def plan(database: Database) -> Plan:
     """What would be compared."""
-    with session(database.source, "verify plan") as source:
-        tables = read_tables(source, database.source_schema, database.tables)
     with session(database.target, "verify plan") as target:
-        run = journal.latest_run(target, database.name)
-        done = journal.phases(target, run) if run else {}
-        settled = _settled(run, done) if run else {}
-    return Plan(database, tables, settled)
+        run = state.read(target, database)
+    skip_reason = run.skip_reason(Phase.VERIFY)
+    if skip_reason:
+        return Plan(database, (), skip_reason, run.phases[Phase.VERIFY].result if run.done(Phase.VERIFY) else {})
+    with session(database.source, "verify plan") as source:
+        return Plan(database, read_tables(source, database.source_schema, database.tables), "", {})
 
 
 def apply(plan: Plan, options: Options) -> dict[str, Any]:
@@ -95,15 +98,15 @@ def apply(plan: Plan, options: Options) -> dict[str, Any]:
 
     Raises VerificationFailed unless all is equal, StepRefused where a fence is open.
     """
-    if plan.settled:
-        return plan.settled
-    with journal.phase(plan.database, PHASE) as work:
+    if plan.skip_reason:
+        return {**plan.before, "msg": plan.skip_reason}
+    with recorded(plan.database, Phase.VERIFY) as work:
         work.result.update(run_id=work.run.id, outcome=NOT_COMPARED, tables=[], sequences=[], faults=[])
-        done = journal.phases(work.journal, work.run)
-        _require_fences(plan.database, done)
-        work.result["closed_at"] = journal.closed_at(done)
+        # What is compared, by name: the cutover asks for this closing of the fence and this copy.
+        work.result.update(fence_epoch=work.state.fence.fence_epoch, copy_id=work.state.copy.copy_id)
+        _require_fences(plan.database, work.state)
         fewer = replace(options, workers=chunks.workers(plan.tables, options.workers))
-        work.result.update(compare(plan.database, fewer, work.run))
+        work.result.update(compare(plan.database, fewer, work.state))
         _require_equal(plan.database, work.result)
         return dict(work.result)
 
@@ -115,7 +118,7 @@ def check(database: Database, options: Options) -> dict[str, Any]:
     return result
 
 
-def compare(database: Database, options: Options, run: journal.Run | None = None) -> dict[str, Any]:
+def compare(database: Database, options: Options, run: RunState | None = None) -> dict[str, Any]:
     """The outcome for every table and sequence, whatever it is; see ``verdict.as_result`` for the shape.
 
     ``run``: the run whose copy may prove tables equal; both sides must be as it left them, behind their fences.
@@ -136,29 +139,34 @@ def compare(database: Database, options: Options, run: journal.Run | None = None
     return {**result, "self_test": tested, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _faults(database: Database, tables: list[TableResult], run: journal.Run | None) -> list[str]:
+def _faults(database: Database, tables: list[TableResult], run: RunState | None) -> list[str]:
     """What is not in force on the target, or not as it was before the load."""
     with session(database.target, "verify") as target:
-        parameters = {"schema": database.name, "tables": [table.name for table in tables], "fence": fence.TRIGGER}
-        faults = [text for (text,) in rows(target, query("verify/unsound"), parameters)]
-        if run:
+        names = [table.name for table in tables]
+        faults = unsound(target, database.name, names, fence.TRIGGER)
+        if faults and database.mode is not Mode.MOVE:
+            # What the source has so as well was so before; the schema phase has shown it.
+            with session(database.source, "verify") as source:
+                alike = unsound(source, database.source_schema, names, fence.TRIGGER)
+            faults = [text for text in faults if text not in alike]
+        if run and run.run:
             # The first one sees triggers too, the second one what the load has not touched.
-            altered = [*defer.lost(target, run.id, database.name), *_altered(target, database, run)]
+            altered = [*defer.lost(target, run.run.id, database.name), *_altered(target, database, run)]
             faults += [f"{name} is not as before" for name in dict.fromkeys(altered)]
     return faults
 
 
-def _altered(target: Connection, database: Database, run: journal.Run) -> list[str]:
+def _altered(target: Connection, database: Database, run: RunState) -> list[str]:
     """What is not defined as it was when `alembic check` had just found it clean; that takes too long in an outage."""
-    checked = journal.phases(target, run).get("copy" if database.moves else "schema")
-    if checked is None or "definitions" not in checked.result:  # the operator keeps the schema: schema_migrations
+    before = run.copy.definitions if database.mode == Mode.MOVE else run.schema.definitions
+    if before is None:  # the operator keeps the schema: schema_migrations
         return []
-    before, now = checked.result["definitions"], definitions(target, database.name)
+    now = definitions(target, database.name)
     return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
 
 
 def _compare_sides(
-    database: Database, options: Options, proof: tuple[journal.Run, Readers] | None
+    database: Database, options: Options, proof: tuple[RunState, Readers] | None
 ) -> tuple[list[TableResult], list[SequenceResult]]:
     with (
         frozen(database.source, "verify", options.workers) as source,
@@ -177,7 +185,7 @@ def _compare_sides(
 def _proved(
     database: Database,
     tally: Tally,
-    proof: tuple[journal.Run, Readers],
+    proof: tuple[RunState, Readers],
     target: Snapshot,
     tables: tuple[tuple[Table, ...], tuple[Table, ...]],
 ) -> dict[str, TableResult]:
@@ -221,24 +229,12 @@ def _sequence_result(ours: Sequence, theirs: Sequence | None) -> SequenceResult:
     return SequenceResult(ours.name, EQUAL, next_value(ours), next_value(theirs))
 
 
-def _settled(run: journal.Run, done: dict[str, journal.PhaseRecord]) -> dict[str, Any]:
-    """This run's verification, if the target was opened after it and the source has been fenced all the time since."""
-    verified = done.get(PHASE)
-    if verified is None or verified.state != "done":
-        return {}
-    opened = run.state == journal.MIGRATED or (
-        run.state == journal.MIGRATING and CUTOVER in done and journal.verified(done)
-    )
-    message = f"run {run.id} has verified {run.database}, then opened its target"
-    return {**verified.result, "msg": message} if opened else {}
-
-
-def _require_fences(database: Database, done: dict[str, journal.PhaseRecord]) -> None:
-    if not database.moves:
+def _require_fences(database: Database, run: RunState) -> None:
+    if database.mode != Mode.MOVE:
         with session(database.source, "verify fence") as source:
-            fence.require_unbroken(source, database, done)
+            fence.require_unbroken(source, database, run)
     with session(database.target, "verify fence") as target:
-        if not fence.is_closed(target, fence.side_of(database, "target")):
+        if not fence.is_closed(target, database.target_side):
             raise StepRefused(
                 f"{database.name}: the target is not fenced, equality would hold for a moment only",
                 hint="run ansible-playbook migrate.yml: it fences before it copies and verifies",

@@ -1,7 +1,7 @@
 """Reads ranges of tables and sums their rows: a process of its own, because Python hashes on one core for each.
 
-``python -m consolidation.verify.reread`` reads one JSON object a line from standard input: first where to connect, then a
-COPY statement each; it prints one JSON line for each statement. It dies with the process that started it.
+``python -m consolidation.verify.reread`` reads one JSON object a line from standard input: first where to connect, then
+a COPY statement each; it prints one JSON line for each statement. It dies with the process that started it.
 """
 
 from __future__ import annotations

@@ -5,5 +5,5 @@ SELECT r.id
  WHERE r.control = %(control)s::jsonb
    AND NOT EXISTS (SELECT FROM consolidation.run_database d
                     WHERE d.run_id = r.id AND (d.database = %(database)s OR d.state <> 'migrating'))
- ORDER BY r.started_at DESC
+ ORDER BY r.number DESC
  LIMIT 1

@@ -2,9 +2,10 @@
 -- schema: name of the schema; tables: text[] of table names, empty for all.
 SELECT c.relname AS table_name,
        a.attname AS name,
-       -- A type of the same schema without the schema's name: it has a counterpart in the other side's schema.
-       CASE WHEN starts_with(format_type(a.atttypid, a.atttypmod), quote_ident(n.nspname) || '.')
-            THEN substr(format_type(a.atttypid, a.atttypmod), length(quote_ident(n.nspname)) + 2)
+       -- Without the schema's name: a service's type has its counterpart in the other side's schema, and an extension
+       -- may lie in another one there.
+       CASE WHEN starts_with(format_type(a.atttypid, a.atttypmod), quote_ident(tn.nspname) || '.')
+            THEN substr(format_type(a.atttypid, a.atttypmod), length(quote_ident(tn.nspname)) + 2)
             ELSE format_type(a.atttypid, a.atttypmod) END AS type,
        t.typtype AS type_kind,
        t.typcategory AS type_category,
@@ -18,6 +19,7 @@ SELECT c.relname AS table_name,
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_type t ON t.oid = a.atttypid
+  JOIN pg_namespace tn ON tn.oid = t.typnamespace
   LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
   LEFT JOIN pg_collation l ON l.oid = a.attcollation
  WHERE n.nspname = %(schema)s

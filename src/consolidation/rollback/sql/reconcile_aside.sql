@@ -1,5 +1,5 @@
--- Foreign keys from and to some tables, whoever has them, and the enabled user triggers of these tables and their
--- partitions: how to drop (a trigger: disable) each, and how to make it again as it is.
+-- Foreign keys from and to some tables, whoever has them, and the enabled user triggers and rewrite rules of these tables
+-- and their partitions: how to drop (a trigger, a rule: disable) each, and how to make it again as it is.
 -- oids: bigint[] of the tables; fence: name of the fence's trigger, which stays.
 WITH RECURSIVE wanted (oid) AS (
     SELECT c.oid FROM pg_class c WHERE c.oid::bigint = ANY (%(oids)s)
@@ -23,4 +23,11 @@ SELECT t.tgrelid::regclass::text, 'trigger', t.tgname,
   FROM pg_trigger t
  WHERE t.tgrelid IN (SELECT oid FROM wanted)
    AND NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgname <> %(fence)s AND t.tgenabled IN ('O', 'A')
+UNION ALL
+SELECT r.ev_class::regclass::text, 'rule', r.rulename,
+       format('ALTER TABLE %%s DISABLE RULE %%I', r.ev_class::regclass, r.rulename),
+       format('ALTER TABLE %%s ENABLE %%s RULE %%I', r.ev_class::regclass,
+              CASE r.ev_enabled WHEN 'A' THEN 'ALWAYS' ELSE '' END, r.rulename)
+  FROM pg_rewrite r
+ WHERE r.ev_class IN (SELECT oid FROM wanted) AND r.ev_enabled IN ('O', 'A')
  ORDER BY 1, 2, 3

@@ -1,0 +1,139 @@
+"""A phase under way: its lock, and its outcome in the journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from consolidation.errors import ConsolidationError, RunInProgress, StatementFailed, StepRefused, describe
+from consolidation.journal.records import LOCK_SPACE, Run
+from consolidation.journal.results import Phase
+from consolidation.journal.state import RunState, read
+from consolidation.model import Database
+from consolidation.postgres.connection import connect
+from consolidation.postgres.queries import execute, query, rows, value
+
+
+@dataclass
+class Work:
+    """A phase under way: put what it found into ``result`` (JSON values, no row data).
+
+    A phase that is done again begins with the result of the time before.
+    """
+
+    run: Run
+    phase: Phase
+    journal: Connection
+    """Autocommitting connection to the target that holds the database's lock."""
+    state: RunState
+    """As it was when this phase began."""
+    result: dict[str, Any] = field(default_factory=dict)
+
+    def keep(self) -> None:
+        """Keep what was found so far, for an attempt that follows when this one is killed."""
+        statement = "UPDATE consolidation.phase SET result = %s WHERE run_id = %s AND database = %s AND name = %s"
+        execute(self.journal, statement, [json.dumps(self.result), self.run.id, self.run.database, self.phase])
+
+    def now(self) -> str:
+        """The journal's clock, ISO 8601: moments of one figure come from one clock."""
+        found: datetime = value(self.journal, "SELECT clock_timestamp()")
+        return found.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+@contextmanager
+def recorded(
+    database: Database, name: str, require: Callable[[Database, RunState], None] = lambda *_: None
+) -> Iterator[Work]:
+    """Do a phase under the database's lock, and keep its outcome.
+
+    The run's state is read behind the lock: a phase that must not begin, or has nothing to do any more, raises
+    StepRefused. ``require`` gets that state before this attempt is in the journal, and raises where it must not begin.
+    An error is written to the journal, without row data, and raised on; psycopg2's errors leave as StatementFailed.
+    """
+    phase = Phase(name)
+    target = connect(database.target, f"{phase} journal", autocommit=True)
+    try:
+        require_entered(database)
+        _lock(target, database.name)  # what is read behind it stays as it is
+        state = read(target, database)
+        run = state.require(phase)
+        require_entered(database, run)
+        require(database, state)
+        before = value(target, query("journal/phase_start"), [run.id, run.database, phase])
+        work = Work(run, phase, target, state, before or {})
+        try:
+            yield work
+        except psycopg2.Error as error:
+            failure = StatementFailed(
+                f"{database.name}: {phase}: {describe(error)}", hint="fix the cause, then run the same command again"
+            )
+            _end(work, "failed", str(failure))
+            raise failure from error
+        except BaseException as error:
+            text = str(error) if isinstance(error, ConsolidationError) else type(error).__name__
+            _end(work, "failed", text)
+            raise
+        _end(work, "done", None)
+    finally:
+        target.close()
+
+
+def require_entered(database: Database, run: Run | None = None) -> None:
+    """What is changed must be changed by the command that began the run, after its checks. Raises StepRefused."""
+    if database.run_id == "":
+        raise StepRefused(
+            f"{database.name}: this command has begun no run: its first tasks were left out, --start-at-task and"
+            " --skip-tags always do that",
+            hint="run the whole command, it resumes at the first unfinished piece; or one phase with --tags",
+        )
+    if run is not None and database.run_id not in (None, run.id):
+        raise StepRefused(
+            f"{database.name}: this command has begun run {database.run_id}, run {run.id} is the newest by now",
+            hint="another ansible-playbook works on this database: wait for it, then run the same command again",
+        )
+
+
+def _end(work: Work, state: str, error: str | None) -> None:
+    statement = (
+        "UPDATE consolidation.phase SET state = %s, finished_at = clock_timestamp(), result = %s, error = %s"
+        " WHERE run_id = %s AND database = %s AND name = %s"
+    )
+    key = [work.run.id, work.run.database, work.phase]
+    try:
+        execute(work.journal, statement, [state, json.dumps(work.result), error, *key])
+    except psycopg2.Error as failure:
+        # The target is away: the phase stays 'running', and its lock is gone with the session. The re-run sees that.
+        if state == "done":
+            raise StatementFailed(
+                f"{work.run.database}: {work.phase}: completed, but recording it in the journal failed:"
+                f" {describe(failure)}",
+                hint="run the same command again: it finds what is done",
+            ) from failure
+
+
+def _lock(target: Connection, database: str) -> None:
+    keys = [LOCK_SPACE, database]
+    if not value(target, "SELECT pg_try_advisory_lock(%s, hashtext(%s))", keys):
+        refuse_others(target, database)
+
+
+def refuse_others(target: Connection, database: str) -> NoReturn:
+    """Raises RunInProgress, with the session that holds the database's lock."""
+    holders = rows(target, query("journal/lock_holder"), {"space": LOCK_SPACE, "database": database})
+    who = (
+        "; ".join(
+            f"backend {pid} of {user} from {address} since {since:%H:%M:%S}" for pid, user, address, since in holders
+        )
+        or "a process that has just ended"
+    )
+    raise RunInProgress(
+        f"{database}: another process works on it: {who}",
+        hint="wait until it ends, then run again; a module whose ansible-playbook was killed goes on to its own end",
+    )

@@ -1,0 +1,123 @@
+"""The journal: what was done, in the storage database itself, so that a run resumes wherever it was cut off.
+
+A *run* is one maintenance window; it may cover several databases, each with a state of its own:
+
+    migrating -> migrated -> rolling_back -> rolled_back
+    migrating -> rolling_back -> rolled_back
+
+A *phase* of one database is ``running``, ``done`` or ``failed``. While a process works on a database it holds a session
+advisory lock, so that a process that died is told from one that works.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from psycopg2.extensions import connection as Connection
+
+from consolidation.errors import StepRefused
+from consolidation.postgres.queries import dicts, execute, query, value
+
+MIGRATING, MIGRATED, ROLLING_BACK, ROLLED_BACK = "migrating", "migrated", "rolling_back", "rolled_back"
+LOCK_SPACE = 0x636F6E73  # "cons": the first key of our advisory locks
+
+
+@dataclass(frozen=True)
+class Run:
+    """One maintenance window as one database sees it."""
+
+    id: str
+    database: str
+    state: str
+    operator: str
+    control: dict[str, Any]
+    """The ansible-playbook process at work: ``host``, ``pid``, ``started``."""
+    started_at: datetime
+
+    def as_result(self) -> dict[str, Any]:
+        """For module results."""
+        return {
+            "id": self.id,
+            "database": self.database,
+            "state": self.state,
+            "operator": self.operator,
+            "control": self.control,
+            "started_at": self.started_at.isoformat(),
+        }
+
+
+@dataclass(frozen=True)
+class PhaseRecord:
+    """What the journal knows of one phase."""
+
+    name: str
+    state: str
+    attempts: int
+    started_at: datetime
+    finished_at: datetime | None
+    result: dict[str, Any]
+    error: str | None
+
+
+def exists(target: Connection) -> bool:
+    """Whether the storage database has a journal yet."""
+    return value(target, "SELECT to_regclass('consolidation.run_database') IS NOT NULL") is True
+
+
+def latest_run(target: Connection, database: str) -> Run | None:
+    """The newest run of a database, None where there was none."""
+    if not exists(target):
+        return None
+    found = dicts(target, query("journal/latest_run"), {"database": database})
+    return Run(**found[0]) if found else None
+
+
+def was_rolled_back(target: Connection, database: str) -> bool:
+    """Whether the last run that ended was taken back: what it left in the target is on the source too."""
+    if not exists(target):
+        return False
+    return bool(value(target, query("journal/last_ended"), {"database": database}) == ROLLED_BACK)
+
+
+def phases(target: Connection, run: Run) -> dict[str, PhaseRecord]:
+    """The phases of a run's database by name, in the order they were started."""
+    statement = (
+        "SELECT name, state, attempts, started_at, finished_at, coalesce(result, '{}') AS result, error"
+        " FROM consolidation.phase WHERE run_id = %s AND database = %s ORDER BY started_at, name"
+    )
+    return {row["name"]: PhaseRecord(**row) for row in dicts(target, statement, [run.id, run.database])}
+
+
+def current_run(target: Connection, database: str, *states: str) -> Run:
+    """The newest run of a database, which must be in one of ``states``. Raises StepRefused."""
+    run = latest_run(target, database)
+    if run is None:
+        raise StepRefused(f"{database}: the journal knows no run", hint="start with ansible-playbook migrate.yml")
+    if run.state not in states:
+        raise StepRefused(
+            f"{database}: run {run.id} is {run.state}, this step needs one that is {' or '.join(states)}",
+            hint="migrate.yml begins or resumes a run, rollback.yml takes one back",
+        )
+    return run
+
+
+def note_rows(target: Connection, run: Run, rows: list[dict[str, str]]) -> None:
+    """Note in the caller's transaction which rows of a smoke test the target has, or is about to have."""
+    statement = (
+        "UPDATE consolidation.phase SET result = coalesce(result, '{}') || %s"
+        " WHERE run_id = %s AND database = %s AND name = 'cutover'"
+    )
+    execute(target, statement, [json.dumps({"smoke_rows": rows}), run.id, run.database])
+
+
+def renew_copy(target: Connection, run: Run, **also: Any) -> None:
+    """Note in the caller's transaction that the target's content is another one now, with ``also`` in the result."""
+    statement = (
+        "UPDATE consolidation.phase SET result = coalesce(result, '{}') || %s"
+        " WHERE run_id = %s AND database = %s AND name = 'copy'"
+    )
+    execute(target, statement, [json.dumps({"copy_id": uuid4().hex, **also}), run.id, run.database])

@@ -1,0 +1,310 @@
+"""The state of a database's run, and what each phase is to do in it: one table.
+
+``read`` takes the run with its phases from the journal; ``RunState.decide`` says for each phase whether it goes ahead
+(Go), has nothing to do (Skip) or must not begin (Refuse). ``docs/states.md`` is this table, printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from psycopg2.extensions import connection as Connection
+
+from consolidation.compare.result import EQUAL
+from consolidation.errors import StepRefused
+from consolidation.journal.records import (
+    MIGRATED,
+    MIGRATING,
+    ROLLED_BACK,
+    ROLLING_BACK,
+    PhaseRecord,
+    Run,
+    latest_run,
+    phases,
+)
+from consolidation.journal.results import (
+    CopyResult,
+    CutoverResult,
+    FenceResult,
+    Phase,
+    ReconcileResult,
+    RestoreResult,
+    SchemaResult,
+    VerifyResult,
+)
+from consolidation.model import SOURCE, TARGET, Database, Mode
+
+
+class Standing(StrEnum):
+    """Where a run stands, as far as it decides what a phase may do."""
+
+    NO_RUN = "no run"
+    MIGRATING = "migrating"
+    """The source is authoritative."""
+    OPENED = "migrating, target opened"
+    """The cutover has begun: the target is authoritative, services may be writing there."""
+    MIGRATED = "migrated"
+    ROLLING_BACK = "rolling back"
+    """The source is authoritative."""
+    BRINGING_BACK = "rolling back, target authoritative"
+    """The target holds rows that the source may not have."""
+    RECONCILED = "rolling back, source reconciled"
+    """The source has every row again."""
+    ROLLED_BACK = "rolled back"
+
+
+@dataclass(frozen=True)
+class Go:
+    """The phase goes ahead."""
+
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Skip:
+    """There is nothing to do."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class After:
+    """An earlier phase of the same command comes first: planned it goes ahead, begun without it it is refused."""
+
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """The phase must not begin."""
+
+    message: str
+    hint: str
+
+
+Decision = Go | Skip | After | Refuse
+
+GO = Go()
+OPEN_TARGET = Skip("run {run} has cut {database} over: the target is authoritative and open to its roles")
+MIGRATED_ALREADY = Skip("run {run} has migrated {database} already")
+BACK_FIRST = Refuse("run {run} is being rolled back", "finish it with ansible-playbook rollback.yml first")
+NOTHING_BEGUN = Refuse("the journal knows no run", "nothing to roll back; ansible-playbook migrate.yml begins one")
+ROLLED_BACK_ALREADY = Skip("run {run} was rolled back: the source is authoritative")
+NEVER_OPENED = Skip("run {run} has not opened the target: there is no write to bring back")
+KEPT = Skip("the target holds rows that the source may not have: they are kept until they are on the source")
+NOT_BROUGHT_BACK = After(
+    "run {run} has opened the target, and its writes are not on the source yet",
+    "run ansible-playbook rollback.yml: it brings them back, then opens the source",
+)
+TOO_LATE = Refuse(
+    "run {run} has opened the target: it is authoritative and must not be overwritten",
+    "a repair belongs before the cutover; rollback.yml makes the source authoritative again",
+)
+NOT_BEGUN = Refuse("there is no copy to repair", "run ansible-playbook migrate.yml: it copies and verifies")
+NO_ROLLBACK = Skip("there is no rollback to cancel")
+NOT_OPENED = Refuse(
+    "run {run} has not opened the target", "finish the rollback with ansible-playbook rollback.yml: it opens the source"
+)
+TOO_LATE_BACK = Refuse(
+    "run {run} was rolled back: the source takes writes", "ansible-playbook migrate.yml begins a new run"
+)
+
+
+def _row(*decisions: Decision) -> dict[Standing, Decision]:
+    return dict(zip(Standing, decisions, strict=True))
+
+
+_NOT_NOW = (BACK_FIRST, BACK_FIRST, BACK_FIRST)
+_ON = (GO, GO, GO)
+NO_COPY = Refuse("its tables are moved, there is no copy to repair", "run ansible-playbook migrate.yml")
+TABLE: dict[Phase, dict[Standing, Decision]] = {
+    # Where there is no run, or the last one was rolled back, migrate.yml begins one: its phases go ahead.
+    Phase.BACKUP: _row(GO, GO, GO, GO, *_NOT_NOW, GO),
+    Phase.SCHEMA: _row(GO, GO, GO, GO, *_NOT_NOW, GO),
+    Phase.SCHEMA_FENCE: _row(GO, GO, OPEN_TARGET, OPEN_TARGET, *_NOT_NOW, GO),
+    Phase.FENCE_PREPARE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.FENCE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.COPY: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.VERIFY: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.REPAIR: _row(NOT_BEGUN, GO, TOO_LATE, TOO_LATE, *_NOT_NOW, NOT_BEGUN),
+    Phase.CUTOVER: _row(GO, GO, GO, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.CUTOVER_SERVICES: _row(GO, GO, GO, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    # A run that is not being rolled back yet: rollback.yml begins with that (with --check it only says what follows).
+    Phase.ROLLBACK_FENCE: _row(NOTHING_BEGUN, GO, GO, GO, *_ON, ROLLED_BACK_ALREADY),
+    Phase.ROLLBACK_RESTORE: _row(NOTHING_BEGUN, GO, GO, GO, *_ON, ROLLED_BACK_ALREADY),
+    Phase.RECONCILE: _row(NOTHING_BEGUN, NEVER_OPENED, GO, GO, NEVER_OPENED, GO, GO, ROLLED_BACK_ALREADY),
+    Phase.ROLLBACK_COPY: _row(NOTHING_BEGUN, GO, KEPT, KEPT, GO, KEPT, KEPT, ROLLED_BACK_ALREADY),
+    Phase.ROLLBACK_OPEN: _row(
+        NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
+    ),
+    Phase.ROLLBACK_CANCEL: _row(NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NOT_OPENED, GO, GO, TOO_LATE_BACK),
+}
+"""Phase x standing. ``{run}`` and ``{database}`` are filled in."""
+ONE_COPY = Refuse(
+    "its tables are moved within the storage database: there are no two sides to choose from",
+    "finish the rollback with ansible-playbook rollback.yml",
+)
+NO_SECOND_COPY = Skip("its tables are moved within the storage database: there is no second copy to reconcile")
+MOVED: dict[Phase, dict[Standing, Decision]] = {
+    Phase.REPAIR: dict.fromkeys(Standing, NO_COPY),
+    Phase.RECONCILE: dict.fromkeys(Standing, NO_SECOND_COPY),
+    Phase.ROLLBACK_COPY: _row(NOTHING_BEGUN, GO, GO, GO, *_ON, ROLLED_BACK_ALREADY),
+    Phase.ROLLBACK_CANCEL: _row(
+        NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, ONE_COPY, ONE_COPY, ONE_COPY, TOO_LATE_BACK
+    ),
+}
+"""What differs for a database in mode move."""
+
+
+@dataclass(frozen=True)
+class RunState:
+    """The newest run of a database with its phases, as the journal has them."""
+
+    database: str
+    run: Run | None = None
+    phases: Mapping[str, PhaseRecord] = field(default_factory=dict)
+    mode: Mode = Mode.COPY
+
+    def done(self, phase: Phase) -> bool:
+        """Whether the journal has the phase as done."""
+        return phase in self.phases and self.phases[phase].state == "done"
+
+    def _result(self, phase: Phase) -> Mapping[str, object]:
+        return self.phases[phase].result if phase in self.phases else {}
+
+    @property
+    def fence(self) -> FenceResult:
+        """Result of phase fence; of defaults where there is none. So are those below."""
+        return FenceResult.from_json(self._result(Phase.FENCE))
+
+    @property
+    def schema(self) -> SchemaResult:
+        """Result of phase schema."""
+        return SchemaResult.from_json(self._result(Phase.SCHEMA))
+
+    @property
+    def copy(self) -> CopyResult:
+        """Result of phase copy."""
+        return CopyResult.from_json(self._result(Phase.COPY))
+
+    @property
+    def verification(self) -> VerifyResult:
+        """Result of phase verify."""
+        return VerifyResult.from_json(self._result(Phase.VERIFY))
+
+    @property
+    def cutover(self) -> CutoverResult:
+        """Result of phase cutover."""
+        return CutoverResult.from_json(self._result(Phase.CUTOVER))
+
+    @property
+    def restore(self) -> RestoreResult:
+        """Result of phase rollback_restore."""
+        return RestoreResult.from_json(self._result(Phase.ROLLBACK_RESTORE))
+
+    @property
+    def cut_over(self) -> bool:
+        """Whether the run ever began to open the target."""
+        return Phase.CUTOVER in self.phases
+
+    @property
+    def authoritative(self) -> str:
+        """``source`` or ``target``: the side that may hold rows which the other does not have.
+
+        The target is once it was opened, and where the source was restored from a dump older than the copy.
+        """
+        restored = self.done(Phase.ROLLBACK_RESTORE)
+        copied = self.done(Phase.COPY) and not self.copy.emptied
+        return TARGET if self.cut_over or (restored and copied) else SOURCE
+
+    @property
+    def reconciled(self) -> bool:
+        """Whether this rollback has brought every row back to the source."""
+        if self.mode == Mode.MOVE:
+            return self.done(Phase.ROLLBACK_COPY)
+        found = ReconcileResult.from_json(self._result(Phase.RECONCILE))
+        return self.done(Phase.RECONCILE) and found.to == SOURCE
+
+    @property
+    def verified(self) -> bool:
+        """Whether the copy that the target has now was found equal behind the fence that the source has now."""
+        found = self.verification
+        return (
+            self.done(Phase.VERIFY)
+            and found.outcome == EQUAL
+            and None not in (found.fence_epoch, found.copy_id)
+            and (found.fence_epoch, found.copy_id) == (self.fence.fence_epoch, self.copy.copy_id)
+        )
+
+    @property
+    def standing(self) -> Standing:
+        """Where the run stands."""
+        target = self.authoritative == TARGET
+        match self.run.state if self.run else None:
+            case None:
+                return Standing.NO_RUN
+            case state if state == MIGRATING:
+                return Standing.OPENED if target else Standing.MIGRATING
+            case state if state == MIGRATED:
+                return Standing.MIGRATED
+            case state if state == ROLLING_BACK:
+                if not target:
+                    return Standing.ROLLING_BACK
+                return Standing.RECONCILED if self.reconciled else Standing.BRINGING_BACK
+            case _:
+                return Standing.ROLLED_BACK
+
+    def decide(self, phase: Phase) -> Decision:
+        """What the phase is to do now, with the words filled in."""
+        names = {"run": self.run.id if self.run else "", "database": self.database}
+        rows = TABLE | MOVED if self.mode == Mode.MOVE else TABLE
+        match rows[phase][self.standing]:
+            case Skip(reason):
+                return Skip(f"{self.database}: {reason.format(**names)}")
+            case Refuse(message, hint):
+                return Refuse(f"{self.database}: {message.format(**names)}", hint)
+            case After(message, hint):
+                return After(f"{self.database}: {message.format(**names)}", hint)
+            case go:
+                return go
+
+    def skip_reason(self, phase: Phase) -> str:
+        """Why the phase has nothing to do; '' where it goes ahead. Raises StepRefused where it must not begin."""
+        match self.decide(phase):
+            case Refuse(message, hint):
+                raise StepRefused(message, hint=hint)
+            case Skip(reason):
+                return reason
+            case _:
+                return ""
+
+    def require(self, phase: Phase) -> Run:
+        """The run in which the phase begins right now. Raises StepRefused where there is none, or it must not."""
+        if self.run is None or (self.run.state == ROLLED_BACK and not phase.of_rollback):
+            raise StepRefused(
+                f"{self.database}: the journal knows no run that is under way",
+                hint="start with ansible-playbook migrate.yml",
+            )
+        match self.decide(phase):
+            case After(message, hint):
+                raise StepRefused(message, hint=hint)
+        if phase.of_rollback and self.run.state in (MIGRATING, MIGRATED):
+            raise StepRefused(
+                f"{self.database}: run {self.run.id} is {self.run.state}, not being rolled back",
+                hint="ansible-playbook rollback.yml begins the rollback",
+            )
+        if reason := self.skip_reason(phase):
+            raise StepRefused(
+                f"{reason}; it was not so when this phase was planned",
+                hint="another process works on this database: wait for it, then run the same command again",
+            )
+        return self.run
+
+
+def read(target: Connection, database: Database) -> RunState:
+    """The state of the newest run of a database; ``target``: a session on its storage database."""
+    run = latest_run(target, database.name)
+    return RunState(database.name, run, phases(target, run) if run else {}, database.mode)

@@ -1,0 +1,178 @@
+"""Bring the rows that differ from one side to the other, in one transaction of the side that receives.
+
+Both sides list the hashes of the rows in the buckets that differ and tell each other how often they have each; what
+the destination has in surplus is deleted, what the origin has in surplus is sent by COPY. A changed row is deleted and
+inserted, so unique values may swap between rows, and a table needs no key. Foreign keys, user triggers and rewrite
+rules stand aside meanwhile: no cascade, no trigger and no rule runs. The transaction ends with every foreign key
+validated again and with the proof that both sides are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from consolidation.compare.buckets import Pair
+from consolidation.compare.digest import table_digest
+from consolidation.copy import deferred
+from consolidation.copy.deferred import Deferred
+from consolidation.copy.stream import stream
+from consolidation.errors import VerificationFailed
+from consolidation.fence import state as fence
+from consolidation.postgres.background import meanwhile
+from consolidation.postgres.catalog import Table, scan
+from consolidation.postgres.connection import Settings
+from consolidation.postgres.locks import ACCESS_EXCLUSIVE, take
+from consolidation.postgres.queries import dicts, execute, query, rows
+
+LOCK_SECONDS = 30.0
+"""For the exclusive locks that setting a foreign key aside takes; behind the fence only readers are in the way."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one table of the destination."""
+
+    pair: Pair
+    to: str
+    """``source`` or ``target``: the destination."""
+    buckets: tuple[int, ...]
+    inserted: int
+    updated: int
+    deleted: int
+
+    @property
+    def origin(self) -> Table:
+        """The table whose content stays."""
+        return ends(self.pair, self.to)[0]
+
+    @property
+    def destination(self) -> Table:
+        """The table that is changed."""
+        return ends(self.pair, self.to)[1]
+
+    def as_result(self) -> dict[str, Any]:
+        """For module results and the evidence."""
+        counts = {"inserted": self.inserted, "updated": self.updated, "deleted": self.deleted}
+        return {"name": self.pair.source.name, **counts}
+
+
+@dataclass(frozen=True)
+class _Locked:
+    """A table with definitions to set aside."""
+
+    oid: int
+    identifier: sql.Identifier
+
+
+def ends(pair: Pair, to: str) -> tuple[Table, Table]:
+    """(the origin's table, the destination's)"""
+    return (pair.target, pair.source) if to == "source" else (pair.source, pair.target)
+
+
+def exchange(
+    origin: Connection,
+    destination: Connection,
+    settings: Settings,
+    changes: Sequence[Change],
+    pairs: Sequence[Pair],
+) -> None:
+    """Make the destination's tables equal to the origin's, and prove it; committing it is the caller's.
+
+    ``origin`` reads the snapshot that ``changes`` were found in, or any behind a fence. ``settings``: of the
+    destination. ``pairs``: all tables, also those without a change.
+    Raises FenceError where a reader is in the way, VerificationFailed, psycopg2's errors.
+    """
+    aside = set_aside(destination, settings, changes)
+    for change in changes:
+        places = remove_surplus(origin, destination, change)
+        stream(origin, destination, sending(change, places), receiving(change))
+    execute(destination, "SET CONSTRAINTS ALL IMMEDIATE")
+    for foreign_keys in (True, False):
+        deferred.restore(destination, aside, foreign_keys=foreign_keys)
+    _prove(origin, destination, changes, pairs)
+
+
+def set_aside(destination: Connection, settings: Settings, changes: Sequence[Change]) -> tuple[Deferred, ...]:
+    """Begin the destination's transaction: its locks, its pass through the fence, and nothing that would fire."""
+    parameters = {"oids": [change.destination.oid for change in changes], "fence": fence.TRIGGER}
+    tables = [
+        _Locked(row["oid"], sql.Identifier(row["schema"], row["name"]))
+        for row in dicts(destination, query("rollback/reconcile_locks"), parameters)
+    ]
+    destination.rollback()
+    take(destination, settings, tables, LOCK_SECONDS, ACCESS_EXCLUSIVE)
+    execute(destination, "SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_SECONDS:g}s"])
+    fence.pass_through(destination)
+    aside = tuple(Deferred(**row) for row in dicts(destination, query("rollback/reconcile_aside"), parameters))
+    deferred.drop(destination, aside)
+    return aside
+
+
+def remove_surplus(origin: Connection, destination: Connection, change: Change) -> sql.Composable:
+    """Delete what only the destination has of one table; the condition for the rows ``t`` that only the origin has."""
+    with meanwhile(origin, lambda: _list_rows(origin, change, change.origin)) as listing:
+        _list_rows(destination, change, change.destination)
+        listing.result()
+    counts = sql.SQL("COPY (SELECT first, second, count(*) FROM consolidation_rows GROUP BY 1, 2) TO STDOUT")
+    for sender, reader in ((origin, destination), (destination, origin)):
+        stream(sender, reader, sql.Composed([counts]), sql.Composed([sql.SQL("COPY consolidation_counts FROM STDIN")]))
+        execute(reader, "ANALYZE consolidation_counts")
+    surplus = sql.SQL(query("rollback/reconcile_surplus"))
+    places = sql.SQL("({}) AS s WHERE t.tableoid = s.part AND t.ctid = s.place").format(surplus)
+    execute(destination, sql.SQL("DELETE FROM {} AS t USING {}").format(scan(change.destination), places))
+    return places
+
+
+def sending(change: Change, places: sql.Composable) -> sql.Composable:
+    """COPY of the origin's surplus rows, in the order of the destination's columns."""
+    names = [sql.Identifier(column.name) for column in change.destination.stored_columns]
+    listed = sql.SQL(", ").join(sql.SQL("t.{}").format(name) for name in names)
+    return sql.SQL("COPY (SELECT {} FROM {} AS t, {}) TO STDOUT").format(listed, scan(change.origin), places)
+
+
+def receiving(change: Change, table: sql.Composable | None = None) -> sql.Composable:
+    """COPY into the destination, or into another table with its columns."""
+    names = [sql.Identifier(column.name) for column in change.destination.stored_columns]
+    columns = sql.SQL(" ({})").format(sql.SQL(", ").join(names)) if names else sql.SQL("")
+    return sql.SQL("COPY {}{} FROM STDIN").format(table or change.destination.identifier, columns)
+
+
+def _list_rows(conn: Connection, change: Change, table: Table) -> None:
+    """Hashes and places of the rows in the buckets that differ, as a temporary table."""
+    execute(conn, "DROP TABLE IF EXISTS pg_temp.consolidation_rows, pg_temp.consolidation_counts")
+    buckets = sql.Literal(list(change.buckets))
+    execute(conn, sql.SQL(query("rollback/reconcile_rows")).format(buckets=buckets, **change.pair.placeholders(table)))
+
+
+def _prove(origin: Connection, destination: Connection, changes: Sequence[Change], pairs: Sequence[Pair]) -> None:
+    """All tables are equal before anything is committed.
+
+    Those that were changed must now have the origin's digest. All others were found equal by the comparison that
+    ``changes`` come from; the counters of this transaction prove that no row was written to any of them since, nor to
+    any table outside. Where the server does not count, every table is digested again.
+    """
+    [(is_counted,)] = rows(destination, "SELECT current_setting('track_counts')::boolean")
+    if not is_counted:
+        proved = [(*ends(pair, changes[0].to), pair) for pair in pairs] if changes else []
+    else:
+        proved = [(change.origin, change.destination, change.pair) for change in changes]
+        expected = {"oids": [change.destination.oid for change in changes]}
+        if others := [name for (name,) in rows(destination, query("rollback/reconcile_written"), expected)]:
+            raise VerificationFailed(
+                f"{origin.info.dbname}: rows were written to tables that have no difference: {', '.join(others)}",
+                hint="nothing was changed; find what writes them (a rule, a trigger of an extension), then run again",
+            )
+    for giving, taking, both in proved:
+        with meanwhile(origin, partial(table_digest, origin, giving, both.columns)) as digesting:
+            found = table_digest(destination, taking, both.columns)
+        if found != digesting.result():
+            raise VerificationFailed(
+                f"{taking} is not equal to {giving} after the reconciliation",
+                hint="nothing was changed; compare the two with pg_verify_info, fix the cause, then run again",
+            )

@@ -1,0 +1,197 @@
+"""A rollback that cannot succeed is refused before the target is closed: table, column, constraint, number of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from consolidation.errors import StepRefused
+from consolidation.journal import records
+from consolidation.rollback import reconcile, trial
+from consolidation.verify import phase as verify
+from tests.cluster import Database, digest_of_everything
+from tests.window import Window
+
+ROWS = "INSERT INTO parents SELECT n, 'p' || n FROM generate_series(1, 5) n;" + "".join(
+    f"INSERT INTO {table} (id, parent_id) SELECT n, n FROM generate_series(1, 5) n;" for table in ("things", "parts")
+)
+TARGET = """
+CREATE TABLE parents (id integer PRIMARY KEY, name text);
+CREATE TABLE things (id bigint PRIMARY KEY, parent_id integer, number numeric(12, 2), note text,
+                     doc json, mood MOOD, tag TAG, "odd ""100%s" text);
+CREATE TABLE parts (id bigint GENERATED ALWAYS AS IDENTITY, parent_id integer);
+"""
+SOURCE = """
+CREATE TABLE parents (id integer PRIMARY KEY, name text);
+CREATE TABLE things (id integer PRIMARY KEY, parent_id integer, number numeric(12, 2), note varchar(10),
+                     doc jsonb, mood MOOD, tag TAG, "odd ""100%s" text DEFAULT 'x' NOT NULL);
+CREATE TABLE parts (id integer GENERATED ALWAYS AS IDENTITY, parent_id integer);
+"""
+
+
+@dataclass
+class Case:
+    """What the source demands and the target does not; the write after the cutover; what the look says."""
+
+    ddl: str
+    write: str
+    said: str
+
+
+CASES = {
+    "narrower number": Case("", "UPDATE things SET id = id + 3000000000 WHERE id > 3", "things, column id: 2 rows"),
+    "shorter string": Case(
+        "", "UPDATE things SET note = repeat('secret', 9) WHERE id = 3", "things, column note: 1 row (the value does"
+    ),
+    "NOT NULL": Case(
+        "", "INSERT INTO things (id) VALUES (6), (7), (8)", 'column odd "100%s: 3 rows (NULL, and the column'
+    ),
+    "json that jsonb refuses": Case(
+        "", r"""UPDATE things SET doc = '{"a": "\u0000"}' WHERE id = 1""", "column doc: 1 row"
+    ),
+    "label of an enum": Case("", "UPDATE things SET mood = 'new' WHERE id < 3", "column mood: 2 rows"),
+    "domain": Case("", "UPDATE things SET tag = 'secret' WHERE id < 3", "column tag, constraint tag_check: 2 rows"),
+    "unique": Case(
+        "CREATE UNIQUE INDEX one ON things (note)", "UPDATE things SET note = 'same'", "constraint one: 4 rows"
+    ),
+    "unique by an expression and a condition": Case(
+        "CREATE UNIQUE INDEX one ON things (lower(note)) WHERE id > 2",
+        "UPDATE things SET note = CASE id % 2 WHEN 0 THEN 'a' ELSE 'A' END",
+        "constraint one: 2 rows",
+    ),
+    "deferred unique": Case(
+        "ALTER TABLE things ADD CONSTRAINT one UNIQUE (note) DEFERRABLE INITIALLY DEFERRED",
+        "UPDATE things SET note = 'same'",
+        "constraint one: 4 rows (not unique",
+    ),
+    "exclusion": Case(
+        "ALTER TABLE things ADD CONSTRAINT apart EXCLUDE USING gist (int4range(parent_id, parent_id + 1) WITH &&)",
+        "UPDATE things SET parent_id = 1",
+        "constraint apart: 4 rows",
+    ),
+    "check": Case(
+        "ALTER TABLE things ADD CONSTRAINT positive CHECK (number > 0)",
+        "UPDATE things SET number = -1 WHERE id <= 2",
+        "constraint positive: 2 rows (violates it",
+    ),
+    "foreign key": Case(
+        "ALTER TABLE things ADD CONSTRAINT parent FOREIGN KEY (parent_id) REFERENCES parents",
+        "UPDATE things SET parent_id = 99 WHERE id > 2",
+        "constraint parent: 3 rows (no row to refer to",
+    ),
+    "row that another table outside still needs": Case(
+        "CREATE SCHEMA outside AUTHORIZATION campaign_owner; SET ROLE campaign_owner;"
+        "CREATE TABLE outside.orders (p integer CONSTRAINT needs REFERENCES parents);"
+        "INSERT INTO outside.orders VALUES (1), (1)",
+        "DELETE FROM parents WHERE id = 1",
+        "table outside.orders, constraint needs: 2 rows",
+    ),
+    "sequence that ends sooner": Case(
+        "",
+        "SELECT setval('parts_id_seq', 3000000000)",
+        "of the source holds 1 to 2147483647, the target's stands at 3000000000",
+    ),
+}
+
+
+@pytest.fixture
+def window(source: Database, target: Database) -> Window:
+    """A run at its beginning; the target's tables are looser than the source's."""
+    types = "CREATE TYPE mood AS ENUM ('old'{0}); CREATE DOMAIN tag AS text {1};"
+    source.execute(
+        types.format("", "CHECK (VALUE <> 'secret')")
+        + SOURCE.replace("MOOD", "mood").replace("TAG", "tag")
+        + ROWS.replace(
+            "INSERT INTO parts (id, parent_id)", "INSERT INTO parts (id, parent_id) OVERRIDING SYSTEM VALUE"
+        ),
+        role="campaign_owner",
+    )
+    window = Window(source, target)
+    window.begin()
+    schema = "campaign_db."
+    ddl = types.format(", 'new'", "").replace("TYPE ", f"TYPE {schema}").replace("DOMAIN ", f"DOMAIN {schema}")
+    window.own_schema(ddl + TARGET.replace("MOOD", f"{schema}mood").replace("TAG", f"{schema}tag"))
+    return window
+
+
+def cut_over(window: Window) -> None:
+    window.fence("source", "closed")
+    window.copy()
+    verify.apply(verify.plan(window.database), verify.Options())
+    window.cutover()
+    window.end(records.MIGRATED)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_rows_that_the_source_does_not_take_are_found_while_the_target_is_open(window: Window, case: Case) -> None:
+    if case.ddl:
+        window.source.execute(f"SET search_path = public; {case.ddl}")
+    cut_over(window)
+    assert trial.look(window.database)
+    window.target.execute(f"SET search_path = campaign_db; {case.write}", user="consolidation")
+    before = digest_of_everything(window.source.server), digest_of_everything(window.target.server)
+    with pytest.raises(StepRefused) as raised:
+        trial.look(window.database)
+    assert case.said in raised.value.message
+    assert "secret" not in str(raised.value)
+    assert "rollback.yml --check" in raised.value.hint
+    assert (digest_of_everything(window.source.server), digest_of_everything(window.target.server)) == before
+
+
+def test_all_reasons_are_named_at_once(window: Window) -> None:
+    cut_over(window)
+    for name in ("narrower number", "shorter string", "NOT NULL"):
+        window.target.execute(f"SET search_path = campaign_db; {CASES[name].write}", user="consolidation")
+    with pytest.raises(StepRefused) as raised:
+        trial.look(window.database)
+    assert {(each["column"], each["rows"]) for each in raised.value.facts["refusals"]} == {
+        ("id", 2),
+        ("note", 1),
+        ('odd "100%s', 3),
+    }
+
+
+def test_rows_that_the_source_takes_after_its_owner_has_widened_the_table(window: Window) -> None:
+    """The way on that the message names; and the writes that go on meanwhile are no matter."""
+    cut_over(window)
+    window.target.execute("SET search_path = campaign_db;" + CASES["shorter string"].write, user="consolidation")
+    with pytest.raises(StepRefused, match="column note"):
+        trial.look(window.database)
+    window.source.execute("ALTER TABLE things ALTER note TYPE text", role="campaign_owner")
+    assert trial.look(window.database)
+    window.begin(records.ROLLING_BACK)
+    window.fence("target", "closed", "rollback_fence")
+    reconcile.apply(reconcile.plan(window.database, "source"))
+    assert window.source.value("SELECT length(note) FROM things WHERE id = 3") == 54
+
+
+def test_a_write_between_the_look_and_the_closing_is_named_as_well(window: Window) -> None:
+    cut_over(window)
+    assert trial.look(window.database)
+    window.target.execute("SET search_path = campaign_db;" + CASES["unique"].write, user="consolidation")
+    window.target.execute("UPDATE campaign_db.things SET note = repeat('x', 11)", user="consolidation")
+    window.begin(records.ROLLING_BACK)
+    window.fence("target", "closed", "rollback_fence")
+    with pytest.raises(StepRefused, match=r"column note: 5 rows") as raised:
+        reconcile.apply(reconcile.plan(window.database, "source"))
+    assert "playbooks/cancel_rollback.yml" in raised.value.hint
+
+
+def test_a_rule_of_the_source_does_not_stand_in_the_way(window: Window) -> None:
+    window.source.execute(
+        "SET search_path = public; CREATE RULE soft AS ON DELETE TO things DO INSTEAD"
+        " UPDATE things SET note = 'deleted' WHERE id = OLD.id",
+        role="campaign_owner",
+    )
+    # What closes the fence probes with a DELETE, which such a rule takes away.
+    window.source.execute("ALTER TABLE things DISABLE RULE soft", role="campaign_owner")
+    cut_over(window)
+    window.source.execute("ALTER TABLE things ENABLE RULE soft", role="campaign_owner")
+    window.target.execute("DELETE FROM campaign_db.things WHERE id > 2", user="consolidation")
+    assert trial.look(window.database)
+    window.begin(records.ROLLING_BACK)
+    window.fence("target", "closed", "rollback_fence")
+    reconcile.apply(reconcile.plan(window.database, "source"))
+    assert window.source.value("SELECT count(*) FROM things") == 2
+    assert window.source.value("SELECT ev_enabled FROM pg_rewrite WHERE rulename = 'soft'") == "O"
