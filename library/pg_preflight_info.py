@@ -52,6 +52,10 @@ options:
     type: list
     elements: str
     default: []
+  backup:
+    description: Whether the command that looks has a backup phase; else a finding says what that means.
+    type: bool
+    default: true
   fail_on_blocker:
     description: Whether the module fails when there is a blocker. The findings are returned in any case.
     type: bool
@@ -127,6 +131,7 @@ OPTIONS = {
     "source_reader": READER,
     "target_reader": READER,
     "accepted": {"type": "list", "elements": "str", "default": []},
+    "backup": {"type": "bool", "default": True},
     "fail_on_blocker": {"type": "bool", "default": True},
 }
 
@@ -142,6 +147,7 @@ def main() -> None:
             preflight.Reader.from_options(given["source_reader"]),
             preflight.Reader.from_options(given["target_reader"]),
             tuple(given["accepted"]),
+            backup=given["backup"],
         )
         report = preflight.examine(Database.from_options(given["database"]), options)
         if report.blockers and given["fail_on_blocker"]:

@@ -67,6 +67,10 @@ _SOURCE = (
     ("source.not_in_force", WARNING, "A constraint is not validated, an index not valid or a trigger disabled."),
     ("source.fence.closed", BLOCKER, "A fence refuses the application's writes, and no run owns it."),
     ("source.fence.left", INFO, "Open fence triggers or the fence's schema of a former run; they are used again."),
+    ("source.backup.value_too_large", BLOCKER, "A value is too large to be dumped, compared and copied."),
+    ("source.backup.function", BLOCKER, "An expression of a table calls a function that fails in every restore."),
+    ("source.backup.extension", BLOCKER, "The restore drill cannot create an extension that the tables need."),
+    ("source.backup.not_restored", WARNING, "An object that the dump lacks, or that the restore drill leaves out."),
     ("source.wal_level", INFO, "wal_level is not logical: the online mode would need it."),
 )
 
@@ -169,6 +173,7 @@ _TARGET = (
 )
 
 _RUN = (
+    ("run.no_backup", WARNING, "The run has no backup, or this command leaves it out: no way back from a lost source."),
     ("run.unfinished", INFO, "A run is unfinished; migrate.yml will resume it."),
     ("run.migrated", INFO, "The database is migrated already."),
     ("run.rolling_back", BLOCKER, "A rollback is unfinished."),
