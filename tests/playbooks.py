@@ -117,6 +117,8 @@ class Site:
             "ANSIBLE_STDOUT_CALLBACK": "default",  # with the recap; tests of the console set theirs
             **(environment or {}),
         }
+        # As AWX sets it: log and last lines are there all the same.
+        variables["ANSIBLE_CALLBACKS_ENABLED"] = "ansible.builtin.minimal"
         variables["ANSIBLE_CALLBACK_PLUGINS"] = f"{ROOT / 'plugins/callback'}:{ROOT / 'tests/callback'}"
         variables[RETURNS] = str(self.directory / "undocumented-results")
         log = self.directory / f"output-{time.monotonic_ns()}"
