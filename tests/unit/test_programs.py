@@ -86,7 +86,7 @@ def test_error_with_exit_code_0_is_an_error(script: Script) -> None:
 
 
 def test_errors_may_be_the_callers_but_not_a_death(script: Script) -> None:
-    known = "pg_dump: error: could not execute query: ERROR:  relation \"x\" does not exist"
+    known = 'pg_dump: error: could not execute query: ERROR:  relation "x" does not exist'
     assert known in programs.run([failing(script, known)], may_fail=True)
     with pytest.raises(BackupError, match="ended with 1"):
         programs.run([failing(script, "pg_dump: warning: errors ignored")], may_fail=True)
