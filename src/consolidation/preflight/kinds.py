@@ -66,6 +66,10 @@ _SOURCE = (
     ("source.extension.unused", INFO, "An extension that no table uses stays behind."),
     ("source.not_in_force", WARNING, "A constraint is not validated, an index not valid or a trigger disabled."),
     ("source.fence.left", INFO, "Open fence triggers or the fence's schema of a former run; they are used again."),
+    ("source.backup.value_too_large", BLOCKER, "A value is too large to be dumped, compared and copied."),
+    ("source.backup.function", BLOCKER, "An expression of a table calls a function that fails in every restore."),
+    ("source.backup.extension", BLOCKER, "The restore drill cannot create an extension that the tables need."),
+    ("source.backup.not_restored", WARNING, "An object that the dump lacks, or that the restore drill leaves out."),
     ("source.wal_level", INFO, "wal_level is not logical: the online mode would need it."),
 )
 
@@ -168,6 +172,7 @@ _TARGET = (
 )
 
 _RUN = (
+    ("run.no_backup", WARNING, "The run has no backup, or this command leaves it out: no way back from a lost source."),
     ("run.unfinished", INFO, "A run is unfinished; migrate.yml will resume it."),
     ("run.behind_fence", INFO, "Writes are refused by this run; it resumes, and preflight is not repeated."),
     ("run.migrated", INFO, "The database is migrated already."),

@@ -23,6 +23,7 @@ from consolidation.model import Database
 from consolidation.postgres.connection import Settings, session
 from consolidation.preflight import (
     activity,
+    backup,
     columns,
     constraints,
     data,
@@ -53,6 +54,8 @@ class Options:
     """Blockers the operator has decided about, as ``"ID SUBJECT"``."""
     resume: bool = False
     """Behind the run's closed fence nothing is examined: what ends the write outage comes first."""
+    backup: bool = True
+    """Whether the command that looks has a backup phase, or goes no farther than one."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,7 @@ class _Examination:
         if source is not None and target is not None:
             self._run("both servers", server.checks_of_both(source, target))
         if source is not None:
+            self._run("what the backup will meet", backup.checks(source, target, database, left_out=not options.backup))
             self._run("the source's state", state.checks_of_source(source, target, database))
         lineage = self._lineage()
         # Tables that were moved already are the target's.
