@@ -48,6 +48,7 @@ _BOTH_SIDES = (
     ("activity.hidden", WARNING, "Sessions of other roles are hidden: long transactions could not be looked for."),
     ("transaction.long", WARNING, "A transaction has been open for long; the fence waits for those that have written."),
     ("transaction.prepared", BLOCKER, "A prepared transaction holds its locks until somebody ends it."),
+    ("table.age", WARNING, "A wraparound autovacuum is near or runs; the fence would wait until it ends."),
     ("lock.held", WARNING, "A session holds a strong lock on a table."),
 )
 
@@ -67,6 +68,12 @@ _SOURCE = (
     ("source.not_in_force", WARNING, "A constraint is not validated, an index not valid or a trigger disabled."),
     ("source.fence.closed", BLOCKER, "A fence refuses the application's writes, and no run owns it."),
     ("source.fence.left", INFO, "Open fence triggers or the fence's schema of a former run; they are used again."),
+    ("source.grant.left", INFO, "Rights of other roles and rights on columns stay behind."),
+    ("source.setting.left", INFO, "Settings of the database or of a role stay behind."),
+    ("source.setting.results", WARNING, "A setting stays behind that changes what statements mean or return."),
+    ("source.comment.left", INFO, "Comments stay behind."),
+    ("source.replica_identity.left", INFO, "A replica identity stays behind: subscribers of the target may need it."),
+    ("source.storage_parameter.left", INFO, "Storage parameters or statistics targets stay behind."),
     ("source.wal_level", INFO, "wal_level is not logical: the online mode would need it."),
 )
 
