@@ -31,7 +31,8 @@ CREATE TABLE public.beside (id int PRIMARY KEY);
 PRIVILEGES = """
 SELECT 'd', datname::text, a.* FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) a
 UNION ALL SELECT 'n', nspname, a.* FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) a
-UNION ALL SELECT 'r', relname, a.* FROM pg_class, aclexplode(coalesce(relacl, acldefault('r', relowner))) a
+UNION ALL SELECT 'r', relname, a.* FROM pg_class,
+ aclexplode(coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, relowner))) a
 UNION ALL SELECT 'o', nspname, nspowner, nspowner, '', false FROM pg_namespace
 UNION ALL SELECT 'o', relname, relowner, relowner, '', false FROM pg_class WHERE relkind IN ('r', 'S')
 """

@@ -18,7 +18,8 @@ def checks(side: Side) -> Iterator[Check]:
     yield Check("long transactions", lambda: _transactions(side))
     yield Check("prepared transactions", lambda: _prepared(side))
     yield Check("locks", lambda: _locks(side))
-    yield Check("the age of the tables", lambda: _age(side))
+    if side.name == "source":
+        yield Check("the age of the tables", lambda: _age(side))
 
 
 def _transactions(side: Side) -> Iterator[Finding]:

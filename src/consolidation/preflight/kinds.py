@@ -48,7 +48,6 @@ _BOTH_SIDES = (
     ("activity.hidden", WARNING, "Sessions of other roles are hidden: long transactions could not be looked for."),
     ("transaction.long", WARNING, "A transaction has been open for long; the fence waits for those that have written."),
     ("transaction.prepared", BLOCKER, "A prepared transaction holds its locks until somebody ends it."),
-    ("table.age", WARNING, "A wraparound autovacuum is near or runs; the fence would wait until it ends."),
     ("lock.held", WARNING, "A session holds a strong lock on a table."),
 )
 
@@ -61,6 +60,7 @@ _SOURCE = (
     ("source.table.missing", BLOCKER, "A table that the inventory names does not exist."),
     ("source.table.left_behind", WARNING, "A table of the source schema is not among the tables to take along."),
     ("source.table.no_primary_key", WARNING, "Rows without a key can be counted, but differences cannot be named."),
+    ("source.table.age", WARNING, "A wraparound autovacuum is near or runs; the fence would wait until it ends."),
     ("source.table.unlogged", WARNING, "An unlogged table: a crash of the source would empty it."),
     ("source.extension.missing", BLOCKER, "An extension that the tables use is not installed in the target."),
     ("source.extension.schema", WARNING, "An extension that the tables use lies in another schema of the target."),
