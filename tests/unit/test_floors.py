@@ -16,6 +16,7 @@ FLOORS = (
     {"model"},
     {"compare", "lineage"},
     {"journal"},
+    {"fence", "capture", "backup", "progress"},
     {"schema", "adopt"},
     {"copy", "move", "services"},
     {"verify"},

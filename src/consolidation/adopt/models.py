@@ -43,11 +43,19 @@ def reflect(conn: sa.Connection, tables: tuple[Table, ...], name: str, rename: C
         reflected = there.tables[f"{table.schema}.{table.name}"]
         for column in reflected.columns:
             _settle(column, table, name, rename)
-        for check in reflected.constraints:
-            if isinstance(check, sa.CheckConstraint):
-                check.sqltext = sa.text(rename(str(check.sqltext)).replace(":", r"\:"))
+        for constraint in set(reflected.constraints):
+            if isinstance(constraint, sa.CheckConstraint):
+                constraint.sqltext = sa.text(rename(str(constraint.sqltext)).replace(":", r"\:"))
+            elif isinstance(constraint, sa.ForeignKeyConstraint) and refers_to(constraint) not in there.tables:
+                # To a partition: its root's key implies it. To a table that stays behind: skeleton.py names it.
+                reflected.constraints.discard(constraint)
         reflected.to_metadata(here, schema=name, referred_schema_fn=partial(_referred, table.schema, name))
     return here
+
+
+def refers_to(constraint: sa.ForeignKeyConstraint) -> str:
+    """``schema.table`` that a reflected foreign key refers to."""
+    return constraint.elements[0].target_fullname.rpartition(".")[0]
 
 
 def _referred(ours: str, name: str, _table: Any, _to: Any, _key: Any, schema: str | None) -> str | None:

@@ -15,6 +15,7 @@ from consolidation.adopt import ddl, models
 from consolidation.errors import ConfigurationError
 from consolidation.postgres.catalog import read_tables
 from consolidation.postgres.connection import Settings, connect, session
+from consolidation.postgres.queries import query, rows
 
 REVISION = '''"""create the schema as its service has it
 
@@ -147,7 +148,7 @@ def plan(  # noqa: PLR0913 - see adopt
             f"{name!r} cannot name a schema, a package and an inventory host at once",
             hint="lower-case letters, digits and _: inventory_db, for instance",
         )
-    text, code, extensions = _read(name, source, schema, pg_dump, tables)
+    text, code, by_hand = _read(name, source, schema, pg_dump, tables)
     lineage = root / "alembic/versions" / name / f"{name}_0001_create_the_schema.py"
     package = root / "services/storage/src/storage_service/databases" / name
     files = [
@@ -164,7 +165,7 @@ def plan(  # noqa: PLR0913 - see adopt
         f"hosts.yml of the inventory, group databases: {name}; in its host_vars what is marked CHANGE",
         f"on the source: psql --dbname={source.dbname} --set=schema={schema} --set=application_roles=…"
         " --file=docs/sql/roles_source.sql",
-        *[f"on the Storage database, as a superuser: CREATE EXTENSION {each};" for each in extensions],
+        *by_hand,
         "ansible-playbook playbooks/runner.yml -i INVENTORY: the runners get the lineage",
         f"ansible-playbook playbooks/preflight.yml -i INVENTORY --limit {name}",
     ]
@@ -174,17 +175,15 @@ def plan(  # noqa: PLR0913 - see adopt
 def _read(
     name: str, source: Settings, schema: str, pg_dump: Path, wanted: tuple[str, ...]
 ) -> tuple[str, str, list[str]]:
-    """DDL, models' code, and the extensions that lie in the schema."""
+    """DDL, models' code, and what remains to be done by hand about them."""
     with session(source, "adopt") as conn:
         everything = read_tables(conn, schema)
         tables = read_tables(conn, schema, wanted) if wanted else everything
         of_extensions = ddl.names_of_extensions(conn, schema)
-        with conn.cursor() as cursor:
-            cursor.execute(
-                "SELECT quote_ident(extname) || ' SCHEMA ' || extnamespace::regnamespace FROM pg_extension"
-                " WHERE extname <> 'plpgsql' ORDER BY 1"
-            )
-            extensions = [extension for (extension,) in cursor.fetchall()]
+        outside = rows(conn, query("adopt/outside"), {"oids": [table.oid for table in tables]})
+        by_hand = [f"foreign key {key}, which is not taken along: take it out of the SQL" for (key,) in outside]
+        for (extension,) in rows(conn, query("adopt/extensions")):
+            by_hand.append(f"on the Storage database, as a superuser, if it is used: CREATE EXTENSION {extension};")
     if not tables:
         raise ConfigurationError(
             f"{source}: schema {schema} has no table that {source.user} could see", hint="correct the schema's name"
@@ -198,7 +197,7 @@ def _read(
     engine = create_engine("postgresql+psycopg2://", creator=lambda: connect(source, "adopt"), poolclass=pool.NullPool)
     with engine.connect() as connection:
         code = models.code(models.reflect(connection, tables, name, rename), connection)
-    return f"-- squawk-ignore-file: the tables are new, and as their service has them\n{script}", code, extensions
+    return f"-- squawk-ignore-file: the tables are new, and as their service has them\n{script}", code, by_hand
 
 
 def _formatted(code: str) -> str:

@@ -165,6 +165,11 @@ _TARGET = (
     ("target.encoding.differs", BLOCKER, "The databases have different encodings."),
     ("target.collation.differs", WARNING, "The databases sort text differently."),
     ("target.role.cannot_create_database", BLOCKER, "The restore drill needs CREATEDB."),
+    (
+        "target.role.row_security",
+        WARNING,
+        "Forced row security would hide rows of the target from the runbook.",
+    ),
     ("target.table.not_empty", BLOCKER, "A target table holds rows, and no run put them there."),
     ("target.table.unknown", BLOCKER, "The target schema has a table that the lineage does not have."),
     ("target.lineage.not_stamped", BLOCKER, "Tables of the lineage exist, but no revision of it is recorded."),
