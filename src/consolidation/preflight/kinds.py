@@ -60,6 +60,7 @@ _SOURCE = (
     ("source.table.missing", BLOCKER, "A table that the inventory names does not exist."),
     ("source.table.left_behind", WARNING, "A table of the source schema is not among the tables to take along."),
     ("source.table.no_primary_key", WARNING, "Rows without a key can be counted, but differences cannot be named."),
+    ("source.table.age", WARNING, "A wraparound autovacuum is near or runs; the fence would wait until it ends."),
     ("source.table.unlogged", WARNING, "An unlogged table: a crash of the source would empty it."),
     ("source.extension.missing", BLOCKER, "An extension that the tables use is not installed in the target."),
     ("source.extension.schema", WARNING, "An extension that the tables use lies in another schema of the target."),
@@ -70,6 +71,12 @@ _SOURCE = (
     ("source.backup.function", BLOCKER, "An expression of a table calls a function that fails in every restore."),
     ("source.backup.extension", BLOCKER, "The restore drill cannot create an extension that the tables need."),
     ("source.backup.not_restored", WARNING, "An object that the dump lacks, or that the restore drill leaves out."),
+    ("source.grant.left", INFO, "Rights of other roles and rights on columns stay behind."),
+    ("source.setting.left", INFO, "Settings of the database or of a role stay behind."),
+    ("source.setting.results", WARNING, "A setting stays behind that changes what statements mean or return."),
+    ("source.comment.left", INFO, "Comments stay behind."),
+    ("source.replica_identity.left", INFO, "A replica identity stays behind: subscribers of the target may need it."),
+    ("source.storage_parameter.left", INFO, "Storage parameters or statistics targets stay behind."),
     ("source.wal_level", INFO, "wal_level is not logical: the online mode would need it."),
 )
 
@@ -161,6 +168,11 @@ _TARGET = (
     ("target.encoding.differs", BLOCKER, "The databases have different encodings."),
     ("target.collation.differs", WARNING, "The databases sort text differently."),
     ("target.role.cannot_create_database", BLOCKER, "The restore drill needs CREATEDB."),
+    (
+        "target.role.row_security",
+        WARNING,
+        "Forced row security would hide rows of the target from the runbook.",
+    ),
     ("target.table.not_empty", BLOCKER, "A target table holds rows, and no run put them there."),
     ("target.table.unknown", BLOCKER, "The target schema has a table that the lineage does not have."),
     ("target.lineage.not_stamped", BLOCKER, "Tables of the lineage exist, but no revision of it is recorded."),

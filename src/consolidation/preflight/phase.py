@@ -24,6 +24,7 @@ from consolidation.postgres.connection import Settings, session
 from consolidation.preflight import (
     activity,
     backup,
+    carried,
     columns,
     constraints,
     data,
@@ -174,6 +175,7 @@ class _Examination:
             self._run("the source's columns", columns.checks(source, lineage))
             self._run("the source's constraints", constraints.checks(source, lineage, moves=database.moves))
             self._run("the source's rows", data.checks(source, lineage))
+            self._run("what no lineage carries over", carried.checks(source, database, lineage))
             if not database.moves:
                 self._run("what a rollback needs", rollback.checks(source, lineage))
         if target is not None and lineage is not None:
