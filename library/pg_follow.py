@@ -98,7 +98,7 @@ last_rounds:
 verification:
   description: As M(pg_verify_info) returns it, of one snapshot.
   type: dict
-  returned: once the phase has compared, with O(compare=true)
+  returned: once the phase has compared, with O(compare=true); also on failure
 seconds:
   description: Duration of it all.
   type: float

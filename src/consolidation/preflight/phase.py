@@ -18,7 +18,7 @@ import psycopg2.errors
 from consolidation.errors import ConfigurationError, ConnectionFailed, ConsolidationError, describe
 from consolidation.installation import script_directory
 from consolidation.lineage.models import lineage_metadata, lineages
-from consolidation.model import Database
+from consolidation.model import Database, Mode
 from consolidation.postgres.connection import Settings
 from consolidation.preflight import (
     activity,
@@ -26,6 +26,7 @@ from consolidation.preflight import (
     constraints,
     data,
     objects,
+    online,
     roles,
     rollback,
     runner,
@@ -149,6 +150,8 @@ class _Examination:
             self._run("the source's columns", columns.checks(source, lineage))
             self._run("the source's constraints", constraints.checks(source, lineage, moves=database.moves))
             self._run("the source's rows", data.checks(source, lineage))
+            if database.mode == Mode.ONLINE:
+                self._run("what mode online needs", online.checks(source, lineage))
             if not database.moves:
                 self._run("what a rollback needs", rollback.checks(source, lineage))
         if target is not None and lineage is not None:

@@ -14,6 +14,7 @@ from consolidation.lineage.models import lineages
 from consolidation.model import Database
 from consolidation.postgres.catalog import scan
 from consolidation.postgres.queries import query, rows, value
+from consolidation.preflight import online
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.models import Lineage
@@ -119,6 +120,7 @@ def _fence(source: Side, target: Side, database: Database) -> Iterator[Finding]:
             f"see that {database.target} is the Storage database of the run that closed it; only then:\n{trigger}"
         )
         yield found("source.fence.closed", f"{table.schema}.{table.name}", what, fix)
+    yield from online.leftovers(source, database)
     prepared = sum(table.state == fence.PREPARED for table in tables)
     if not closed and value(source.conn, "SELECT count(*) FROM pg_namespace WHERE nspname = 'consolidation'"):
         what = f"schema consolidation and {prepared} open fence trigger(s) of a former run"
