@@ -20,7 +20,7 @@ from consolidation.journal.records import LOCK_SPACE, MIGRATED, MIGRATING, ROLLE
 from consolidation.journal.state import RunState, read
 from consolidation.lineage import alembic as lineage
 from consolidation.lineage.models import JOURNAL
-from consolidation.model import Database
+from consolidation.model import Database, Mode
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, query, rows, value
 
@@ -69,6 +69,12 @@ class Plan:
 
 def plan(database: Database, state: str, caller: Caller) -> Plan:
     """What would happen; nothing is kept. Raises RunInProgress, StepRefused."""
+    if database.mode == Mode.ONLINE and state == records.MIGRATING:
+        raise StepRefused(
+            f"{database.name}: mode online is not available in this version of the runbook: its engine is here, the"
+            " playbooks do not drive it yet",
+            hint="nothing was changed; set consolidation_database.mode to window, or leave it out",
+        )
     return _step(database, state, caller, keep=False)
 
 
