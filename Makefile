@@ -72,10 +72,11 @@ integration: setup ## Tests on real PostgreSQL servers, the runbook's and the se
 	  $(filter-out $(SLOW),$(wildcard tests/integration/test_*.py)) $(wildcard services/*/tests)
 
 .PHONY: docs
-docs: setup ## Write the tables that are generated: variables of roles, findings of preflight, what verification sees
+docs: setup ## Write what is generated: variables of roles, findings of preflight, decisions by state, what verification sees
 	python -m tools.role_docs
 	python tools/picture.py
 	python tools/preflight_docs.py
+	python -m tools.state_docs
 	python -m tools.verification_docs
 
 .PHONY: site
