@@ -56,6 +56,11 @@ lint: setup ## Lint Python, YAML, playbooks and roles, module documentation, the
 	python tools/validate_modules.py
 	sh tools/lint_sql.sh
 
+.PHONY: format
+format: setup ## Put Python in its form, and fix what ruff can fix
+	ruff check --fix .
+	ruff format .
+
 .PHONY: types
 types: setup ## Check types with mypy --strict
 	mypy
@@ -82,6 +87,15 @@ docs: setup ## Write what is generated: variables of roles, findings of prefligh
 .PHONY: site
 site: setup ## Build the documentation as a site in site/; warnings and dead links are errors
 	python tools/site.py
+
+.PHONY: collection
+collection: setup ## Pack the modules as a collection, into dist/
+	ansible-galaxy collection build --force --output-path dist .
+
+.PHONY: release-notes
+release-notes: setup ## Write the section of CHANGELOG.md that a tag's release is announced with: make release-notes TAG=v0.1.0
+	mkdir -p dist
+	python -m tools.release_notes $(TAG) > dist/release-notes.md
 
 .PHONY: molecule-packages
 molecule-packages: ## Install the Debian packages that the hosts of the scenarios need; as root
