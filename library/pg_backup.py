@@ -137,9 +137,16 @@ sequences:
   returned: when not in check mode
   type: dict
 drill:
-  description: Server, database, number of tables and seconds of the restore drill.
+  description:
+    - Server, database, number of tables and seconds of the restore drill.
+    - C(not_restored), the entries of the dump that it could not restore, each with the reason; no table needs them.
   returned: when not in check mode
   type: dict
+left_out:
+  description: What the dump does not hold, in sentences.
+  returned: when not in check mode
+  type: list
+  elements: str
 seconds:
   description: Duration of dump and drill.
   returned: when not in check mode

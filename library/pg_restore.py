@@ -84,6 +84,11 @@ tables:
   returned: when restored
   type: list
   elements: dict
+not_restored:
+  description: Entries of the dump that could not be restored, each with the reason; no table needs them.
+  returned: when restored, unless a run that was killed had loaded the dump
+  type: list
+  elements: str
 settings_not_restored:
   description: Settings of the database that the role may not set; set them as superuser.
   returned: when restored, unless a run that was killed had loaded the dump

@@ -116,6 +116,8 @@ class Site:
             MARK: str(self.directory),
             **(environment or {}),
         }
+        # As AWX sets it: log and last lines are there all the same.
+        variables["ANSIBLE_CALLBACKS_ENABLED"] = "ansible.builtin.minimal"
         variables["ANSIBLE_CALLBACK_PLUGINS"] = f"{ROOT / 'plugins/callback'}:{ROOT / 'tests/callback'}"
         variables[RETURNS] = str(self.directory / "undocumented-results")
         log = self.directory / f"output-{time.monotonic_ns()}"

@@ -46,8 +46,7 @@ description:
     which have failed.
   - Writes metrics of each run into C(consolidation_metrics_directory), where the inventory has it.
   - The run directory lies in the inventory variable C(consolidation_run_directory).
-requirements:
-  - enable it in ansible.cfg (C(callbacks_enabled=runbook))
+  - It is loaded from C(callback_plugins) of ansible.cfg, whatever else is enabled.
 """
 
 LOG = "log.txt"
@@ -63,7 +62,8 @@ class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
     CALLBACK_NAME = "runbook"
-    CALLBACK_NEEDS_ENABLED = True
+    # Whatever ANSIBLE_CALLBACKS_ENABLED says, as AWX and others set it: without it there is no log.
+    CALLBACK_NEEDS_ENABLED = False
 
     def __init__(self) -> None:
         super().__init__()

@@ -68,6 +68,13 @@ options:
         type: list
         elements: str
         default: []
+      mode:
+        description:
+          - V(window) refuses writes from the fence on until the cutover. V(online) follows the source while it is
+            written and refuses writes for the change-over only; migrate.yml does not offer it yet and refuses it.
+        type: str
+        choices: [window, online]
+        default: window
       application_roles:
         description: Roles the service writes with on the source.
         type: list

@@ -134,6 +134,7 @@ def apply(plan: Plan) -> dict[str, Any]:
         work.result["run_id"] = work.run.id
         with _partial(plan.final) as partial:
             made = dump.make(plan.database, work.run.id, plan.tables, plan.tools, partial)
+            work.result["left_out"] = [dump.LARGE_OBJECTS] if made.properties["large_objects_hidden"] else []
             sha256 = manifest.write(partial, made)
             drilled = drill.prove(made, partial, plan.tools, plan.drill)
             _publish(partial, plan.final)
@@ -185,7 +186,19 @@ def _summary(result: dict[str, Any]) -> str:
         f"dumped {len(result['tables'])} tables with {figures.count(counted)} rows in"
         f" {figures.size(result['dump_bytes'])} to"
         f" {result['directory']}, restored and compared by content, in {result['seconds']:.1f} s"
+        + _rest(result["drill"]["not_restored"], result["left_out"])
     )
+
+
+def _rest(not_restored: list[str], left_out: list[str]) -> str:
+    """What the dump lacks, or holds and the drill could not restore: a whole database needs a superuser for it."""
+    words = [f"; {name}" for name in left_out]
+    if not_restored:
+        words.append(
+            f"; the drill did not restore {len(not_restored)} other entries of the dump, which no table needs:"
+            f" {'; '.join(not_restored[:5])}{'; …' if len(not_restored) > 5 else ''}"
+        )
+    return "".join(words)
 
 
 @contextmanager

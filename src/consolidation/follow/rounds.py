@@ -28,7 +28,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.capture import state as capture
-from consolidation.capture.state import Captured
+from consolidation.capture.state import ON, PREPARED, Captured
 from consolidation.errors import StepRefused
 from consolidation.fence import state as fence
 from consolidation.follow import aside
@@ -127,7 +127,7 @@ class Follower:
 
     def waiting(self) -> dict[str, int]:
         """Table -> bytes of its log, of the tables whose log has entries now."""
-        tables = capture.read(self.now, self.way.origin)
+        tables = [table for table in capture.read(self.now, self.way.origin) if table.state in (ON, PREPARED)]
         names = capture.with_entries(self.now, tables)
         return {table.name: table.log_bytes for table in tables if table.name in names}
 

@@ -20,7 +20,7 @@ from consolidation.journal.records import LOCK_SPACE, MIGRATED, MIGRATING, ROLLE
 from consolidation.journal.state import RunState, read
 from consolidation.lineage import alembic as lineage
 from consolidation.lineage.models import JOURNAL
-from consolidation.model import Database
+from consolidation.model import Database, Mode
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, query, rows, value
 
@@ -69,6 +69,12 @@ class Plan:
 
 def plan(database: Database, state: str, caller: Caller) -> Plan:
     """What would happen; nothing is kept. Raises RunInProgress, StepRefused."""
+    if database.mode == Mode.ONLINE and state == records.MIGRATING:
+        raise StepRefused(
+            f"{database.name}: mode online is not available in this version of the runbook: its engine is here, the"
+            " playbooks do not drive it yet",
+            hint="nothing was changed; set consolidation_database.mode to window, or leave it out",
+        )
     return _step(database, state, caller, keep=False)
 
 
@@ -143,6 +149,29 @@ def begin(
     begun = latest_run(target, database)
     assert begun is not None  # noqa: S101 - it was written one statement ago
     return begun, changed
+
+
+def enter(database: Database, caller: Caller) -> Run:
+    """The run that a resolution belongs to: the newest one as it is, or a new one where that is none or rolled back.
+
+    Makes the journal where there is none. Raises RunInProgress.
+    """
+    lineage.upgrade(database.target, JOURNAL)
+    control = {**caller.control, "take_over": caller.take_over}
+    with session(database.target, "journal") as target:
+        execute(target, "SELECT pg_advisory_xact_lock(%s, hashtext('begin'))", [LOCK_SPACE])
+        if not value(target, "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, database.name]):
+            refuse_others(target, database.name)
+        run = latest_run(target, database.name)
+        if run is None or run.state == ROLLED_BACK:
+            _create(target, database.name, control)
+        else:
+            if run.state in (MIGRATING, ROLLING_BACK):
+                _refuse_if_at_work(run, control, caller.other_alive)
+            _claim(target, run, control, run.state)
+        entered = latest_run(target, database.name)
+        assert entered is not None  # noqa: S101 - it was written one statement ago
+        return entered
 
 
 def finish(target: Connection, run: Run, state: str) -> bool:

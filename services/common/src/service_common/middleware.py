@@ -1,6 +1,7 @@
 """Around every request: a size limit, a time limit, and one log line."""
 
 import asyncio
+import itertools
 import logging
 import re
 import time
@@ -19,9 +20,13 @@ current_request_id: ContextVar[str | None] = ContextVar("current_request_id", de
 """Of the request that is being served; passed on to the Storage Service."""
 
 
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_PROCESS, _NUMBERS = uuid4().hex[:16], itertools.count()
+
+
 def request_id_of(header: bytes) -> str:
     """The caller's, or a new one."""
-    return header.decode() if re.fullmatch(rb"[A-Za-z0-9._-]{1,64}", header) else uuid4().hex
+    return header.decode() if _REQUEST_ID.fullmatch(header) else f"{_PROCESS}{next(_NUMBERS):08x}"
 
 
 class RequestLimits:

@@ -30,8 +30,8 @@ from storage_service.request_log import RequestLog
 
 log = logging.getLogger(__name__)
 PURGE_EVERY_SECONDS = 3600
-PURGE_BATCH = 5000
-"""Keys that one statement removes: some tens of milliseconds."""
+PURGE_BATCH = 1000
+"""Keys that one statement removes: some milliseconds."""
 
 
 @dataclass

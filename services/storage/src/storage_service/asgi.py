@@ -55,7 +55,6 @@ class Application:
             time.perf_counter(),
         )
         limit = self.settings.server.request_timeout_seconds
-        started = False
         try:
             try:
                 async with asyncio.timeout(limit):
@@ -70,16 +69,10 @@ class Application:
             except Exception as error:  # noqa: BLE001 - a fault of ours: logged by place, told without its text
                 status, fields, body = _refusal(unexpected_error(error, seen.method, seen.path))
             seen.status = status
-            fields.append((b"content-length", str(len(body)).encode()))
+            fields.append((b"content-length", b"%d" % len(body)))
             fields.append((b"x-request-id", seen.request_id.encode()))
-            # A client that does not read its answer is not waited for.
-            async with asyncio.timeout(limit):
-                started = True
-                await send({"type": "http.response.start", "status": status, "headers": fields})
-                await send({"type": "http.response.body", "body": body})
-        except TimeoutError:
-            if not started:
-                raise
+            await send({"type": "http.response.start", "status": status, "headers": fields})
+            await send({"type": "http.response.body", "body": body})
         finally:
             seconds = time.perf_counter() - seen.begun
             self.metrics.count(seen.method, seen.route, seen.status, seconds)
@@ -97,8 +90,8 @@ class Application:
         # Before anything else is looked at: strangers learn nothing, and cost little.
         caller = self.callers.authenticate(headers.get(b"authorization", b""))
         seen.caller = caller.name
-        if known := scope["state"].get("authenticated"):
-            known()
+        if (connection := scope["state"].get("connection")) is not None:
+            connection.authenticated()
         # /databases/… is /v1/databases/… as it was called before the API had a version.
         path = seen.path.removeprefix("/v1") if seen.path.startswith("/v1/") else seen.path
         parts = path.split("/")

@@ -1,8 +1,9 @@
--- Transactions that hold locks on some tables, oldest first.
+-- Transactions that hold locks on some tables, oldest first. Autovacuum has no user: its kind and its work name it.
 -- oids: bigint[] of the tables; harmless: text[] of lock modes that are not in the way.
 SELECT DISTINCT l.pid,
-       coalesce(a.usename, 'unknown') AS role,
-       coalesce(nullif(a.application_name, ''), 'unnamed') AS application,
+       coalesce(a.usename::text, a.backend_type, 'unknown') AS role,
+       coalesce(nullif(a.application_name, ''), CASE WHEN a.backend_type <> 'client backend' THEN a.query END,
+                'unnamed') AS application,
        coalesce(a.state, CASE WHEN l.pid IS NULL THEN 'prepared transaction' ELSE 'unknown' END) AS state,
        round(extract(epoch FROM clock_timestamp() - a.xact_start))::bigint AS age_seconds
   FROM pg_locks l

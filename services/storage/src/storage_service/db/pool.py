@@ -64,36 +64,34 @@ class Pool:
             await asyncio.wait(self._closing)
 
     async def _take(self) -> Any:
-        deadline = None
-        while True:
-            while self._idle:
-                connection = self._idle.pop()
-                if not connection.is_closed():
-                    return connection
-                self._open -= 1
-            if self._open < max(self.size, 1):
-                return await self._connect()
-            loop = asyncio.get_running_loop()
-            deadline = deadline or loop.time() + self.wait_seconds
-            place = loop.create_future()
-            self._waiting.append(place)
-            late = loop.call_at(deadline, _too_late, place)
-            try:
-                await place
-            except asyncio.CancelledError:
-                if place.done() and not place.cancelled() and place.exception() is None:
-                    self._wake()  # it was this one's turn: the next one's, then
-                raise
-            finally:
-                late.cancel()
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            self._open -= 1
+        if self._open < max(self.size, 1):
+            return await self._connect()
+        # First come, first served: a connection that comes back is handed to who has waited longest.
+        loop = asyncio.get_running_loop()
+        place = loop.create_future()
+        self._waiting.append(place)
+        late = loop.call_later(self.wait_seconds, _too_late, place)
+        try:
+            connection = await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled() and place.exception() is None:
+                self._pass_on(place.result())
+            raise
+        finally:
+            late.cancel()
+        return connection if connection is not None else await self._connect(reserved=True)
 
-    async def _connect(self) -> Any:
-        self._open += 1
+    async def _connect(self, *, reserved: bool = False) -> Any:
+        self._open += not reserved
         try:
             return await self.connect()
         except BaseException as error:
-            self._open -= 1
-            self._wake()
+            self._pass_on(None)
             if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError):
                 raise NotSent from error
             raise
@@ -101,25 +99,28 @@ class Pool:
     def _give_back(self, connection: Any) -> None:
         if connection.is_closed() or self._open > self.size:
             self._discard(connection)
-            return
-        self._idle.append(connection)
-        self._wake()
+        else:
+            self._pass_on(connection)
 
     def _discard(self, connection: Any) -> None:
-        self._open -= 1
-        self._wake()
         if not connection.is_closed():
             # Waits until the server has answered the request to cancel, then says good-bye.
             closing = asyncio.get_running_loop().create_task(_close(connection))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
+        self._pass_on(None)
 
-    def _wake(self) -> None:
+    def _pass_on(self, connection: Any) -> None:
+        """To who has waited longest: a connection, or (None) the room for a new one."""
         while self._waiting:
             place = self._waiting.popleft()
             if not place.done():
-                place.set_result(None)
+                place.set_result(connection)
                 return
+        if connection is not None:
+            self._idle.append(connection)
+        else:
+            self._open -= 1
 
 
 async def _close(connection: Any) -> None:

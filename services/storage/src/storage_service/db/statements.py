@@ -160,7 +160,7 @@ class Statements:
             order_of_t=order("t"),
             order_of_p=order("p"),
             limit=parameters("limit", "int"),
-            byte_limit=parameters("byte_limit", "bigint"),
+            byte_limit=parameters("byte_limit", "float8"),
         )
 
     def _behind(self, parameters: _Parameters, ordering: Sequence[Ordering], nulls: Sequence[bool]) -> str:
@@ -186,12 +186,12 @@ class Statements:
         return f"({' OR '.join(alternatives)})"
 
     def _row_bytes(self) -> str:
-        total = "500::bigint"
+        total = "500::float8"
         for column in self.table.columns:
             if isinstance(column.type, JSON) or (isinstance(column.type, String) and column.type.length is None):
                 name = f"t.{_quoted(column.name)}"
                 factor = f"CASE WHEN pg_column_compression({name}) IS NULL THEN 1 ELSE {COMPRESSION} END"
-                total += f" + coalesce(pg_column_size({name})::bigint * {factor}, 0)"
+                total += f" + coalesce(pg_column_size({name})::float8 * {factor}, 0)"
         return total
 
     def _name(self) -> str:

@@ -76,9 +76,9 @@ class TableStore:
         shape = ("page", nothing, tuple(order_by), nulls)
         statement = self._shape(shape, lambda build: build.page(dict(nothing), ordering, nulls))
         found = await self._read(statement, values)
-        rows = found[:limit]
+        rows = _fitting(found, limit)
         next_cursor = "null"
-        if rows and found[0][2] > len(rows):
+        if len(rows) < len(found):
             last = [_text(ROW.decode(rows[-1][0])[by.name]) for by in ordering]
             next_cursor = f'"{_encode_cursor(_fingerprint(filters, order_by), last)}"'
         return _page(rows, next_cursor)
@@ -86,9 +86,9 @@ class TableStore:
     async def many(self, ids: Sequence[UUID]) -> str:
         """As page, the rows with these ids that are not deleted; next_cursor: the last id where there are more."""
         statement = self._shape(("many",), lambda build: build.many())
-        rows = await self._read(statement, {"ids": ids, "limit": len(ids), "byte_limit": self.byte_limit})
-        more = rows and rows[0][2] > len(rows)
-        return _page(rows, bytes(ROW.decode(rows[-1][0])["id"]).decode() if more else "null")
+        found = await self._read(statement, {"ids": ids, "limit": len(ids), "byte_limit": self.byte_limit})
+        rows = _fitting(found, len(ids))
+        return _page(rows, bytes(ROW.decode(rows[-1][0])["id"]).decode() if len(rows) < len(found) else "null")
 
     async def create(self, values: Mapping[str, Any], key: RequestKey | None) -> Written:
         """Insert a row."""
@@ -222,6 +222,13 @@ def _one(rows: list[Any]) -> Written:
     if not rows:
         raise _no_such_record()
     return Written(rows[0][0], rows[0][1])
+
+
+def _fitting(found: list[Any], limit: int) -> list[Any]:
+    """The rows of a page: at most `limit`, and only those that came with their JSON."""
+    if found and found[-1][0] is None:
+        return [row for row in found[:limit] if row[0] is not None]
+    return found[:limit]
 
 
 def _page(rows: Sequence[Any], next_cursor: str) -> str:

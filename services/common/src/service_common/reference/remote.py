@@ -7,10 +7,10 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 from storage_client import Conflict, InvalidRequest, NotFound, NotWritten, StorageClient, StorageError, Unavailable
 
-from service_common.backend import Records, StorageAddress
 from service_common.config import ConfigError, read_secret
 from service_common.middleware import current_request_id
 from service_common.problem import Problem, unavailable
+from service_common.reference.backend import Records, StorageAddress
 
 
 def open_client(address: StorageAddress | None) -> StorageClient:

@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service_common import postgres
-from service_common.backend import DirectConfig, Records
 from service_common.problem import Problem
+from service_common.reference.backend import DirectConfig, Records
 
 Row = dict[str, Any]
 Rows = list[Row]

@@ -61,7 +61,7 @@ class ListRecords(Protocol):
 class Records:
     """What a service does with one table: the methods of a typed client of the Storage Service, or the same directly.
 
-    Records are mappings or Pydantic models. update and delete raise when there is no such record.
+    Records are dicts. update and delete raise when there is no such record.
     """
 
     get: Callable[[Any], Awaitable[Any]]

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 from fastapi import FastAPI, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from service_common.backend import Backend, Records, ServiceSettings
 from service_common.problem import Problem, documented
+from service_common.reference.backend import Backend, Records, ServiceSettings
 from service_common.server import prepare
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -100,8 +100,6 @@ def _json(content: Any, status: int = 200) -> Response:
 
 def _plain(value: Any) -> Any:
     match value:
-        case BaseModel():
-            return dict(value)
         case Decimal():
             # Like on the direct backend: floats, and text where a float would be infinite.
             return float(value) if abs(value) < Decimal("1.7e308") else str(value)

@@ -24,7 +24,7 @@ def test_release_needs_the_libraries_of_its_backend_only(
     settings = {"server": {"port": 1}, "database": database, "storage": storage}
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({absent}))\n"
-        "from service_common.backend import ServiceSettings\n"
+        "from service_common.reference.backend import ServiceSettings\n"
         f"from {service}.app import create_app\n"
         f"create_app(ServiceSettings.model_validate({settings}))"
     )
