@@ -69,6 +69,7 @@ _SOURCE = (
     ("source.fence.left", INFO, "Open fence triggers or the fence's schema of a former run; they are used again."),
     ("source.backup.value_too_large", BLOCKER, "A value is too large to be dumped, compared and copied."),
     ("source.backup.function", BLOCKER, "An expression of a table calls a function that fails in every restore."),
+    ("source.backup.check_reads", WARNING, "A CHECK calls a function that may read other tables: it may not restore."),
     ("source.backup.extension", BLOCKER, "The restore drill cannot create an extension that the tables need."),
     ("source.backup.not_restored", WARNING, "An object that the dump lacks, or that the restore drill leaves out."),
     ("source.grant.left", INFO, "Rights of other roles and rights on columns stay behind."),
