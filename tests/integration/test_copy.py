@@ -25,7 +25,7 @@ from consolidation.errors import CopyError, RunInProgress, StatementFailed, Step
 from consolidation.journal import records
 from consolidation.journal.phase import recorded
 from consolidation.postgres.catalog import Table
-from consolidation.postgres.locks import lock_for_snapshot
+from consolidation.postgres.locks import hold
 from consolidation.verify import by_row_hash as copied
 from consolidation.verify import phase as verify
 from tests.cluster import BEHIND_THE_FENCE, Database, digest_of_everything, quoted
@@ -259,13 +259,13 @@ def test_a_table_that_is_rewritten_at_the_start_is_not_copied_as_empty(
                 time.sleep(0.01)
             owner.commit()
 
-        def lock_behind_a_rewrite(conn: Connection, tables: Sequence[Table]) -> None:
+        def lock_behind_a_rewrite(*arguments: Any) -> None:
             cursor.execute("ALTER TABLE t ALTER COLUMN a TYPE text USING a || ''")
             rewriting.append(pool.submit(end_the_rewrite))
-            lock_for_snapshot(conn, tables)
+            hold(*arguments)
 
         rewriting: list[Future[None]] = []
-        monkeypatch.setattr(copy, "lock_for_snapshot", lock_behind_a_rewrite)
+        monkeypatch.setattr(copy, "hold", lock_behind_a_rewrite)
         window.copy()
         [each.result() for each in rewriting]
     assert target.value("SELECT count(*) FROM campaign_db.t") == 100

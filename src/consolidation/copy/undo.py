@@ -14,6 +14,7 @@ from consolidation.journal.phase import recorded
 from consolidation.journal.results import Phase
 from consolidation.model import Database, Mode
 from consolidation.postgres.connection import session
+from consolidation.postgres.locks import ACCESS_EXCLUSIVE, hold
 from consolidation.postgres.queries import dicts, execute, query
 
 
@@ -58,6 +59,7 @@ def apply(plan: Plan) -> dict[str, Any]:
     with recorded(database, Phase.ROLLBACK_COPY) as work:
         with session(database.target, Phase.ROLLBACK_COPY) as target:
             fence.pass_through(target)
+            hold(target, database.target, fence.read(target, database.target_side), ACCESS_EXCLUSIVE)
             if plan.loads:
                 names = sql.SQL(", ").join(sql.Identifier(database.name, load["table_name"]) for load in plan.loads)
                 execute(target, sql.SQL("TRUNCATE {}").format(names))

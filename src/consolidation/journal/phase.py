@@ -28,6 +28,7 @@ class Work:
     A phase that is done again begins with the result of the time before.
     """
 
+    database: Database
     run: Run
     phase: Phase
     journal: Connection
@@ -65,7 +66,7 @@ def recorded(
         run = state.require(phase)
         require(database, state)
         before = value(target, query("journal/phase_start"), [run.id, run.database, phase])
-        work = Work(run, phase, target, state, before or {})
+        work = Work(database, run, phase, target, state, before or {})
         try:
             yield work
         except psycopg2.Error as error:

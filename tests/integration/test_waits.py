@@ -1,0 +1,166 @@
+"""Every wait in the outage has a limit, and says who is in the way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+import pytest
+
+from consolidation.copy import phase as copy
+from consolidation.copy import undo
+from consolidation.errors import ConsolidationError, CopyError, StepRefused
+from consolidation.journal import records
+from consolidation.postgres import locks
+from tests.cluster import Database
+from tests.window import Window
+
+DDL = "CREATE TABLE t (id int PRIMARY KEY, a text); CREATE TABLE u (id int PRIMARY KEY, t int REFERENCES t);"
+IDLE = "pid {}, user storage_service, application watching, idle in transaction, transaction open for"
+
+
+@pytest.fixture
+def window(source: Database, target: Database) -> Window:
+    source.execute(f"{DDL} INSERT INTO t SELECT i, 'a' FROM generate_series(1, 100) i", role="campaign_owner")
+    window = Window(source, target)
+    window.begin()
+    window.own_schema(DDL)
+    window.fence("source", "closed")
+    return window
+
+
+@contextmanager
+def reader(database: Database, table: str, user: str) -> Iterator[int]:
+    """A session that has read a table and stays in its transaction; its pid."""
+    conn = psycopg2.connect(**database.as_role(user).keywords(), application_name="watching")
+    try:
+        conn.cursor().execute(f"SELECT count(*) FROM {table}")
+        yield conn.info.backend_pid
+    finally:
+        conn.close()
+
+
+@contextmanager
+def wanting_it_alone(database: Database, statement: str) -> Iterator[int]:
+    """A session that asks for ACCESS EXCLUSIVE, and has to wait for it; its pid."""
+    conn = psycopg2.connect(**database.as_role("postgres").keywords(), application_name="deploy")
+    conn.autocommit = True
+
+    def ask() -> None:
+        try:
+            conn.cursor().execute(statement)
+        except psycopg2.Error:
+            pass
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    pid = conn.info.backend_pid
+    deadline = time.monotonic() + 10
+    while not database.value("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = %s", [pid]):
+        assert time.monotonic() < deadline, "it did not have to wait"
+        time.sleep(0.01)
+    try:
+        yield pid
+    finally:
+        database.value("SELECT pg_terminate_backend(%s)", [pid])
+        asking.join()
+        conn.close()
+
+
+@pytest.mark.parametrize("statement", ["ALTER TABLE t ADD b int", "VACUUM FULL u"])
+def test_ddl_that_queues_behind_the_copy_does_not_hang_it(
+    window: Window, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    """It waits for the coordinator, the workers behind it, and the coordinator for them."""
+    require, waiting = copy._require_fences, []
+
+    def then_a_deploy(*arguments: Any) -> None:
+        require(*arguments)
+        waiting.append(deploy := wanting_it_alone(window.source, statement))
+        pids.append(deploy.__enter__())
+
+    pids: list[int] = []
+    monkeypatch.setattr(copy, "_require_fences", then_a_deploy)
+    started = time.monotonic()
+    try:
+        with pytest.raises(CopyError) as refused:
+            window.copy()
+    finally:
+        for each in waiting:
+            each.__exit__(None, None, None)
+    assert time.monotonic() - started < 20
+    assert f"pid {pids[0]}, user postgres, application deploy, active" in refused.value.message
+    assert "waits for AccessExclusiveLock on public." in refused.value.message
+
+
+def test_the_workers_have_their_locks_before_they_read(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for a table once they are at work waits for the copy's end, the copy for nobody."""
+    count = copy._count
+
+    def count_beside_a_deploy(*arguments: Any) -> Any:
+        deadline = time.monotonic() + 10
+        held = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE application_name ="
+        held += " 'consolidation copy worker' AND relation = 'u'::regclass AND mode = 'AccessShareLock'"
+        while not window.source.value(held):
+            assert time.monotonic() < deadline, "a worker does not lock the table that it has no chunk of"
+        return count(*arguments)
+
+    monkeypatch.setattr(copy, "_count", count_beside_a_deploy)
+    hold = "LOCK TABLE consolidation.chunk IN SHARE MODE"  # no chunk can be taken
+    with window.target.connection() as holding:
+        enqueue = copy.loads.enqueue
+
+        def then_hold(*arguments: Any) -> None:
+            enqueue(*arguments)
+            holding.cursor().execute(hold)
+            threading.Timer(1, holding.rollback).start()
+
+        monkeypatch.setattr(copy.loads, "enqueue", then_hold)
+        assert {table["name"] for table in window.copy()["tables"]} == {"t", "u"}
+
+
+def test_a_reader_of_the_target_is_named_and_does_not_hold_the_copy_up_for_ever(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "LOCK_SECONDS", 0.5)
+    with (
+        reader(window.target, "campaign_db.t", "storage_service") as pid,
+        pytest.raises(StepRefused, match=IDLE.format(pid)),
+    ):
+        window.copy()
+    assert window.copy()["tables"]
+
+
+def test_a_reader_that_comes_while_rows_are_loaded_is_named_too(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keys wait for it."""
+    monkeypatch.setattr(locks, "LOCK_SECONDS", 0.5)
+    with monkeypatch.context() as patched:
+        watching = reader(window.target, "campaign_db.t", "storage_service")
+        pids: list[int] = []
+        patched.setattr(copy, "_require_counts", lambda *_: pids.append(watching.__enter__()))
+        with pytest.raises(ConsolidationError) as refused:
+            window.copy()
+        watching.__exit__(None, None, None)
+    assert IDLE.format(pids[0]) in str(refused.value)
+    window.copy()
+    assert window.target.value("SELECT count(*) FROM pg_constraint WHERE connamespace = 'campaign_db'::regnamespace"
+                               " AND contype IN ('p', 'f')") == 3  # fmt: skip
+
+
+def test_a_reader_is_named_when_a_load_is_taken_back(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+    window.copy()
+    window.begin(records.ROLLING_BACK)
+    monkeypatch.setattr(locks, "LOCK_SECONDS", 0.5)
+    plan = undo.plan(window.database)
+    with (
+        reader(window.target, "campaign_db.u", "storage_service") as pid,
+        pytest.raises(StepRefused, match=IDLE.format(pid)),
+    ):
+        undo.apply(plan)
+    assert undo.apply(undo.plan(window.database))["emptied"] == ["t", "u"]
