@@ -9,14 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from psycopg2.extensions import connection as Connection
 
 from consolidation.copy import chunks
 from consolidation.copy import phase as copy
@@ -24,7 +23,6 @@ from consolidation.copy import undo as discard
 from consolidation.errors import CopyError, RunInProgress, StatementFailed, StepRefused
 from consolidation.journal import records
 from consolidation.journal.phase import recorded
-from consolidation.postgres.catalog import Table
 from consolidation.postgres.locks import hold
 from consolidation.verify import by_row_hash as copied
 from consolidation.verify import phase as verify

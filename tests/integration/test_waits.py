@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg2
@@ -51,10 +51,8 @@ def wanting_it_alone(database: Database, statement: str) -> Iterator[int]:
     conn.autocommit = True
 
     def ask() -> None:
-        try:
+        with suppress(psycopg2.Error):
             conn.cursor().execute(statement)
-        except psycopg2.Error:
-            pass
 
     asking = threading.Thread(target=ask)
     asking.start()

@@ -27,13 +27,14 @@ from consolidation.copy import deferred as defer
 from consolidation.copy.pool import started
 from consolidation.errors import CopyError, StepRefused
 from consolidation.fence import state as fence
+from consolidation.fence import trigger
 from consolidation.journal import records, state
 from consolidation.journal.phase import recorded
 from consolidation.journal.results import Phase
 from consolidation.model import Database, Mode
 from consolidation.postgres.catalog import Table, read_sequences, read_tables, scan
 from consolidation.postgres.connection import session
-from consolidation.postgres.locks import ACCESS_EXCLUSIVE, ACCESS_SHARE, hold, limited
+from consolidation.postgres.locks import ACCESS_EXCLUSIVE, ACCESS_SHARE, LOCK_SECONDS, hold, limited
 from consolidation.postgres.queries import dicts, execute, query, rows, value
 from consolidation.postgres.sequences import implied, is_behind, pairs
 
@@ -125,6 +126,7 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
         _restore(database, work.run, workers)
         work.result["copy_id"] = before if before and not loading else uuid4().hex
         with session(database.target, "copy") as target:
+            trigger.close_side(target, database.target_side, LOCK_SECONDS)  # rows as well, now that they are loaded
             work.result["tables"] = dicts(target, query("copy/load_figures"), [work.run.id, database.name])
             work.result["hosts"] = helper.loaded_by_host(target, work.run.id, database.name)
         work.result.update(sequences=sequences, seconds=round(time.monotonic() - begun, 3))
@@ -150,7 +152,7 @@ def _snapshot(database: Database) -> Iterator[tuple[Connection, str]]:
 
 def _require_fences(source: Connection, target: Connection, database: Database, run: state.RunState) -> None:
     fence.require_unbroken(source, database, run)
-    if not fence.is_closed(target, database.target_side):
+    if not fence.is_closed(target, database.target_side, fence.LOADING):
         raise StepRefused(
             f"{database.name}: the target is not fenced, rows could change while they are copied",
             hint="run the phases in order: ansible-playbook migrate.yml closes both fences first",

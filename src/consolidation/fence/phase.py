@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg2.extensions import connection as Connection
@@ -16,7 +17,7 @@ from psycopg2.extensions import connection as Connection
 from consolidation.errors import ConfigurationError, FenceError
 from consolidation.fence import trigger
 from consolidation.fence.probe import probe
-from consolidation.fence.state import ABSENT, CLOSED, OPEN, PREPARED, Fenced, epoch, needs_change, read
+from consolidation.fence.state import ABSENT, CLOSED, LOADING, OPEN, PREPARED, Fenced, epoch, needs_change, read
 from consolidation.journal import state
 from consolidation.journal.phase import Work, recorded
 from consolidation.journal.results import Phase
@@ -32,7 +33,7 @@ class Plan:
     phase: Phase
     side: Side
     wanted: str
-    """``prepared``, ``closed`` or ``open``."""
+    """``prepared``, ``loading``, ``closed`` or ``open``."""
     before: tuple[Fenced, ...]
     skip_reason: str
     """Why there is nothing to do, where the journal says so."""
@@ -44,8 +45,9 @@ class Plan:
 
     def diff(self) -> dict[str, str]:
         """The states of all tables before and after."""
+        becomes = PREPARED if self.wanted == "open" else self.wanted
         after = [
-            self.wanted if self.changed and needs_change(fenced.state, self.wanted) else fenced.state
+            becomes if self.changed and needs_change(fenced.state, self.wanted) else fenced.state
             for fenced in self.before
         ]
         names = [f"{self.side.name} {fenced.schema}.{fenced.name}" for fenced in self.before]
@@ -85,6 +87,8 @@ def plan(database: Database, side_name: str, wanted: str, *, rollback: bool = Fa
         before = tuple(fenced for fenced in before if fenced.state != ABSENT)
     if not skip_reason and database.mode == Mode.MOVE and not before:
         skip_reason = "the tables bring their fence along when they are moved"
+    if phase is Phase.SCHEMA_FENCE:
+        wanted = LOADING  # the copy closes it wholly
     return Plan(database, phase, side, wanted, before, skip_reason)
 
 
@@ -100,10 +104,10 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
                 work.result["opened_at"] = work.now()
             else:
                 trigger.prepare(conn, plan.side, timeout_seconds)
-                if plan.wanted == CLOSED:
-                    _close(work, conn, plan.side, timeout_seconds)
+                if plan.wanted in {CLOSED, LOADING}:
+                    _close(work, conn, plan, timeout_seconds)
             work.result["tables"] = _states(read(conn, plan.side))
-        if plan.wanted == CLOSED:
+        if plan.wanted in {CLOSED, LOADING}:
             work.result["probes"] = probe(plan.side)
         return dict(work.result)
 
@@ -112,25 +116,31 @@ def _states(tables: tuple[Fenced, ...]) -> list[dict[str, str]]:
     return [{"name": f"{fenced.schema}.{fenced.name}", "state": fenced.state} for fenced in tables]
 
 
-def _close(work: Work, conn: Connection, side: Side, timeout_seconds: float) -> None:
-    """Enable all triggers; note when, and the epoch that tells this closing from any other."""
+def _close(work: Work, conn: Connection, plan: Plan, timeout_seconds: float) -> None:
+    """Enable all triggers; note since when writers are refused, and the epoch that tells this closing from others."""
+    side = plan.side
     tables = read(conn, side)
+    conn.commit()
     if not tables:
         raise FenceError(
             f"{side.database}: no tables to fence in schema {side.schema} of {side.settings}",
             hint="check consolidation_database.source_schema and .tables",
         )
     found = work.result
-    if any(fenced.state != CLOSED for fenced in tables):
+    if any(needs_change(fenced.state, plan.wanted) for fenced in tables):
+        # An attempt that was killed has closed some tables: writers are refused since then.
+        begun = found.get("closing_at") if any(fenced.enabled for fenced in tables) else None
         for name in ("closed_at", "waited_seconds", "fence_epoch"):
             found.pop(name, None)
-        found["closing_at"] = work.now()
+        found["closing_at"] = begun or work.now()
         work.keep()  # killed from here on, it is not taken for the closing before
         started = time.monotonic()
-        trigger.enable(conn, side, tables, timeout_seconds)
-        found.update(closed_at=work.now(), waited_seconds=round(time.monotonic() - started, 3))
+        first = trigger.enable(side, tables, timeout_seconds, plan.wanted)
+        closed_at = datetime.fromisoformat(found["closing_at"]) + timedelta(seconds=0 if begun else first)
+        found["closed_at"] = closed_at.isoformat(timespec="milliseconds")
+        found["waited_seconds"] = round(time.monotonic() - started, 3)
     elif found.get("fence_epoch") != epoch(tables):
-        # Closed by an attempt that was killed, or by somebody who had opened it.
+        # Closed by an attempt that was killed, or by somebody who had opened it; or a table was altered.
         found.update(closed_at=found.get("closing_at") or work.now(), waited_seconds=0.0)
     found["fence_epoch"] = epoch(read(conn, side))
     found.pop("closing_at", None)

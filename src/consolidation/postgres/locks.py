@@ -85,6 +85,8 @@ def take(
                 "SELECT set_config('lock_timeout', (greatest(1500, 500 + setting::int))::text, true)"
                 " FROM pg_settings WHERE name = 'deadlock_timeout'",
             )
+            if mode == SHARE_ROW_EXCLUSIVE:  # drives an autovacuum out while writers go on
+                execute(conn, sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE").format(names))
             execute(conn, sql.SQL("LOCK TABLE {} IN {} MODE").format(names, sql.SQL(mode)))
             break
         except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected) as error:

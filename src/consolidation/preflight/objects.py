@@ -36,7 +36,6 @@ SORTS = {
     "composite type": "type",
     "publication": "publication",
     "logical replication slot": "publication",
-    "subscription": "subscription",
     "event trigger": "event_trigger",
     "statistics object": "statistics",
     "default acl": "default_privileges",
@@ -57,7 +56,6 @@ DROPPED_BY = {
     "type": "TYPE",
     "composite type": "TYPE",
     "publication": "PUBLICATION",
-    "subscription": "SUBSCRIPTION",
     "event trigger": "EVENT TRIGGER",
     "statistics object": "STATISTICS",
 }

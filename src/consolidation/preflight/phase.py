@@ -26,6 +26,7 @@ from consolidation.preflight import (
     constraints,
     data,
     objects,
+    replication,
     roles,
     rollback,
     runner,
@@ -137,6 +138,7 @@ class _Examination:
             self._run(f"the server of the {side.name}", server.checks(side))
             self._run(f"the role on the {side.name}", roles.checks(side, names))
             self._run(f"the sessions on the {side.name}", activity.checks(side))
+            self._run(f"what writes past the application on the {side.name}", replication.checks(side, database))
         if source is not None and target is not None:
             self._run("both servers", server.checks_of_both(source, target))
         if source is not None:

@@ -107,13 +107,14 @@ def _fence(source: Side, target: Side, database: Database) -> Iterator[Finding]:
     if run is not None and run.state != records.ROLLED_BACK:
         return  # the run owns the fence
     tables = fence.read(source.conn, database.source_side)
-    closed = [table for table in tables if table.state == fence.CLOSED]
+    closed = [table for table in tables if table.enabled]
     for table in closed:
         known = f"knows run {run.id} as rolled back" if run else "knows no run"
         what = (
             f"its fence refuses every write, and the journal of {database.target} {known}; a wrong target says so too"
         )
-        trigger = source.paste("ALTER TABLE {} DISABLE TRIGGER {};", table.identifier, fence.TRIGGER)
+        disable = ", ".join(source.paste("DISABLE TRIGGER {}", name) for name in table.enabled)
+        trigger = f"{source.paste('ALTER TABLE {}', table.identifier)} {disable};"
         fix = (
             f"see that no service writes to a Storage database: after a cutover the fence must stay closed\n"
             f"see that {database.target} is the Storage database of the run that closed it; only then:\n{trigger}"

@@ -89,7 +89,7 @@ def plan(database: Database) -> Plan:
         )
     side = database.source_side
     with session(database.source, "abandon plan") as conn:
-        closed = tuple(table for table in fence.read(conn, side) if table.state == fence.CLOSED)
+        closed = tuple(table for table in fence.read(conn, side) if table.enabled)
     return Plan(database, closed, unreachable)
 
 

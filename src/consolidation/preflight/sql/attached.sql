@@ -1,10 +1,10 @@
 -- What hangs on some tables besides constraints and plain indexes: triggers, rules, policies, exclusion constraints,
 -- inheritance.
--- oids: bigint[] of the tables; fence: name of the fence trigger, which is ours.
+-- oids: bigint[] of the tables; fence: what the names of the fence's triggers begin with, which are ours.
 SELECT i.type, i.identity
   FROM (SELECT 'pg_trigger'::regclass AS classid, oid
           FROM pg_trigger
-         WHERE tgrelid::bigint = ANY (%(oids)s::bigint[]) AND NOT tgisinternal AND tgname <> %(fence)s
+         WHERE tgrelid::bigint = ANY (%(oids)s::bigint[]) AND NOT tgisinternal AND NOT starts_with(tgname, %(fence)s)
         UNION ALL
         SELECT 'pg_rewrite'::regclass, oid FROM pg_rewrite WHERE ev_class::bigint = ANY (%(oids)s::bigint[])
         UNION ALL

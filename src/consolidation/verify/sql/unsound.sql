@@ -19,5 +19,5 @@ SELECT format('index %%s of %%s is not valid', c.relname, w.relname)
 UNION ALL
 SELECT format('trigger %%s of %%s is disabled', t.tgname, w.relname)
   FROM pg_trigger t JOIN wanted w ON w.oid = t.tgrelid
- WHERE t.tgenabled = 'D' AND t.tgname <> %(fence)s
+ WHERE t.tgenabled = 'D' AND NOT starts_with(t.tgname, %(fence)s)
  ORDER BY 1
