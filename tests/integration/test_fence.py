@@ -275,7 +275,7 @@ def test_a_rule_that_takes_a_statement_elsewhere_is_no_hole_of_the_fence(
 def test_the_probe_asks_for_no_words_of_the_server(window: Window) -> None:
     """A server that speaks another language: a role that only reads is no leak, and our refusal is known as ours."""
     window.source.execute('REVOKE ALL ON "Plain" FROM campaign_app; GRANT SELECT ON "Plain" TO campaign_app')
-    window.fence("source", "prepared")
+    window.fence("source", "prepared", "fence_prepare")
     replaced = window.source.value("SELECT prosrc FROM pg_proc WHERE oid = 'consolidation.fence()'::regprocedure")
     translated = replaced.replace("is fenced by the storage consolidation", "ist eingezäunt")
     window.fence("source", "closed")

@@ -298,6 +298,8 @@ def call_module(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, A
 def close(service: Service) -> None:
     for side in ("source", "target"):
         fence_phase.apply(fence_phase.plan(service, side, fence.CLOSED), 10)
+    with session(service.target, "test") as conn:
+        trigger.close_side(conn, service.target_side, 10)  # as the copy ends
 
 
 def record(service: Service) -> records.PhaseRecord:

@@ -16,6 +16,7 @@ from consolidation.copy import undo
 from consolidation.errors import ConsolidationError, CopyError, StepRefused
 from consolidation.journal import records
 from consolidation.postgres import locks
+from consolidation.verify import phase as verify
 from tests.cluster import Database
 from tests.window import Window
 
@@ -149,6 +150,47 @@ def test_a_reader_that_comes_while_rows_are_loaded_is_named_too(
     window.copy()
     assert window.target.value("SELECT count(*) FROM pg_constraint WHERE connamespace = 'campaign_db'::regnamespace"
                                " AND contype IN ('p', 'f')") == 3  # fmt: skip
+
+
+@contextmanager
+def standby_away(database: Database) -> Iterator[None]:
+    """A synchronous standby that no commit reaches."""
+    with database.connection() as conn:
+        conn.autocommit = True
+        cursor = conn.cursor()
+        cursor.execute("ALTER SYSTEM SET synchronous_standby_names = 'away'")
+        cursor.execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
+        try:
+            yield
+        finally:
+            cursor.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            cursor.execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
+
+
+def test_a_fence_that_no_standby_has_opens_again_in_time(source: Database, target: Database) -> None:
+    """It held its locks, and waited for ever."""
+    source.execute(DDL, role="campaign_owner")
+    window = Window(source, target)
+    window.begin()
+    started = time.monotonic()
+    with standby_away(source), pytest.raises(ConsolidationError, match=r"no synchronous standby \(away\)"):
+        window.fence("source", "closed", timeout=2)
+    assert time.monotonic() - started < 15
+    source.execute("INSERT INTO t VALUES (1000)", user="campaign_app")
+    window.fence("source", "closed", timeout=2)
+
+
+def test_a_cutover_that_no_standby_of_the_target_has_is_refused(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consolidation.cutover.phase.STANDBY_SECONDS", 1.0)
+    window.copy()
+    with standby_away(window.target):
+        verify.apply(verify.plan(window.database), verify.Options())
+        with pytest.raises(ConsolidationError, match=r"no synchronous standby \(away\)"):
+            window.cutover()
+    assert "cutover" not in window.phases()
+    window.cutover()
 
 
 def test_a_reader_is_named_when_a_load_is_taken_back(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:

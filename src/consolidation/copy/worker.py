@@ -80,9 +80,10 @@ def _next_chunk(
 ) -> dict[str, Any] | None:
     """Load one chunk; its rows and its ``done`` commit together, so it is loaded exactly once whatever dies."""
     keys = {"run_id": task.queue.run_id, "database": task.database["name"]}
-    claimed = dicts(target, query("copy/claim_chunk") + "SKIP LOCKED", keys) or dicts(
-        target, query("copy/claim_chunk"), keys
-    )
+    claimed = dicts(target, query("copy/claim_chunk") + "SKIP LOCKED", keys)
+    if not claimed:
+        execute(target, "SET LOCAL lock_timeout = 0")  # as long as those take who load the last chunks
+        claimed = dicts(target, query("copy/claim_chunk"), keys)
     if not claimed:
         return None
     chunk = claimed[0]

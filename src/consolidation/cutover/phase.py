@@ -18,9 +18,12 @@ from consolidation.journal.results import Phase
 from consolidation.journal.state import RunState
 from consolidation.model import Database, Mode
 from consolidation.postgres.connection import session
+from consolidation.postgres.durability import await_standbys
 
 OPENING = "opening_at"
 """Key of the phase's result: from then on the target may have been open."""
+STANDBY_SECONDS = 30.0
+"""For the target's synchronous standbys to have the copy."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ def _require(database: Database, run: RunState) -> None:
     if Phase.CUTOVER not in run.phases or OPENING not in run.phases[Phase.CUTOVER].result:
         with session(database.target, "cutover check") as target:
             _require_as_verified(target, database, run)
+        await_standbys(database.target, STANDBY_SECONDS)
         probe.probe(database.target_side)  # what would refuse its roles, seen while nothing is open yet
 
 

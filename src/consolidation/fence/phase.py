@@ -23,6 +23,7 @@ from consolidation.journal.phase import Work, recorded
 from consolidation.journal.results import Phase
 from consolidation.model import SOURCE, TARGET, Database, Mode, Side
 from consolidation.postgres.connection import session
+from consolidation.postgres.durability import await_standbys
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
         work.result["run_id"] = work.run.id
         with session(plan.side.settings, plan.phase) as conn:
             if plan.wanted == OPEN:
+                await_standbys(plan.side.settings, timeout_seconds)  # what was brought back outlives a failover
                 trigger.open_side(conn, plan.side, timeout_seconds)
                 work.result["opened_at"] = work.now()
             else:

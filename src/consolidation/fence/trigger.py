@@ -21,6 +21,7 @@ from consolidation.fence.state import CLOSED, LOADING, ROW_TRIGGER, TRIGGER, Fen
 from consolidation.journal import records
 from consolidation.model import Side
 from consolidation.postgres.connection import session
+from consolidation.postgres.durability import await_standbys
 from consolidation.postgres.locks import locked
 from consolidation.postgres.queries import execute, query, value
 
@@ -84,6 +85,7 @@ def enable(side: Side, tables: Iterable[Fenced], timeout_seconds: float, wanted:
 
     try:
         _each(side, open_ones, close, timeout_seconds)
+        await_standbys(side.settings, timeout_seconds - (time.monotonic() - started))
     except BaseException:
         opened = [fenced for _, fenced in closed if not fenced.enabled]
         if opened:

@@ -149,11 +149,21 @@ def _refusal(
     )
 
 
+def strong(settings: Settings) -> list[str]:
+    """Who holds, or wants, a lock on any table of the database that keeps readers or writers out."""
+    return _sessions(settings, None, ("AccessShareLock", "RowShareLock", "RowExclusiveLock"))
+
+
 def _blockers(settings: Settings, tables: Sequence[Lockable], mode: str) -> list[str]:
-    """Who holds a lock against us, or stands before us to get one; in a session of its own."""
+    """Who holds a lock against us, or stands before us to get one."""
+    return _sessions(settings, [table.oid for table in tables], _HARMLESS[mode])
+
+
+def _sessions(settings: Settings, oids: list[int] | None, harmless: Sequence[str]) -> list[str]:
+    """As the operator would look for them; in a session of its own."""
     conn = connect(settings, "blockers", autocommit=True)
     try:
-        parameters = {"oids": [table.oid for table in tables], "harmless": list(_HARMLESS[mode])}
+        parameters = {"oids": oids, "harmless": list(harmless)}
         found = dicts(conn, query("postgres/blockers"), parameters)
     finally:
         conn.close()

@@ -100,7 +100,7 @@ _SOURCE_OBJECTS = (
     (
         "subscription",
         BLOCKER,
-        "A subscription writes into the database; the closed fence stops it, the cutover does not lead it over.",
+        "A subscription writes into the database: the closed fence stops it.",
     ),
     ("event_trigger", BLOCKER, "An event trigger would run on the runbook's own DDL."),
     ("other", BLOCKER, "An object of a sort that preflight does not know."),

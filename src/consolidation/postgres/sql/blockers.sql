@@ -1,5 +1,5 @@
 -- Transactions that hold locks on some tables, or wait for one before which nobody else is let in; oldest first.
--- oids: bigint[] of the tables; harmless: text[] of lock modes that are not in the way.
+-- oids: bigint[] of the tables, NULL for all; harmless: text[] of lock modes that are not in the way.
 SELECT l.pid,
        coalesce(a.usename, 'unknown') AS role,
        coalesce(nullif(a.application_name, ''), a.backend_type, 'unnamed') AS application,
@@ -13,7 +13,7 @@ SELECT l.pid,
   LEFT JOIN pg_stat_activity a USING (pid)
  WHERE l.locktype = 'relation' AND (l.granted OR l.mode = 'AccessExclusiveLock')
    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-   AND l.relation::bigint = ANY (%(oids)s)
+   AND (%(oids)s::bigint[] IS NULL OR l.relation::bigint = ANY (%(oids)s::bigint[]))
    AND l.mode <> ALL (%(harmless)s::text[])
    AND l.pid IS DISTINCT FROM pg_backend_pid()
  GROUP BY l.pid, l.virtualtransaction, a.usename, a.application_name, a.backend_type, a.state, a.xact_start
