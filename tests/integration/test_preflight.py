@@ -228,12 +228,18 @@ MOMENTS: list[Moment] = [
     ("source.transaction.prepared", BLOCKER, lambda world: prepared(world.source)),
     ("target.transaction.prepared", BLOCKER, lambda world: prepared(world.target)),
     ("source.object.subscription", BLOCKER, subscription),
-    ("target.object.subscription", BLOCKER, target_subscription),
     ("source.standby.synchronous_away", BLOCKER, lambda world: commits_that_wait(world.source)),
     ("target.standby.synchronous_away", BLOCKER, lambda world: commits_that_wait(world.target)),
     ("source.standby", BLOCKER, lambda world: standby(world.source)),
     ("target.standby", BLOCKER, lambda world: standby(world.target)),
 ]
+
+
+def test_a_subscription_that_writes_the_target_is_named(world: World) -> None:
+    with target_subscription(world):
+        found = [finding for finding in world.report().findings if finding.id == "target.object.subscription"]
+    assert [(finding.subject, finding.severity) for finding in found] == [("s", BLOCKER)]
+    assert "campaign_db.fed" in found[0].what
 
 
 @pytest.mark.parametrize("case", MOMENTS, ids=lambda case: case[0])

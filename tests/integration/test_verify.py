@@ -15,6 +15,7 @@ from consolidation.compare.digest import Digest, table_digest
 from consolidation.errors import StepRefused, VerificationFailed
 from consolidation.fence import phase as fence_phase
 from consolidation.fence import state as fence
+from consolidation.fence import trigger
 from consolidation.journal import records, runs
 from consolidation.journal.phase import recorded
 from consolidation.lineage import alembic as lineage

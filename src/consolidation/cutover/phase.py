@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,8 @@ from consolidation.journal.state import RunState
 from consolidation.model import Database, Mode
 from consolidation.postgres.connection import session
 from consolidation.postgres.durability import await_standbys
+from consolidation.postgres.handover import End, sequences_handed_over
+from consolidation.postgres.locks import LOCK_SECONDS
 
 OPENING = "opening_at"
 """Key of the phase's result: from then on the target may have been open."""
@@ -62,9 +65,9 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
     with recorded(database, Phase.CUTOVER, _require) as work:
         work.result["run_id"] = work.run.id
         side = database.target_side
-        work.result.setdefault(OPENING, work.now())
-        work.keep()  # killed from here on, the fence is another one by our own hand
-        with session(database.target, Phase.CUTOVER) as target:
+        with _sequences(database, timeout_seconds), session(database.target, Phase.CUTOVER) as target:
+            work.result.setdefault(OPENING, work.now())
+            work.keep()  # killed from here on, the fence is another one by our own hand
             trigger.open_side(target, side, timeout_seconds)
         opened_at = work.result.setdefault("opened_at", work.now())
         closed_at = work.state.fence.closed_at or opened_at
@@ -100,6 +103,16 @@ def _require(database: Database, run: RunState) -> None:
             _require_as_verified(target, database, run)
         await_standbys(database.target, STANDBY_SECONDS)
         probe.probe(database.target_side)  # what would refuse its roles, seen while nothing is open yet
+        with _sequences(database, STANDBY_SECONDS):
+            pass  # who has drawn a number and stays in the transaction is named before anything is opened
+
+
+def _sequences(database: Database, seconds: float) -> AbstractContextManager[None]:
+    """The target's sequences where the source's stand; a moved table has the same one."""
+    if database.mode == Mode.MOVE:
+        return nullcontext()
+    source, target = End(database.source, database.source_schema), End(database.target, database.name)
+    return sequences_handed_over(source, target, min(seconds, LOCK_SECONDS))
 
 
 def _require_as_verified(target: Connection, database: Database, run: RunState) -> None:

@@ -8,6 +8,7 @@ trigger is dropped only by finalize, because DROP TRIGGER needs a stronger lock 
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +25,8 @@ from consolidation.journal.results import Phase
 from consolidation.model import SOURCE, TARGET, Database, Mode, Side
 from consolidation.postgres.connection import session
 from consolidation.postgres.durability import await_standbys
+from consolidation.postgres.handover import End, sequences_handed_over
+from consolidation.postgres.locks import LOCK_SECONDS
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,8 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
         with session(plan.side.settings, plan.phase) as conn:
             if plan.wanted == OPEN:
                 await_standbys(plan.side.settings, timeout_seconds)  # what was brought back outlives a failover
-                trigger.open_side(conn, plan.side, timeout_seconds)
+                with _sequences(work, timeout_seconds):
+                    trigger.open_side(conn, plan.side, timeout_seconds)
                 work.result["opened_at"] = work.now()
             else:
                 trigger.prepare(conn, plan.side, timeout_seconds)
@@ -112,6 +116,15 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
         if plan.wanted in {CLOSED, LOADING}:
             work.result["probes"] = probe(plan.side)
         return dict(work.result)
+
+
+def _sequences(work: Work, seconds: float) -> AbstractContextManager[None]:
+    """The source's sequences no longer behind the target's, where that has handed out numbers."""
+    database = work.database
+    if database.mode == Mode.MOVE or not work.state.reconciled:
+        return nullcontext()
+    source, target = End(database.source, database.source_schema), End(database.target, database.name)
+    return sequences_handed_over(target, source, min(seconds, LOCK_SECONDS), back=True)
 
 
 def _states(tables: tuple[Fenced, ...]) -> list[dict[str, str]]:
