@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
 
 from consolidation.compare import row_hash as rowsum
 from consolidation.compare.digest import Digest, table_digest
@@ -272,7 +273,20 @@ def test_a_row_hash_that_calls_all_different_is_found_out(service: Service, monk
 
 def test_a_role_that_cannot_test_the_verifier_stops_the_run(service: Service, target: Database) -> None:
     target.execute("REVOKE TEMPORARY ON DATABASE storage FROM consolidation")
-    assert "could not test itself" in failure(service).message
+    error = failure(service)
+    assert "could not test itself" in error.message
+    assert "TEMPORARY" in error.hint
+
+
+def test_a_server_that_dies_meanwhile_is_no_missing_right(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(_: Connection, target: Connection) -> list[str]:
+        target.cursor().execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return []
+
+    monkeypatch.setattr(selftest, "_unseen", die)
+    error = failure(service)
+    assert "could not test itself" in error.message
+    assert "TEMPORARY" not in error.hint
 
 
 def begin(service: Service) -> records.Run:

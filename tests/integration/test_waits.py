@@ -13,7 +13,7 @@ import pytest
 
 from consolidation.copy import phase as copy
 from consolidation.copy import undo
-from consolidation.errors import ConsolidationError, CopyError, StepRefused
+from consolidation.errors import ConsolidationError, CopyError, FenceError, StepRefused
 from consolidation.journal import records
 from consolidation.postgres import locks
 from consolidation.verify import phase as verify
@@ -134,6 +134,20 @@ def test_a_reader_of_the_target_is_named_and_does_not_hold_the_copy_up_for_ever(
     assert window.copy()["tables"]
 
 
+def test_a_reader_of_the_target_is_named_before_the_outage_begins(source: Database, target: Database) -> None:
+    source.execute(DDL, role="campaign_owner")
+    window = Window(source, target)
+    window.begin()
+    window.own_schema(DDL)
+    with (
+        reader(target, "campaign_db.u", "storage_service") as pid,
+        pytest.raises(FenceError, match=IDLE.format(pid)),
+    ):
+        window.fence("source", "closed", timeout=0.5)
+    source.execute("INSERT INTO t VALUES (1000)", user="campaign_app")
+    window.fence("source", "closed")
+
+
 def test_a_reader_that_comes_while_rows_are_loaded_is_named_too(
     window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,3 +218,50 @@ def test_a_reader_is_named_when_a_load_is_taken_back(window: Window, monkeypatch
     ):
         undo.apply(plan)
     assert undo.apply(undo.plan(window.database))["emptied"] == ["t", "u"]
+
+
+def test_a_fence_that_gives_up_has_closed_nothing(source: Database, target: Database) -> None:
+    """Tables are closed one by one: what was closed by then opens again."""
+    names = [f"t{number}" for number in range(12)]
+    source.execute("".join(f"CREATE TABLE {name} (id int);" for name in names), role="campaign_owner")
+    window = Window(source, target)
+    window.begin()
+    writer = psycopg2.connect(**source.as_role("campaign_app").keywords(), application_name="writing")
+    writer.cursor().execute("INSERT INTO t7 VALUES (1)")
+    with pytest.raises(FenceError, match=f"pid {writer.info.backend_pid}, user campaign_app, application writing"):
+        window.fence("source", "closed", timeout=1)
+    for name in names:
+        source.execute(f"INSERT INTO {name} VALUES (1)", user="campaign_app")
+    writer.close()
+    assert {table["state"] for table in window.fence("source", "closed")["tables"]} == {"closed"}
+
+
+def test_writers_of_many_tables_are_stalled_by_no_fence_for_long(source: Database, target: Database) -> None:
+    """Busy writers of several tables each: one lock on all tables tried and tried, and stalled them meanwhile."""
+    names = [f"t{number}" for number in range(12)]
+    source.execute("".join(f"CREATE TABLE {name} (id int);" for name in names), role="campaign_owner")
+    window = Window(source, target)
+    window.begin()
+    window.fence("source", "prepared", "fence_prepare")
+    written: dict[int, int] = {}
+
+    def busy(number: int) -> None:
+        with source.connection("campaign_app") as conn, suppress(psycopg2.errors.ReadOnlySqlTransaction):
+            while True:
+                cursor = conn.cursor()
+                for step in range(4):
+                    cursor.execute(f"INSERT INTO t{(number * 3 + step * 5) % 12} VALUES (%s)", [number])
+                    time.sleep(0.01)
+                conn.commit()
+                written[number] = written.get(number, 0) + 4
+
+    writers = [threading.Thread(target=busy, args=(number,)) for number in range(4)]
+    for each in writers:
+        each.start()
+    time.sleep(0.3)
+    result = window.fence("source", "closed", timeout=30)
+    for each in writers:
+        each.join()
+    counted = sum(source.value(f"SELECT count(*) FROM {name}") for name in names)
+    assert counted == sum(written.values()), "what was acknowledged is there, and nothing else"
+    assert result["waited_seconds"] < 5

@@ -26,7 +26,7 @@ from consolidation.model import SOURCE, TARGET, Database, Mode, Side
 from consolidation.postgres.connection import session
 from consolidation.postgres.durability import await_standbys
 from consolidation.postgres.handover import End, sequences_handed_over
-from consolidation.postgres.locks import LOCK_SECONDS
+from consolidation.postgres.locks import ACCESS_EXCLUSIVE, LOCK_SECONDS, locked
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,8 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
                     trigger.open_side(conn, plan.side, timeout_seconds)
                 work.result["opened_at"] = work.now()
             else:
+                if plan.phase is Phase.FENCE and not any(fenced.enabled for fenced in plan.before):
+                    _require_unread(plan.database, timeout_seconds)
                 trigger.prepare(conn, plan.side, timeout_seconds)
                 if plan.wanted in {CLOSED, LOADING}:
                     _close(work, conn, plan, timeout_seconds)
@@ -116,6 +118,18 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
         if plan.wanted in {CLOSED, LOADING}:
             work.result["probes"] = probe(plan.side)
         return dict(work.result)
+
+
+def _require_unread(database: Database, timeout_seconds: float) -> None:
+    """The copy takes the target's tables for itself: who reads them is found before the outage. Raises FenceError."""
+    if database.mode == Mode.MOVE:
+        return
+    with session(database.target, "fence target") as conn:
+        tables = read(conn, database.target_side)
+        conn.commit()
+        if tables:
+            with locked(conn, database.target, tables, timeout_seconds, ACCESS_EXCLUSIVE):
+                pass
 
 
 def _sequences(work: Work, seconds: float) -> AbstractContextManager[None]:

@@ -20,6 +20,7 @@ from consolidation.installation import script_directory
 from consolidation.lineage.models import lineage_metadata, lineages
 from consolidation.model import Database
 from consolidation.postgres.connection import Settings
+from consolidation.postgres.queries import rows
 from consolidation.preflight import (
     activity,
     columns,
@@ -223,7 +224,9 @@ def _for_a_move(finding: Finding) -> Finding:
 def _fix(error: psycopg2.Error, side: Side) -> str:
     if isinstance(error, psycopg2.errors.InsufficientPrivilege):
         # Journal and revisions lie in a schema of their own.
-        schema = "consolidation" if "schema consolidation" in (error.diag.message_primary or "") else side.schema
+        side.conn.rollback()
+        closed = "SELECT FROM pg_namespace WHERE nspname = 'consolidation' AND NOT has_schema_privilege(oid, 'USAGE')"
+        schema = "consolidation" if rows(side.conn, closed) else side.schema
         templates = (
             "GRANT USAGE ON SCHEMA {} TO {};",
             "GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {};",

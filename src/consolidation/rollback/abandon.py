@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +11,13 @@ from consolidation.errors import ConnectionFailed, StepRefused
 from consolidation.fence import state as fence
 from consolidation.fence import trigger
 from consolidation.model import Database
+from consolidation.postgres import reach
 from consolidation.postgres.connection import connect, session
 
 SERVICES = (
     "If its services had been cut over, lead them back by hand, on each of their hosts: put <config>.before-<run id> "
     "in the place of the configuration, let the link current of the release lead where before-<run id> leads, restart"
 )
-GONE = re.compile('FATAL: +database ".*" does not exist')
-"""Of all that a server says when it refuses a session, what means that the database is lost."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def plan(database: Database) -> Plan:
         connect(database.target, "abandon").close()
     except ConnectionFailed as error:
         unreachable = error.message
-        if "FATAL:" in unreachable and not GONE.search(unreachable):
+        if reach.answers(database.target) and not reach.is_missing(database.target):
             raise StepRefused(
                 f"{database.name}: the server of its storage database answers, others may write there: {unreachable}",
                 hint="mend that, then run ansible-playbook rollback.yml; if it cannot be mended, stop that server",
