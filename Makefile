@@ -16,14 +16,15 @@ setup: $(VENV)/.ready collections/.ready ## Set everything up: venv, locked depe
 
 $(VENV)/.ready: requirements.txt pyproject.toml $(wildcard services/*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; call make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES))
+	@echo "Setting up .venv, about half a minute the first time"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES))
 	@touch $@
 
 # Galaxy where it can be reached; otherwise the same collection out of the bundle on the package index.
 collections/.ready: requirements.yml tools/collection.sh | $(VENV)/.ready
-	sh tools/collection.sh
+	@sh tools/collection.sh
 	@touch $@
 
 .PHONY: lock
@@ -72,9 +73,15 @@ integration: setup ## Tests on real PostgreSQL servers, the runbook's and the se
 
 .PHONY: docs
 docs: setup ## Write the tables that are generated: variables of roles, findings of preflight, what verification sees
-	python tools/role_docs.py
+	python -m tools.role_docs
+	python tools/picture.py
 	python tools/preflight_docs.py
+	python tools/states_docs.py
 	python -m tools.verification_docs
+
+.PHONY: site
+site: setup ## Build the documentation as a site in site/; warnings and dead links are errors
+	python tools/site.py
 
 .PHONY: molecule-packages
 molecule-packages: ## Install the Debian packages that the hosts of the scenarios need; as root

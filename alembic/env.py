@@ -44,7 +44,7 @@ def run(connection: Connection) -> None:
         connection=connection,
         target_metadata=list(metadatas.values()),
         transaction_per_migration=True,
-        **comparison_options(metadatas.values()),
+        **comparison_options(metadatas.values(), connection),
     )
     with context.begin_transaction():
         context.run_migrations()

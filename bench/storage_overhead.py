@@ -1,10 +1,12 @@
-"""What the Storage Service costs: its client against direct SQL, on the same server, the same rows, the same load.
+"""What the Storage Service costs, seen by a service: its client against the SQL that it replaces.
 
-    python -m bench.storage_overhead --seconds 10 --concurrency 8
+    python -m bench.storage_overhead
 
-Three ways to the same answer: `direct` (asyncpg), `http` (the Storage Service with plain httpx), `client` (the same
-through StorageClient: retries, idempotency keys, typed records). Prints requests per second, p50 and p99; --json FILE
-writes them. Client, service and server share this machine's cores, so the service's figures are a lower bound.
+Three ways to the same answer, on one server, the same rows, the same load: `asyncpg` (bare: nothing between it and the
+caller), `direct_backend` (SQLAlchemy on asyncpg, as a service had it before the cutover), `client` (StorageClient and
+the Storage Service: retries, idempotency keys, typed records). The ways take turns, a second each, and are compared
+within a turn; the median of the turns counts. Caller, service and server share this machine's cores, so the figures of
+the client are a lower bound. bench/results/storage_overhead.json has the ratios.
 """
 
 from __future__ import annotations
@@ -13,15 +15,17 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import secrets
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,7 +33,11 @@ from uuid import uuid4
 import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no type information
 import httpx
 import psycopg2
+import uvloop
 import yaml
+from campaign_service.tables import metadata
+from service_common.reference.backend import DirectConfig
+from service_common.reference.direct import DirectBackend
 from storage_client import CampaignDBClient, StorageClient
 from storage_service.auth import token_sha256
 
@@ -38,22 +46,29 @@ from consolidation.postgres.connection import Settings
 from demo.servers import SUPERUSER, Server, installations
 
 Operation = Callable[[], Awaitable[object]]
-OPERATIONS = ("get", "list 100", "create", "update")
-OWNER = str(uuid4())
-CAMPAIGN = str(uuid4())
+OPERATIONS = ("get", "list", "create", "update")
+RESULT = Path(__file__).parent / "results" / "storage_overhead.json"
+OWNER = uuid4()
+CAMPAIGNS = [uuid4() for _ in range(1000)]
+"""Read and changed at random: callers seldom meet at a row, as in life."""
+PARENT = CAMPAIGNS[0]
 TOKEN = secrets.token_urlsafe(32)
 START_SECONDS = 30
+MAX_CALLERS = 64
 
 
 @dataclass(frozen=True)
-class Figures:
-    """One operation on one way."""
+class Turn:
+    """What the callers of one way did in one turn."""
 
-    operation: str
-    way: str
     requests_per_second: float
-    p50_milliseconds: float
-    p99_milliseconds: float
+    p50_seconds: float
+    p99_seconds: float
+
+    @classmethod
+    def of(cls, taken: list[float], seconds: float) -> Turn:
+        taken = sorted(taken)
+        return cls(len(taken) / seconds, taken[len(taken) // 2], taken[int(len(taken) * 0.99)])
 
 
 @dataclass(frozen=True)
@@ -62,11 +77,10 @@ class Place:
 
     server: Server
     url: str
-    concurrency: int
 
 
 @asynccontextmanager
-async def direct(place: Place) -> AsyncIterator[dict[str, Operation]]:
+async def bare(place: Place) -> AsyncIterator[dict[str, Operation]]:
     """asyncpg, and nothing between it and the caller."""
     pool = await asyncpg.create_pool(
         host=place.server.host,
@@ -75,96 +89,118 @@ async def direct(place: Place) -> AsyncIterator[dict[str, Operation]]:
         user=SUPERUSER,
         passfile=str(place.server.passfile),
         ssl=False,
-        min_size=place.concurrency,
-        max_size=place.concurrency,
+        min_size=8,
+        max_size=8,
     )
-    insert = "INSERT INTO campaign_db.campaigns (id, name, creator_id, owner_id) VALUES ($1, 'n', $2, $2) RETURNING *"
-    change = "UPDATE campaign_db.campaigns SET name = $2, updated_at = now() WHERE id = $1 RETURNING *"
-    chapters = "SELECT * FROM campaign_db.chapters WHERE campaign_id = $1 AND NOT is_deleted ORDER BY sequence_number"
+    insert = "INSERT INTO campaigns (id, name, creator_id, owner_id) VALUES ($1, 'n', $2, $2) RETURNING *"
+    change = "UPDATE campaigns SET name = $2, updated_at = now() WHERE id = $1 AND NOT is_deleted RETURNING *"
+    chapters = "SELECT * FROM chapters WHERE campaign_id = $1 AND NOT is_deleted ORDER BY sequence_number"
     yield {
-        "get": lambda: pool.fetch("SELECT * FROM campaign_db.campaigns WHERE id = $1 AND NOT is_deleted", CAMPAIGN),
-        "list 100": lambda: pool.fetch(chapters, CAMPAIGN),
-        "create": lambda: pool.fetch(insert, uuid4(), OWNER),
-        "update": lambda: pool.fetch(change, CAMPAIGN, uuid4().hex),
+        "get": lambda: pool.fetchrow("SELECT * FROM campaigns WHERE id = $1 AND NOT is_deleted", _any()),
+        "list": lambda: pool.fetch(chapters, PARENT),
+        "create": lambda: pool.fetchrow(insert, uuid4(), OWNER),
+        "update": lambda: pool.fetchrow(change, _any(), uuid4().hex),
     }
     await pool.close()
 
 
 @asynccontextmanager
-async def http(place: Place) -> AsyncIterator[dict[str, Operation]]:
-    """The Storage Service's API; the answers are not parsed."""
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with httpx.AsyncClient(
-        base_url=f"{place.url}/databases/campaign_db", headers=headers, trust_env=False
-    ) as web:
-
-        async def send(method: str, path: str, body: dict[str, Any], **headers: str) -> None:
-            (await web.request(method, path, json=body, headers=headers)).raise_for_status()
-
-        live = {"filters": {"campaign_id": CAMPAIGN, "is_deleted": False}, "order_by": ["sequence_number"]}
-        yield {
-            "get": lambda: send("POST", "/campaigns/query", {"filters": {"id": CAMPAIGN, "is_deleted": False}}),
-            "list 100": lambda: send("POST", "/chapters/query", live),
-            "create": lambda: send("POST", "/campaigns", _values(), **{"Idempotency-Key": uuid4().hex}),
-            "update": lambda: send(
-                "PATCH", f"/campaigns/{CAMPAIGN}", {"name": uuid4().hex}, **{"Idempotency-Key": uuid4().hex}
-            ),
-        }
+async def direct_backend(place: Place) -> AsyncIterator[dict[str, Operation]]:
+    """As a service used its own database before the cutover."""
+    config = DirectConfig.model_validate(_connection(place.server) | {"type": "postgresql"})
+    order_by = {"campaigns": "created_at", "chapters": "sequence_number"}
+    backend = DirectBackend(config, "bench", metadata, order_by)
+    campaigns, chapters = backend.records["campaigns"], backend.records["chapters"]
+    yield {
+        "get": lambda: campaigns.get(_any()),
+        "list": lambda: chapters.list({"campaign_id": PARENT}, limit=None),
+        "create": lambda: campaigns.create(_values()),
+        "update": lambda: campaigns.update(_any(), {"name": uuid4().hex}),
+    }
+    await backend.aclose()
 
 
 @asynccontextmanager
 async def client(place: Place) -> AsyncIterator[dict[str, Operation]]:
-    """As a service uses it."""
+    """As a service uses it after the cutover."""
     async with StorageClient(place.url, TOKEN) as storage:
-        db: Any = CampaignDBClient(storage)
+        db = CampaignDBClient(storage)
         yield {
-            "get": lambda: db.get_campaign(CAMPAIGN),
-            "list 100": lambda: db.get_chapters(CAMPAIGN),
+            "get": lambda: db.get_campaign(_any()),
+            "list": lambda: db.get_chapters(PARENT),
             "create": lambda: db.create_campaign(_values()),
-            "update": lambda: db.update_campaign(CAMPAIGN, {"name": uuid4().hex}),
+            "update": lambda: db.update_campaign(_any(), {"name": uuid4().hex}),
         }
 
 
 WAYS: dict[str, Callable[[Place], AbstractAsyncContextManager[dict[str, Operation]]]] = {
-    "direct": direct,
-    "http": http,
+    "asyncpg": bare,
+    "direct_backend": direct_backend,
     "client": client,
 }
 
 
-def _values() -> dict[str, str]:
-    return {"id": str(uuid4()), "name": "n", "creator_id": OWNER, "owner_id": OWNER}
+def _any() -> Any:
+    return random.choice(CAMPAIGNS)  # noqa: S311 - no secret
 
 
-async def measure(operation: Operation, concurrency: int, seconds: float) -> list[float]:
-    """Seconds of every call that `concurrency` callers made, one after the other, in `seconds`."""
+def _values() -> dict[str, Any]:
+    return {"id": uuid4(), "name": "n", "creator_id": OWNER, "owner_id": OWNER}
+
+
+async def measure(operation: Operation, callers: int, seconds: float) -> Turn:
+    """`callers` callers, each with one call after the other."""
     taken: list[float] = []
-    end = time.perf_counter() + seconds
+    begun = time.perf_counter()
+    end = begun + seconds
 
     async def call() -> None:
-        while (begun := time.perf_counter()) < end:
+        while (started := time.perf_counter()) < end:
             await operation()
-            taken.append(time.perf_counter() - begun)
+            taken.append(time.perf_counter() - started)
 
-    await asyncio.gather(*(call() for _ in range(concurrency)))
-    return sorted(taken)
+    await asyncio.gather(*(call() for _ in range(callers)))
+    return Turn.of(taken, time.perf_counter() - begun)
 
 
-async def run(place: Place, seconds: float) -> list[Figures]:
-    """Every operation on every way, each after a short run that is not counted."""
-    figures = []
-    for name in OPERATIONS:
-        for way, use in WAYS.items():
-            async with use(place) as operations:
-                await measure(operations[name], place.concurrency, seconds / 5)
-                taken = await measure(operations[name], place.concurrency, seconds)
-            p50, p99 = (taken[int(len(taken) * share)] * 1000 for share in (0.5, 0.99))
-            figures.append(Figures(name, way, round(len(taken) / seconds, 1), round(p50, 2), round(p99, 2)))
-    return figures
+async def run(place: Place, seconds: float, turns: int, callers: tuple[int, ...]) -> list[dict[str, Any]]:
+    """The ratios of every operation, printed as they come."""
+    ratios = []
+    async with AsyncExitStack() as stack:
+        ways = {name: await stack.enter_async_context(use(place)) for name, use in WAYS.items()}
+        for operation in OPERATIONS:
+            for count in callers:
+                for way in ways.values():
+                    await measure(way[operation], count, seconds / 4)
+                rounds = [
+                    {name: await measure(way[operation], count, seconds) for name, way in ways.items()}
+                    for _ in range(turns)
+                ]
+                for name in ways:
+                    _print(operation, count, name, [one[name] for one in rounds])
+                ratios += [_ratio(operation, count, other, rounds) for other in ways if other != "client"]
+        crowd = await measure(ways["client"]["get"], MAX_CALLERS, seconds * 3)
+        _print("get", MAX_CALLERS, "client", [crowd])
+    return ratios
+
+
+def _ratio(operation: str, callers: int, other: str, rounds: list[dict[str, Turn]]) -> dict[str, Any]:
+    p50 = statistics.median(one["client"].p50_seconds / one[other].p50_seconds for one in rounds)
+    requests = statistics.median(one["client"].requests_per_second / one[other].requests_per_second for one in rounds)
+    line = {"operation": operation, "callers": callers, "vs": other}
+    return line | {"p50_ratio": round(p50, 2), "requests_ratio": round(requests, 2)}
+
+
+def _print(operation: str, callers: int, way: str, turns: list[Turn]) -> None:
+    requests, p50, p99 = (
+        statistics.median(getattr(turn, name) for turn in turns)
+        for name in ("requests_per_second", "p50_seconds", "p99_seconds")
+    )
+    print(f"{operation:<8} {callers:>3} {way:<15} {requests:>8.0f} {p50 * 1000:>8.2f} {p99 * 1000:>8.2f}", flush=True)
 
 
 @contextmanager
-def environment(concurrency: int) -> Iterator[Place]:
+def environment() -> Iterator[Place]:
     """A server with rows and a Storage Service on it, both gone at the end."""
     with tempfile.TemporaryDirectory(prefix="bench-storage-") as name:
         directory = Path(name)
@@ -176,16 +212,16 @@ def environment(concurrency: int) -> Iterator[Place]:
                 probe.bind(("127.0.0.1", 0))
                 port = probe.getsockname()[1]
             config = directory / "storage.yml"
-            config.write_text(yaml.safe_dump(_configuration(server, port, concurrency)))
-            process = subprocess.Popen(
-                [sys.executable, "-m", "storage_service", "--config", str(config)], stderr=subprocess.DEVNULL
-            )
-            try:
-                _wait(f"http://127.0.0.1:{port}")
-                yield Place(server, f"http://127.0.0.1:{port}", concurrency)
-            finally:
-                process.terminate()
-                process.wait()
+            config.write_text(yaml.safe_dump(_configuration(server, port)))
+            with (directory / "storage.log").open("wb") as log:
+                command = [sys.executable, "-m", "storage_service", "--config", str(config)]
+                process = subprocess.Popen(command, stderr=log)
+                try:
+                    _wait(f"http://127.0.0.1:{port}")
+                    yield Place(server, f"http://127.0.0.1:{port}")
+                finally:
+                    process.terminate()
+                    process.wait()
         finally:
             server.destroy()
 
@@ -193,38 +229,51 @@ def environment(concurrency: int) -> Iterator[Place]:
 def _fill(server: Server) -> None:
     conn = server.connect()
     conn.cursor().execute("CREATE DATABASE storage")
+    # The direct ways name no schema.
+    conn.cursor().execute("ALTER DATABASE storage SET search_path = campaign_db")
     conn.close()
     settings = Settings(server.host, "storage", SUPERUSER, server.port, str(server.passfile), sslmode="disable")
     for lineage in ("campaign_db", "image_db", "storage_service"):
         upgrade(settings, lineage)
     with psycopg2.connect(**settings.keywords()) as conn, conn.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO campaign_db.campaigns (id, name, creator_id, owner_id)"
-            " SELECT CASE i WHEN 1 THEN %(id)s::uuid ELSE gen_random_uuid() END, 'n', %(owner)s, %(owner)s"
-            " FROM generate_series(1, 10000) AS i",
-            {"id": CAMPAIGN, "owner": OWNER},
+            "INSERT INTO campaigns (id, name, creator_id, owner_id)"
+            " SELECT id, 'n', %(owner)s, %(owner)s FROM unnest(%(ids)s::uuid[]) AS id",
+            {"ids": [str(id) for id in CAMPAIGNS], "owner": str(OWNER)},
         )
         cursor.execute(
-            "INSERT INTO campaign_db.chapters (id, campaign_id, title, sequence_number, content)"
+            "INSERT INTO campaigns (id, name, creator_id, owner_id)"
+            " SELECT gen_random_uuid(), 'n', %(owner)s, %(owner)s FROM generate_series(1, 9000)",
+            {"owner": str(OWNER)},
+        )
+        cursor.execute(
+            "INSERT INTO chapters (id, campaign_id, title, sequence_number, content)"
             " SELECT gen_random_uuid(), %s, 't', i, json_build_object('text', repeat('x', 500))"
             " FROM generate_series(1, 100) AS i",
-            [CAMPAIGN],
+            [str(PARENT)],
         )
+    conn.close()
+    with psycopg2.connect(**settings.keywords()) as conn, conn.cursor() as cursor:
+        cursor.execute("ANALYZE")
     conn.close()
 
 
-def _configuration(server: Server, port: int, concurrency: int) -> dict[str, Any]:
+def _connection(server: Server) -> dict[str, Any]:
+    return {
+        "host": server.host,
+        "port": server.port,
+        "dbname": "storage",
+        "user": SUPERUSER,
+        "passfile": str(server.passfile),
+        "sslmode": "disable",
+        "pool_size": 8,
+    }
+
+
+def _configuration(server: Server, port: int) -> dict[str, Any]:
     return {
         "server": {"port": port},
-        "database": {
-            "host": server.host,
-            "port": server.port,
-            "dbname": "storage",
-            "user": SUPERUSER,
-            "passfile": str(server.passfile),
-            "sslmode": "disable",
-            "pool_size": concurrency,
-        },
+        "database": _connection(server),
         "storage": {"databases": {"campaign_db": {"schema": "campaign_db"}}},
         "services": {"bench": {"database": "campaign_db", "token_sha256": token_sha256(TOKEN)}},
     }
@@ -244,21 +293,22 @@ def _wait(url: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=10, help="per operation and way")
-    parser.add_argument("--concurrency", type=int, default=8, help="callers, and connections of either pool")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--seconds", type=float, default=1, help="of a way's turn")
+    parser.add_argument("--turns", type=int, default=4)
+    parser.add_argument("--callers", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--json", type=Path, default=RESULT, help="where the ratios go")
     arguments = parser.parse_args()
-    with environment(arguments.concurrency) as place:
-        figures = asyncio.run(run(place, arguments.seconds))
-    print(f"{arguments.concurrency} callers, {arguments.seconds:g} s each, {os.cpu_count()} cores")
-    print(f"{'operation':<10} {'way':<8} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8}")
-    for line in figures:
+    print(f"{os.cpu_count()} cores, {arguments.turns} turns of {arguments.seconds:g} s")
+    print(f"{'':<8} {'':>3} {'':<15} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8}")
+    with environment() as place, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        ratios = runner.run(run(place, arguments.seconds, arguments.turns, tuple(arguments.callers)))
+    lines = ",\n".join(f"  {json.dumps(line)}" for line in ratios)
+    arguments.json.write_text(f"[\n{lines}\n]\n")
+    for line in ratios:
         print(
-            f"{line.operation:<10} {line.way:<8} {line.requests_per_second:>11} {line.p50_milliseconds:>8} "
-            f"{line.p99_milliseconds:>8}"
+            f"{line['operation']:<8} {line['callers']:>3} vs {line['vs']:<15} p50 {line['p50_ratio']:>5}"
+            f"  requests {line['requests_ratio']:>5}"
         )
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(line) for line in figures], indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -33,9 +33,7 @@ def main() -> int:
         message = error.diag.message_primary or str(error).partition("\n")[0]
         console.print(f"PostgreSQL: {message}", style="bold red", markup=False)
     except KeyboardInterrupt:
-        console.print(
-            "\nInterrupted. Servers and services still run: `python -m demo status` shows them, `clean` removes them."
-        )
+        console.print("\nInterrupted. Servers and services still run: `make demo-clean` stops and removes them.")
         return 130
     return 1
 
@@ -87,7 +85,7 @@ def _do(arguments: argparse.Namespace) -> int:
             _existing(directory).stop()
         case "clean":
             if leftover := Environment.load(directory):
-                leftover.destroy()
+                _remove(leftover)
             console.print("The demo's servers and services are stopped and its files removed.")
         case "service":
             service = _existing(directory).services[arguments.name]
@@ -95,12 +93,31 @@ def _do(arguments: argparse.Namespace) -> int:
     return 0
 
 
+INTRODUCTION = """\
+This shows the runbook at work, on servers and services that it starts for itself on loopback:
+
+  1. three PostgreSQL servers (campaign, image, storage), two of them filled with about {rows} of rows
+  2. three services, and clients that write through them all the while
+  3. migrate.yml, then a proof: every row is there, every write that was acknowledged too
+  4. writes on the new side, rollback.yml, the proof; writes on the old side, migrate.yml again, the proof
+
+It takes about {minutes} and {disk:.1f} GB of disk in {directory}, and nothing outside of it.
+Options: make demo DEMO_OPTIONS="--scale 10" for ten times the rows, --seed 2 for others. Ctrl-C stops it at any time.
+"""
+
+
 def run(directory: Path, scale: float, seed: int) -> None:
     """The whole story: migrate, roll back, migrate again; writes in between, and a proof after every step."""
     clock = Clock()
+    size = f"{scale * steps.GIGABYTES_PER_SCALE:.2g} GB"
+    minutes = "3 minutes" if scale <= 1 else f"{3 + scale * 0.5:.0f} minutes"
+    disk = steps.disk_gigabytes(scale)
+    console.print(INTRODUCTION.format(rows=size, minutes=minutes, disk=disk, directory=directory), markup=False)
+    directory.mkdir(exist_ok=True)
+    steps.require_space(directory, scale)
     if leftover := Environment.load(directory):
         with clock.step("Removing what is left of an earlier demo"):
-            leftover.destroy()
+            _remove(leftover)
     with clock.step("Starting three PostgreSQL servers: campaign, image, storage"):
         environment = Environment.create(directory)
         status(environment)
@@ -116,8 +133,21 @@ def run(directory: Path, scale: float, seed: int) -> None:
         steps.judge(environment, traffic.operations, "storage")
     clock.summary()
     console.print("[bold green]All proofs hold: no row is missing, extra or altered, and no client's write.")
-    console.print("Look around with `python -m demo status`; `make demo-clean` stops everything and removes the demo.")
+    console.print(RESULT, markup=False)
     _print_report(environment)
+    inventory = "-i inventories/demo"
+    if environment.directory != DIRECTORY:
+        inventory += f" -e demo_directory={environment.directory}"
+    program = steps.program("ansible-playbook")
+    extra = f" -- -e demo_directory={environment.directory}" if environment.directory != DIRECTORY else ""
+    console.print("\nThree things to try next; servers and services still run:")
+    for text, command in (
+        ("how every database stands", f"{steps.program('consolidation')} status -i inventories/demo{extra}"),
+        ("what a rollback would do, changing nothing", f"{program} rollback.yml {inventory} --check --diff"),
+        ("the servers and services, and how to look into them", f"{steps.program('python')} -m demo status"),
+    ):
+        console.print(f"  {text}:\n    {command}", soft_wrap=True, markup=False)
+    console.print("make demo-clean stops everything and removes it; the reports are kept.")
 
 
 def _migrate_roll_back_migrate(
@@ -139,6 +169,25 @@ def _migrate_roll_back_migrate(
         steps.play_under_load(environment, "migrate.yml", traffic)
     with clock.step("Proof: the storage database has every row, the newest too"):
         steps.prove(environment, written, served_by="storage")
+
+
+RESULT = """
+   before                                   now
+
+   campaign service -- campaign database    campaign service --.                         .-- schema campaign_db
+                                                                |-- Storage Service -----|
+   image service ----- image database       image service -----'    storage database      '-- schema image_db
+
+   The services' own databases are still there behind their fence: rollback.yml needs nothing else.
+"""
+
+
+def _remove(leftover: Environment) -> None:
+    """Stop and remove a demo; its reports are kept."""
+    kept = leftover.keep_reports()
+    leftover.destroy()
+    if kept:
+        console.print(f"The reports of that demo are kept in {kept}", soft_wrap=True, markup=False)
 
 
 def status(environment: Environment) -> None:

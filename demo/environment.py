@@ -97,6 +97,19 @@ class Environment:
         for server in self.servers.values():
             server.stop()
 
+    def keep_reports(self) -> Path | None:
+        """Move the run directories out of what `destroy` removes; where they are, None where there is none."""
+        runs = self.directory / "runs"
+        if not any(runs.glob("*/report.html")):
+            return None
+        kept = self.directory.with_name(f"{self.directory.name}-reports")
+        kept.mkdir(exist_ok=True)
+        for path in runs.iterdir():
+            target = kept / path.name
+            shutil.rmtree(target, ignore_errors=True)
+            path.rename(target)
+        return kept
+
     def destroy(self) -> None:
         """Stop everything and remove all that the demo made."""
         for service in self.services.values():

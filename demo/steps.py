@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -27,6 +26,13 @@ from demo.traffic import Traffic
 GIGABYTES_PER_SCALE = 0.35
 COPIES_ON_DISK = 5
 """Source, storage, their WAL, the backup and its restore drill."""
+MEANINGS = {
+    "unknown": "no answer came, either is right",
+    "missing": "acknowledged, but not there",
+    "duplicated": "sent once, there twice",
+    "altered": "there, but not as it was sent",
+    "uncalled": "there, though no client sent it or it was refused",
+}
 SERVED_SECONDS = 30
 """How long after a playbook a service may take to accept a write."""
 
@@ -40,16 +46,33 @@ class DemoError(Exception):
     """The demo cannot go on, or a proof failed; the message says what to do."""
 
 
+def disk_gigabytes(scale: float) -> float:
+    """What a demo of that scale takes, about."""
+    return GIGABYTES_PER_SCALE * COPIES_ON_DISK * scale
+
+
+def require_space(directory: Path, scale: float) -> None:
+    """Raises DemoError where the disk is too small."""
+    needed = disk_gigabytes(scale)
+    free = shutil.disk_usage(directory).free / 1e9
+    if free < needed:
+        raise DemoError(
+            f"scale {scale:g} needs about {needed:.1f} GB of disk in {directory}, {free:.1f} GB are free:"
+            ' make room, or give make demo DEMO_OPTIONS="--scale 0.1"'
+        )
+
+
+def program(name: str) -> str:
+    """A program of this installation, as it is typed in the folder of the checkout."""
+    path = Path(sys.executable).parent / name
+    return str(path.relative_to(PROJECT)) if path.is_relative_to(PROJECT) else str(path)
+
+
 def generate(environment: Environment, scale: float, seed: int) -> None:
     """Create the services' tables and fill them, the services side by side. Raises DemoError."""
     if any(data.has_tables(environment.servers[service], service) for service in data.SERVICES):
         raise DemoError("the databases are filled already; `python -m demo clean`, then start anew")
-    needed = GIGABYTES_PER_SCALE * COPIES_ON_DISK * scale
-    free = shutil.disk_usage(environment.servers["storage"].directory).free / 1e9
-    if free < needed:
-        raise DemoError(
-            f"scale {scale:g} needs about {needed:.0f} GB of disk, {free:.0f} GB are free; use a smaller --scale"
-        )
+    require_space(environment.servers["storage"].directory, scale)
     volume = data.Volume.scaled(scale)
     columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bars, ThreadPoolExecutor() as pool:
@@ -103,6 +126,7 @@ def judge(environment: Environment, operations: Iterable[Operation], side: str) 
         counts = [len(getattr(verdict, name)) for verdict in verdicts.values()]
         table.add_row(name, *(f"[red]{count}" if count else "0" for count in counts))
     console.print(table)
+    console.print("[dim]" + "; ".join(f"{name}: {meaning}" for name, meaning in MEANINGS.items()))
     if wrong := [token for verdict in verdicts.values() for token in verdict.wrong]:
         raise DemoError(f"clients were told what is not true; look for {', '.join(wrong[:3])} in traffic.jsonl")
 
@@ -113,14 +137,13 @@ def _clock(moment: float | None) -> str:
 
 def play(environment: Environment, playbook: str) -> None:
     """Run a playbook as an operator would. Raises DemoError when it fails."""
-    command = ["ansible-playbook", playbook, "-i", "inventories/demo", "-e", "consolidation_confirm=yes"]
+    command = [program("ansible-playbook"), playbook, "-i", "inventories/demo", "-e", "consolidation_confirm=yes"]
     if environment.directory != DIRECTORY:
         command += ["-e", f"demo_directory={environment.directory}"]
     console.print(f"[bold]$ {' '.join(command)}")
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    done = subprocess.run(command, cwd=PROJECT, env=os.environ | {"PATH": path}, check=False)
+    done = subprocess.run(command, cwd=PROJECT, check=False)
     if done.returncode != 0:
-        raise DemoError(f"{playbook} ended with {done.returncode}; what it said stands above. The servers still run.")
+        raise DemoError(f"{playbook} ended with {done.returncode}; its last lines say why. The servers still run.")
 
 
 def write(environment: Environment, side: str) -> None:

@@ -11,7 +11,7 @@ description:
   - Applies the pending revisions of the lineage that has the database's name, as C(alembic upgrade NAME@head) does.
   - Then proves with C(alembic check) that the schema is what the models say.
   - In check mode returns the pending revisions and the SQL that they would run.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [consolidation, consolidation.run]
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -25,6 +25,7 @@ EXAMPLES = r"""
 - name: Upgrade the lineage
   alembic_upgrade:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
 """
 
 RETURN = r"""
@@ -63,9 +64,9 @@ from consolidation.schema import phase as schema
 
 def main() -> None:
     """Plan, and upgrade."""
-    module = AnsibleModule(argument_spec=arguments.database(), supports_check_mode=True)
+    module = AnsibleModule(argument_spec=arguments.phase(), supports_check_mode=True)
     with failures(module):
-        plan = schema.plan(Database.from_options(module.params["database"]))
+        plan = schema.plan(Database.from_options(module.params["database"], module.params["run_id"]))
         result = {} if module.check_mode else schema.apply(plan)
         pending = [revision.id for revision in plan.pending]
         module.exit_json(changed=plan.changed, diff=plan.diff(), pending=pending, **result)

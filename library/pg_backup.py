@@ -15,7 +15,7 @@ description:
   - A dump appears under its final name, C(DIRECTORY/RUN/DATABASE), only when it is complete and proved.
   - Where this run has an intact dump already (its hashes are checked again), nothing is done.
 version_added: "0.1.0"
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [consolidation, consolidation.run]
 options:
   directory:
     description: Directory on the runner that holds the dumps of all runs. Created with mode 0700 where it is missing.
@@ -81,6 +81,7 @@ EXAMPLES = r"""
 - name: Dump the database and prove the dump
   pg_backup:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
     directory: "{{ consolidation_backup_directory }}"
     postgresql_bin: "{{ consolidation_postgresql_bin }}"
 """
@@ -136,9 +137,16 @@ sequences:
   returned: when not in check mode
   type: dict
 drill:
-  description: Server, database, number of tables and seconds of the restore drill.
+  description:
+    - Server, database, number of tables and seconds of the restore drill.
+    - C(not_restored), the entries of the dump that it could not restore, each with the reason; no table needs them.
   returned: when not in check mode
   type: dict
+left_out:
+  description: What the dump does not hold, in sentences.
+  returned: when not in check mode
+  type: list
+  elements: str
 seconds:
   description: Duration of dump and drill.
   returned: when not in check mode
@@ -163,7 +171,7 @@ from consolidation.module.failures import failures
 def main() -> None:
     """Plan, and dump."""
     module = AnsibleModule(
-        argument_spec=arguments.database(
+        argument_spec=arguments.phase(
             directory={"type": "path", "required": True},
             postgresql_bin={"type": "path", "required": True},
             drill=arguments.connection() | {"required": False},
@@ -172,7 +180,7 @@ def main() -> None:
     )
     with failures(module):
         options = module.params
-        database = Database.from_options(options["database"])
+        database = Database.from_options(options["database"], options["run_id"])
         drill = connection_settings(options["drill"]) if options["drill"] else None
         plan = backup.plan(database, Path(options["directory"]), Path(options["postgresql_bin"]), drill)
         result = {"run_id": plan.run_id} if module.check_mode else backup.apply(plan)

@@ -11,7 +11,7 @@ description:
   - Opens the target of a database whose rollback was begun, and makes the target authoritative again in the journal.
   - Refuses where the source is open or was opened since the run closed it, and where the target was never open.
   - What the rollback has brought to the source already stays there; the next rollback brings all rows again.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [consolidation, consolidation.run]
 options:
   timeout_seconds:
     description: How long to wait for open transactions.
@@ -30,6 +30,7 @@ EXAMPLES = r"""
 - name: Give the rollback up
   pg_cancel_rollback:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
 """
 
 RETURN = r"""
@@ -67,11 +68,11 @@ from consolidation.rollback import cancel
 def main() -> None:
     """Plan, and cancel."""
     module = AnsibleModule(
-        argument_spec=arguments.database(timeout_seconds={"type": "float", "default": 60}), supports_check_mode=True
+        argument_spec=arguments.phase(timeout_seconds={"type": "float", "default": 60}), supports_check_mode=True
     )
     with failures(module):
         given = module.params
-        plan = cancel.plan(Database.from_options(given["database"]))
+        plan = cancel.plan(Database.from_options(given["database"], given["run_id"]))
         result = {"msg": plan.msg} if module.check_mode else cancel.apply(plan, given["timeout_seconds"])
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 

@@ -12,7 +12,7 @@ description:
   - A chunk and its mark in the journal commit together, so an interrupted copy resumes and nothing is loaded twice.
   - Keys, indexes and triggers of the target are dropped for the load and restored after it; then ANALYZE runs.
   - V(absent) empties the target's tables again and restores their keys (rollback before the cutover).
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [consolidation, consolidation.run]
 options:
   state:
     description: Whether the rows are to be in the target.
@@ -23,6 +23,10 @@ options:
     description: Number of worker processes, each with a connection to both sides.
     type: int
     default: 2
+  timeout_seconds:
+    description: With O(state=absent), how long transactions that hold the target's tables are waited for.
+    type: float
+    default: 60
   progress_file:
     description:
       - File on the host that the module runs on, replaced every second with how far each table is; no row data.
@@ -41,6 +45,7 @@ EXAMPLES = r"""
 - name: Copy the tables
   pg_copy:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
     workers: 2
 """
 
@@ -81,6 +86,11 @@ emptied:
   type: list
   elements: str
   returned: with O(state=absent), when not in check mode
+blockers:
+  description: Who was in the way of a lock.
+  type: list
+  elements: str
+  returned: on the failure to lock the tables with O(state=absent)
 msg:
   description: Why nothing is copied; the tables are moved, or the target was opened.
   type: str
@@ -99,18 +109,19 @@ from consolidation.progress import reporter as progress
 
 def main() -> None:
     """Plan, and copy."""
-    spec = arguments.database(
+    spec = arguments.phase(
         state={"type": "str", "default": "present", "choices": ["present", "absent"]},
         workers={"type": "int", "default": 2},
+        timeout_seconds={"type": "float", "default": 60},
         progress_file={"type": "path"},
     )
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params
-        database = Database.from_options(given["database"])
+        database = Database.from_options(given["database"], given["run_id"])
         if given["state"] == "absent":
             emptying = discard.plan(database)
-            result = {} if module.check_mode else discard.apply(emptying)
+            result = {} if module.check_mode else discard.apply(emptying, given["timeout_seconds"])
             module.exit_json(changed=emptying.changed, diff=emptying.diff(), **result)
         plan = copy.plan(database)
         if module.check_mode:

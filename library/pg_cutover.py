@@ -10,7 +10,7 @@ version_added: "0.1.0"
 description:
   - Opens the target's tables to their roles. Refuses unless the source is fenced and every table was verified equal.
   - Measures the write outage, from the closing of the source's fence to the opening of the target's.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [consolidation, consolidation.run]
 options:
   timeout_seconds:
     description: How long to wait for open transactions on the target.
@@ -29,6 +29,7 @@ EXAMPLES = r"""
 - name: Open the target
   pg_cutover:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
 """
 
 RETURN = r"""
@@ -78,10 +79,10 @@ from consolidation.module.failures import failures
 
 def main() -> None:
     """Plan, and open."""
-    spec = arguments.database(timeout_seconds={"type": "float", "default": 60})
+    spec = arguments.phase(timeout_seconds={"type": "float", "default": 60})
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
-        plan = cutover.plan(Database.from_options(module.params["database"]))
+        plan = cutover.plan(Database.from_options(module.params["database"], module.params["run_id"]))
         result = {} if module.check_mode else cutover.apply(plan, module.params["timeout_seconds"])
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 

@@ -11,7 +11,7 @@ description:
   - A fence is a statement trigger on every table that refuses every writer, the owner and superusers included.
   - Closing waits for the transactions that have written, up to a limit, and names who is in the way when it gives up.
   - A closed fence is proved by a write as every role, which must be refused. Readers go on.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [consolidation, consolidation.run]
 options:
   side:
     description: Which side of the database.
@@ -47,6 +47,7 @@ EXAMPLES = r"""
 - name: Fence the source
   pg_fence:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
     side: source
     state: closed
 """
@@ -103,7 +104,7 @@ from consolidation.module.failures import failures
 
 def main() -> None:
     """Plan, and switch."""
-    spec = arguments.database(
+    spec = arguments.phase(
         side={"type": "str", "required": True, "choices": ["source", "target"]},
         state={"type": "str", "required": True, "choices": ["prepared", "closed", "open"]},
         timeout_seconds={"type": "float", "default": 60},
@@ -112,7 +113,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params
-        database = Database.from_options(given["database"])
+        database = Database.from_options(given["database"], given["run_id"])
         plan = fence_phase.plan(database, given["side"], given["state"], rollback=given["rollback"])
         result = {} if module.check_mode else fence_phase.apply(plan, given["timeout_seconds"])
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)

@@ -10,7 +10,7 @@ version_added: "0.1.0"
 description:
   - Grants each of the database's O(database.target_roles) usage of the target schema, reading and writing of its
     tables, use of its sequences, and reading of the Alembic heads.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [consolidation, consolidation.run]
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -24,6 +24,7 @@ EXAMPLES = r"""
 - name: Grant the Storage Service what it needs
   pg_grant:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
 """
 
 RETURN = r"""
@@ -44,9 +45,9 @@ from consolidation.schema import grants
 
 def main() -> None:
     """Plan, and grant."""
-    module = AnsibleModule(argument_spec=arguments.database(), supports_check_mode=True)
+    module = AnsibleModule(argument_spec=arguments.phase(), supports_check_mode=True)
     with failures(module):
-        plan = grants.plan_grants(Database.from_options(module.params["database"]))
+        plan = grants.plan_grants(Database.from_options(module.params["database"], module.params["run_id"]))
         result = {} if module.check_mode else grants.apply_grants(plan)
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 

@@ -13,7 +13,7 @@ description:
     defaults use or the lineage names. The fence moves with its table.
   - The lineage is stamped in the same transaction, after Alembic has found the tables equal to its models; otherwise
     the tables stay where they were and the differences are named.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [consolidation, consolidation.run]
 options:
   state:
     description: V(moved) to the target schema, or V(returned) to the source schema (rollback).
@@ -37,6 +37,7 @@ EXAMPLES = r"""
 - name: Move the tables
   pg_move_tables:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
 """
 
 RETURN = r"""
@@ -83,14 +84,14 @@ from consolidation.move import phase as move
 
 def main() -> None:
     """Plan, and move."""
-    spec = arguments.database(
+    spec = arguments.phase(
         state={"type": "str", "default": "moved", "choices": ["moved", "returned"]},
         timeout_seconds={"type": "float", "default": 60},
     )
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params
-        plan = move.plan(Database.from_options(given["database"]), back=given["state"] == "returned")
+        plan = move.plan(Database.from_options(given["database"], given["run_id"]), back=given["state"] == "returned")
         result = {} if module.check_mode else move.apply(plan, given["timeout_seconds"])
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 

@@ -11,7 +11,7 @@ description:
   - Compares both sides and changes, on the side O(to), only the rows that differ; sequences that are behind are set.
   - All in one transaction, which ends with the proof that both sides are equal and with all foreign keys validated.
   - Both sides must be fenced. The side in charge is never overwritten.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [consolidation, consolidation.run]
 options:
   to:
     description:
@@ -38,6 +38,7 @@ EXAMPLES = r"""
 - name: Bring the writes made since the cutover back to the source
   pg_reconcile:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
     to: source
 """
 
@@ -84,13 +85,13 @@ from consolidation.rollback import reconcile
 
 def main() -> None:
     """Plan, and reconcile."""
-    spec = arguments.database(
+    spec = arguments.phase(
         to={"type": "str", "required": True, "choices": list(reconcile.SIDES)}, workers={"type": "int", "default": 2}
     )
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params
-        plan = reconcile.plan(Database.from_options(given["database"]), given["to"], given["workers"])
+        plan = reconcile.plan(Database.from_options(given["database"], given["run_id"]), given["to"], given["workers"])
         result = {} if module.check_mode else reconcile.apply(plan)
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 

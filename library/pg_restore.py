@@ -14,7 +14,7 @@ description:
   - What was there before stays as C(DBNAME_lost_RUN); nothing is dropped.
   - Sessions of the runbook on the old database are ended. Where others are left, it stops and names them.
   - Rows that are newer than the dump are brought back afterwards from the storage database (C(pg_reconcile)).
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [consolidation, consolidation.run]
 options:
   directory:
     description: Directory on the runner that holds the dumps of all runs.
@@ -48,6 +48,7 @@ EXAMPLES = r"""
 - name: Restore the lost source
   pg_restore:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
     directory: "{{ consolidation_backup_directory }}"
     postgresql_bin: "{{ consolidation_postgresql_bin }}"
     consent: lose writes to campaign_db since 2026-11-22T01:02:03Z
@@ -70,6 +71,10 @@ directory:
   description: Where the dump lies.
   returned: success
   type: str
+fence_epoch:
+  description: Identity of the closing of the restored database's fence.
+  returned: when restored
+  type: str
 kept_as:
   description: Name of what was there before; null where there was nothing.
   returned: when restored
@@ -79,6 +84,11 @@ tables:
   returned: when restored
   type: list
   elements: dict
+not_restored:
+  description: Entries of the dump that could not be restored, each with the reason; no table needs them.
+  returned: when restored, unless a run that was killed had loaded the dump
+  type: list
+  elements: str
 settings_not_restored:
   description: Settings of the database that the role may not set; set them as superuser.
   returned: when restored, unless a run that was killed had loaded the dump
@@ -112,7 +122,7 @@ from consolidation.rollback import restore
 
 def main() -> None:
     """Plan, and restore."""
-    spec = arguments.database(
+    spec = arguments.phase(
         directory={"type": "path", "required": True},
         postgresql_bin={"type": "path", "required": True},
         backup_run_id={"type": "str"},
@@ -123,7 +133,7 @@ def main() -> None:
     with failures(module):
         given = module.params
         plan = restore.plan(
-            Database.from_options(given["database"]),
+            Database.from_options(given["database"], given["run_id"]),
             Path(given["directory"]),
             Path(given["postgresql_bin"]),
             maintenance_dbname=given["maintenance_dbname"],

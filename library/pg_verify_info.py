@@ -20,6 +20,10 @@ options:
       - The only thing that is written, and nothing at all in check mode, which then says what would be compared.
     type: bool
     default: false
+  run_id:
+    description: The run that this command has begun; needed with O(record=true), but for check mode.
+    type: str
+    default: ""
   workers:
     description: Number of tables under way at the same time, each with a session on either side.
     type: int
@@ -54,6 +58,7 @@ EXAMPLES = r"""
   pg_verify_info:
     database: "{{ consolidation_database }}"
     record: true
+    run_id: "{{ consolidation_run_id }}"
 
 - name: Compare both sides while they are written, one following the other by half a minute at most
   pg_verify_info:
@@ -130,6 +135,7 @@ def main() -> None:
     """Plan, and compare."""
     spec = arguments.database(
         record={"type": "bool", "default": False},
+        run_id={"type": "str", "default": ""},
         workers={"type": "int", "default": 2},
         max_keys={"type": "int", "no_log": False, "default": 20},
         recheck_seconds={"type": "int", "default": 10},
@@ -139,7 +145,7 @@ def main() -> None:
     with failures(module):
         given = module.params
         options = verify.Options(given["workers"], given["max_keys"], given["recheck_seconds"])
-        plan = verify.plan(Database.from_options(given["database"]))
+        plan = verify.plan(Database.from_options(given["database"], given["run_id"]))
         if not given["record"]:
             module.exit_json(changed=False, **verify.check(plan.database, options))
         if module.check_mode:

@@ -35,6 +35,14 @@ databases:
   type: list
   elements: dict
   returned: always
+authoritative:
+  description: The side that may hold rows which the other does not have, V(source) or V(target).
+  type: str
+  returned: always
+at_work:
+  description: Whether a process works on this database right now.
+  type: bool
+  returned: always
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -20,7 +20,7 @@ options:
     type: path
     required: true
   databases:
-    description: Names of all databases of the inventory. Commands for a run of fewer end with C(--limit).
+    description: Names of all databases of the inventory. Commands for fewer end with C(--limit).
     type: list
     elements: str
     required: true
@@ -55,7 +55,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 report:
-  description: run_id, outcome, verdict, next_command, way_back (text, until, command), path; empty without a run.
+  description:
+    - run_id, outcome, verdict, path and outages (by database).
+    - next and rollbacks, lists of commands, each with its databases, text and until when it is available.
+    - Empty without a run.
   type: dict
   returned: always
 """

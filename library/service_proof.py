@@ -10,17 +10,23 @@ version_added: "0.1.0"
 description:
   - Sees the rows in the target's schema and not on the source, sessions of the target's roles on the new side, and none
     of the application's roles on the old side for some time.
-  - Takes the rows away again, whatever the outcome.
-extends_documentation_fragment: [consolidation]
+  - Takes the rows away again, whatever the outcome. They are in the journal before they are written (V(announced)), so
+    that the next command finds them where this one was killed.
+extends_documentation_fragment: [consolidation, consolidation.run]
 options:
   rows:
-    description: Rows that were written through the service's API; the value of the column C(id), and the table.
+    description:
+      - Rows that are written through the service's API; the value of the column C(id), and the table.
+      - Not used with O(state=absent), which takes away those that the journal has.
     type: dict
-    required: true
+    default: {}
   state:
-    description: V(present) proves; V(absent) only takes the rows away, after a failure.
+    description:
+      - V(announced) notes the rows in the journal, before they are written.
+      - V(present) proves.
+      - V(absent) takes away what an earlier attempt has left.
     type: str
-    choices: [present, absent]
+    choices: [announced, present, absent]
     default: present
   timeout_seconds:
     description: How long to wait until the last session has left the old side.
@@ -43,6 +49,7 @@ EXAMPLES = r"""
 - name: See the write in the new schema
   service_proof:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
     rows:
       7f1d2c3a-0000-5000-8000-000000000000: campaigns
 """
@@ -97,20 +104,23 @@ from consolidation.services import proof as service_proof
 
 def main() -> None:
     """Plan, and prove."""
-    spec = arguments.database(
-        rows={"type": "dict", "required": True},
-        state={"type": "str", "choices": ["present", "absent"], "default": "present"},
+    spec = arguments.phase(
+        rows={"type": "dict", "default": {}},
+        state={"type": "str", "choices": ["announced", "present", "absent"], "default": "present"},
         timeout_seconds={"type": "float", "default": 30},
         quiet_seconds={"type": "float", "default": 5},
     )
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params
-        rows = [service_proof.Row(table, key) for key, table in given["rows"].items()]
-        plan = service_proof.plan(Database.from_options(given["database"]), rows)
+        database = Database.from_options(given["database"], given["run_id"])
         if given["state"] == "absent":
-            removed = 0 if module.check_mode else service_proof.remove(plan.database, plan.rows)
+            removed = service_proof.remove(database, keep=module.check_mode)
             module.exit_json(changed=removed > 0, removed=removed)
+        rows = [service_proof.Row(table, key) for key, table in given["rows"].items()]
+        plan = service_proof.plan(database, rows)
+        if given["state"] == "announced":
+            module.exit_json(changed=not module.check_mode and service_proof.announce(plan))
         waits = given["timeout_seconds"], given["quiet_seconds"]
         result = {} if module.check_mode else service_proof.apply(plan, *waits)
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)

@@ -10,7 +10,7 @@ version_added: "0.1.0"
 description:
   - The tables that the storage service needs for itself (idempotency keys), in schema C(storage_service) of the target,
     and the grants of the target's roles on them.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [consolidation, consolidation.run]
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -24,6 +24,7 @@ EXAMPLES = r"""
 - name: Build the storage service's own tables
   storage_service_schema:
     database: "{{ consolidation_database }}"
+    run_id: "{{ consolidation_run_id }}"
 """
 
 RETURN = r"""
@@ -49,9 +50,9 @@ from consolidation.schema import storage_service as service_schema
 
 def main() -> None:
     """Plan, and apply."""
-    module = AnsibleModule(argument_spec=arguments.database(), supports_check_mode=True)
+    module = AnsibleModule(argument_spec=arguments.phase(), supports_check_mode=True)
     with failures(module):
-        plan = service_schema.plan(Database.from_options(module.params["database"]))
+        plan = service_schema.plan(Database.from_options(module.params["database"], module.params["run_id"]))
         result = {} if module.check_mode else service_schema.apply(plan)
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 

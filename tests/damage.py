@@ -9,7 +9,6 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation.compare.digest import Incomparable, comparison, table_digest
 from consolidation.errors import VerificationFailed
-from consolidation.journal import records
 from consolidation.journal.phase import recorded
 from consolidation.postgres.catalog import Table, definitions, read_tables
 from consolidation.postgres.connection import session
@@ -255,8 +254,7 @@ def by_row_hash(window: Window) -> set[str]:
         ours = read_tables(source, "public")
         theirs = {table.name: table for table in read_tables(target.coordinator, "campaign_db")}
         both = [(table, theirs[table.name]) for table in ours if table.name in theirs]
-        run = records.latest_run(target.coordinator, window.name)
-        assert run is not None
+        run = window.state()
         at = (target.coordinator, target.exported)
         with readers(1) as reading:
             return set(NAMES.values()) - copied.equal_tables(window.database, run, at, both, reading).keys()

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,38 +100,45 @@ class Site:
     target: Database
     started: list[Playing] = field(default_factory=list)
 
-    def start(self, playbook: str, *options: str, confirm: bool = True) -> Playing:
+    def start(
+        self, playbook: str, *options: str, confirm: bool = True, environment: Mapping[str, str] | None = None
+    ) -> Playing:
         """Start ansible-playbook from the root of the checkout."""
         command = [str(PROGRAM), playbook, "-i", str(self.directory / "hosts.json"), *options]
         command += ["-e", "consolidation_confirm=yes"] if confirm else []
         home = self.directory / "home"
-        environment = {
+        variables = {
             **os.environ,
             "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}",
             "HOME": str(home),
             "ANSIBLE_HOME": str(home / ".ansible"),
             "ANSIBLE_NOCOLOR": "1",
             MARK: str(self.directory),
+            **(environment or {}),
         }
-        environment["ANSIBLE_CALLBACK_PLUGINS"] = f"{ROOT / 'plugins/callback'}:{ROOT / 'tests/callback'}"
-        environment[RETURNS] = str(self.directory / "undocumented-results")
+        # As AWX sets it: log and last lines are there all the same.
+        variables["ANSIBLE_CALLBACKS_ENABLED"] = "ansible.builtin.minimal"
+        variables["ANSIBLE_CALLBACK_PLUGINS"] = f"{ROOT / 'plugins/callback'}:{ROOT / 'tests/callback'}"
+        variables[RETURNS] = str(self.directory / "undocumented-results")
         log = self.directory / f"output-{time.monotonic_ns()}"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=environment,
+                env=variables,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
             )
-        self.started.append(Playing(process, log, Path(environment[RETURNS])))
+        self.started.append(Playing(process, log, Path(variables[RETURNS])))
         return self.started[-1]
 
-    def play(self, playbook: str, *options: str, confirm: bool = True) -> Played:
+    def play(
+        self, playbook: str, *options: str, confirm: bool = True, environment: Mapping[str, str] | None = None
+    ) -> Played:
         """Run a playbook to its end."""
-        return self.start(playbook, *options, confirm=confirm).end()
+        return self.start(playbook, *options, confirm=confirm, environment=environment).end()
 
     def everything(self) -> dict[str, Any]:
         """Equal before and after means: no server, no dump, no evidence and no inventory was changed."""
@@ -139,6 +146,8 @@ class Site:
         found: dict[str, Any] = {name: digest_of_everything(server) for name, server in servers.items()}
         for place in (self.directory / "backups", self.directory / "runs", ROOT / "inventories"):
             found[place.name] = digest_of_files(place)
+        # The page of a look: what check mode is for.
+        found["runs"] = {name: each for name, each in found["runs"].items() if not name.startswith("plan/")}
         return found
 
     def contents(self, side: str) -> dict[str, proof.Content]:
@@ -172,8 +181,8 @@ class Site:
 
     @property
     def run_directory(self) -> Path:
-        """Of the newest run."""
-        return max(path for path in (self.directory / "runs").iterdir() if path.name != "preflight")
+        """Of the newest run; the newest that has a report."""
+        return max(path.parent for path in (self.directory / "runs").glob("*/report.json"))
 
     def processes(self) -> list[psutil.Process]:
         """Every process that a playbook of this site has left."""

@@ -136,7 +136,7 @@ OWNER: list[Case] = [
     ),
     Case("source.table.unlogged", WARNING, "ALTER TABLE chapters SET UNLOGGED"),
     Case("source.table.none", BLOCKER, "DROP TABLE chapters, campaigns"),
-    Case("source.fence.closed", BLOCKER, FENCE),
+    Case("run.conflict", BLOCKER, FENCE),
     Case("source.role.cannot_write", BLOCKER, "REVOKE INSERT ON chapters FROM campaign_owner, campaign_app"),
     Case("source.wal_level", INFO, ""),
     Case("source.login.not_tried", INFO, ""),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -71,10 +71,13 @@ class Service:
     lay: Callable[[str, sa.MetaData], None]
     source_schema: str = "public"
     tables: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
 
     @property
     def window(self) -> Window:
-        return Window(self.source, self.target, NAME, ["svc_app"], self.source_schema, list(self.tables))
+        return Window(
+            self.source, self.target, NAME, ["svc_app"], self.source_schema, list(self.tables), list(self.accepted)
+        )
 
     def migrate(self) -> None:
         """Begin, build, fence, copy, verify, cut over."""
@@ -91,9 +94,10 @@ class Service:
         """Run on the source as the owner of the tables."""
         self.source.execute(statements, role="svc_owner")
 
-    def findings(self, *accepted: str) -> tuple[Finding, ...]:
+    def findings(self, *accepted: str, application_roles: Sequence[str] = ("svc_app",)) -> tuple[Finding, ...]:
         options = preflight.Options(self.directory, self.target.server.bin, accepted=accepted)
-        return preflight.examine(self.window.database, options).findings
+        database = replace(self.window.database, application_roles=tuple(application_roles))
+        return preflight.examine(database, options).findings
 
     def found(self, prefix: str, *accepted: str) -> list[Finding]:
         """The findings whose id begins so."""

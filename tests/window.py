@@ -15,7 +15,7 @@ from consolidation.journal import records, state
 from consolidation.journal import runs as run
 from consolidation.journal.state import RunState
 from consolidation.postgres.connection import Settings, session
-from consolidation.schema import grants
+from consolidation.schema import built, grants
 from consolidation.schema import phase as schema
 from tests.cluster import Database, quoted
 
@@ -30,6 +30,7 @@ class Window:
     application_roles: list[str] = field(default_factory=lambda: ["campaign_app"])
     source_schema: str = "public"
     tables: list[str] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
     control: dict[str, Any] = field(default_factory=lambda: {"host": "here", "pid": os.getpid(), "started": "1"})
 
     @property
@@ -57,9 +58,10 @@ class Window:
         return self.begin(wanted)
 
     def schema(self) -> dict[str, Any]:
-        """Lineage, grants, closed target."""
+        """Lineage, grants, a look at both, closed target."""
         result = schema.apply(schema.plan(self.database))
         grants.apply_grants(grants.plan_grants(self.database))
+        built.require(self.database, tuple(self.accepted))
         self.fence("target", "closed", "schema_fence")
         return result
 

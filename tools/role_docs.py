@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import yaml
+
+from consolidation.cli.app import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 NEW_README = "# Role {name}\n\n{summary}.\n\n<!-- generated: variables -->\n<!-- end -->\n"
@@ -27,8 +30,10 @@ def documents() -> dict[Path, str]:
         else:
             text = NEW_README.format(name=role, summary=first_summary(role))
         found[path] = replaced(text, "variables", variables(role))
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    found[ROOT / "README.md"] = replaced(replaced(readme, "roles", role_table()), "modules", module_table())
+    reference = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    for name, content in (("roles", role_table()), ("modules", module_table()), ("commands", command_manual())):
+        reference = replaced(reference, name, content)
+    found[ROOT / "docs" / "reference.md"] = reference
     return found
 
 
@@ -68,7 +73,7 @@ def variables(role: str) -> str:
 def role_table() -> str:
     """A line for each entry point of each role."""
     lines = [
-        (f"[`{role}`](roles/{role}/README.md)", f"`{entry_point}`", spec["short_description"])
+        (f"[`{role}`](../roles/{role}/README.md)", f"`{entry_point}`", spec["short_description"])
         for role in roles()
         for entry_point, spec in sorted(specs(role).items())
     ]
@@ -78,6 +83,15 @@ def role_table() -> str:
 def module_table() -> str:
     """A line for each module."""
     return _table(("Module", "What it does"), [(f"`{name}`", summary) for name, summary in modules().items()])
+
+
+def command_manual() -> str:
+    """The help of every subcommand."""
+    parts = []
+    for name, command in sorted(cli.commands.items()):
+        text = command.get_help(click.Context(command, info_name=f"consolidation {name}", max_content_width=100))
+        parts.append(f"### consolidation {name}\n\n```text\n{text}\n```\n")
+    return "\n".join(parts)
 
 
 def replaced(text: str, name: str, content: str) -> str:

@@ -20,13 +20,14 @@ from ansible.plugins.loader import connection_loader
 from ansible.template import Templar
 
 from consolidation.progress import reporter as progress
-from consolidation.progress.view import View, view
+from consolidation.progress.view import View, Working, view
 
 DOCUMENTATION = r"""
 name: progress
 type: notification
-short_description: Shows rows, bytes, rate and time left of every table while copy and verify work
+short_description: Shows rows, bytes, rate and time left of every table while copy and verify work, and what else works
 description:
+  - Loaded from C(callback_plugins) of ansible.cfg, whatever else is enabled.
   - Follows the files that the modules write on their hosts. A table on a terminal, lines now and then elsewhere.
 options:
   show:
@@ -40,18 +41,27 @@ options:
     type: float
     default: 10
     env: [{name: CONSOLIDATION_PROGRESS_SECONDS}]
-requirements:
-  - enable it in ansible.cfg (C(callbacks_enabled=progress))
 """
 
 PHASES = {"pg_copy": "copy", "pg_verify_info": "verify"}
 """Module -> the phase that its progress file tells of."""
+LONG = {
+    "alembic_upgrade": "schema",
+    "pg_backup": "backup",
+    "pg_cutover": "cutover",
+    "pg_fence": "fence",
+    "pg_move_tables": "copy",
+    "pg_preflight_info": "preflight",
+    "pg_reconcile": "rollback",
+    "pg_restore": "restore",
+    "service_proof": "services",
+    "service_switch": "services",
+}
+"""Module -> what is shown of it while it works, on a terminal: it has no figures on the way."""
+SHORT_SECONDS = 2.0
+"""What takes no longer is not shown while it works."""
 CLOCKS_SECONDS = 30
 """How much another host's clock may be behind ours."""
-INTERRUPTED = (
-    "Stopped while {tasks} worked. What is done is kept: run the same command again and it goes on from there;"
-    " rollback.yml goes back.\n"
-)
 
 
 class CallbackModule(CallbackBase):
@@ -60,18 +70,23 @@ class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
     CALLBACK_NAME = "progress"
-    CALLBACK_NEEDS_ENABLED = True
+    # Whatever ANSIBLE_CALLBACKS_ENABLED says, as AWX and others set it.
+    CALLBACK_NEEDS_ENABLED = False
 
     def __init__(self) -> None:
         super().__init__()
         self._play: Any = None
         self._files: list[_File] = []
-        self._at_work: dict[str, str] = {}
-        """Host -> the module that works on it."""
+        self._at_work: dict[str, tuple[str, float]] = {}
+        """Host -> the phase that its module works for, and since when."""
         self._since = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        atexit.register(self._interrupted)
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:  # noqa: ARG002 - Ansible's signature
+        """The beginning."""
+        # Gives the cursor back. Registered here, so that it comes before the last words of the other callbacks.
+        atexit.register(self._finish)
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """A play begins."""
@@ -79,14 +94,16 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """A task begins on a host."""
-        if task.action not in PHASES or "progress_file" not in task.args or context.CLIARGS["check"]:
+        if context.CLIARGS["check"] or self.get_option("show") == "off":
             return
-        self._at_work[host.get_name()] = task.action
-        if self.get_option("show") == "off":
-            return
-        variables = self._play.get_variable_manager().get_vars(play=self._play, host=host, task=task)
-        with suppress(AnsibleError):  # the task fails for the same reason, and says so
-            self._follow(_File(self._play, task, variables))
+        has_file = task.action in PHASES and "progress_file" in task.args
+        if has_file or (task.action in LONG and self._on_a_terminal()):
+            self._at_work[host.get_name()] = ((PHASES | LONG)[task.action], time.monotonic())
+            self._begin()
+        if has_file:
+            variables = self._play.get_variable_manager().get_vars(play=self._play, host=host, task=task)
+            with suppress(AnsibleError):  # the task fails for the same reason, and says so
+                self._files.append(_File(self._play, task, variables))
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A task ended well."""
@@ -104,14 +121,16 @@ class CallbackModule(CallbackBase):
         """A host did not answer."""
         self._ended(result.host.get_name())
 
-    def _follow(self, file: _File) -> None:
+    def _on_a_terminal(self) -> bool:
+        return self.get_option("show") == "auto" and sys.stdout.isatty()
+
+    def _begin(self) -> None:
         if self._thread is None:
             self._files = []
             self._since = time.time() - CLOCKS_SECONDS
             self._stop.clear()
             self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
             self._thread.start()
-        self._files.append(file)
 
     def _ended(self, host: str) -> None:
         self._at_work.pop(host, None)
@@ -127,26 +146,32 @@ class CallbackModule(CallbackBase):
     def _show(self) -> None:
         """The thread. It writes under the display's lock only: Ansible forks under it, and prints under it."""
         shown: View | None = None
+        # The stdout callback `console` has a line for what is done.
+        keeps = C.DEFAULT_STDOUT_CALLBACK != "console" or self._display.verbosity > 0
+        screen = self.get_option("show") == "auto"
         while True:
             is_last = self._stop.wait(progress.LOOK_SECONDS)
             found = [file.read() for file in list(self._files)]
             states = [state for state in found if state and state.tables and state.at >= self._since]
+            working = self._working({state.database for state in states if not state.ended})
             with self._display._lock:
-                if states and shown is None:
-                    shown = view(sys.stdout, self.get_option("seconds"), screen=self.get_option("show") == "auto")
+                if (states or working) and shown is None:
+                    shown = view(sys.stdout, self.get_option("seconds"), screen=screen, keeps=keeps)
                 if shown is not None:
-                    shown.show(states)
+                    shown.show(states, working)
                 if is_last:
                     if shown is not None:
                         shown.close()
                     return
 
-    def _interrupted(self) -> None:
-        """At the end of the process: with tasks at work it was Ctrl-C. The thread gives the cursor back."""
-        self._finish()
-        if self._at_work:
-            tasks = " and ".join(f"{module} on {host}" for host, module in self._at_work.items())
-            sys.stderr.write(INTERRUPTED.format(tasks=tasks))
+    def _working(self, told: set[str]) -> list[Working]:
+        """The steps that take long and have no figures."""
+        now = time.monotonic()
+        return [
+            Working(phase, host, now - since)
+            for host, (phase, since) in sorted(self._at_work.items())
+            if host not in told and now - since > SHORT_SECONDS
+        ]
 
 
 class _File:

@@ -1,34 +1,58 @@
-"""The redacted log of a run, and the last lines an operator reads."""
+"""The redacted log of a run, its events, and the last lines an operator reads."""
 
 from __future__ import annotations
 
-import os
+import atexit
+import getpass
+import json
+import platform
+import socket
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible import constants as C
 from ansible import context
 from ansible.errors import AnsibleError
 from ansible.plugins.callback import CallbackBase
+from ansible.release import __version__ as ansible_version
 from ansible.template import Templar, trust_as_template
 
-from consolidation import evidence as run_directory
+from consolidation import evidence
+from consolidation.console import command, ending
+from consolidation.console.board import PHASES, Shown
+from consolidation.console.figures import BAD, GOOD, OUTAGE, WARNING
+from consolidation.console.writes import Writes
+from consolidation.errors import ConsolidationError
+from consolidation.notices import hooks, metrics
+from consolidation.notices.outbox import Outbox
+from consolidation.review import page
+from consolidation.review.collect import Collector
 
 DOCUMENTATION = r"""
 name: runbook
 type: notification
-short_description: Keeps a redacted log in the run directory and ends with where the report is
+short_description: Keeps a redacted log in the run directory and prints a run's last lines
 description:
   - Writes C(log.txt) (mode 0600) into the run directory, a line for each result with time, play, task, host, status and
     message. It never holds arguments, loop items, diffs or what C(no_log) hides.
+  - Writes C(events.jsonl) beside it, which has the commands given, the failures and the rollbacks begun.
   - Lines are kept in memory until a module names the run. Where none does, and in check mode, no log is written.
+  - Ends with the outcome, causes and fixes, the next commands and where the report is, whichever callback writes to
+    stdout. After Ctrl-C it says whether writes are refused, and what to type.
+  - Tells the hooks of C(consolidation_hooks) what happens behind the fence; it waits for none. At the end it says
+    which have failed.
+  - Writes metrics of each run into C(consolidation_metrics_directory), where the inventory has it.
   - The run directory lies in the inventory variable C(consolidation_run_directory).
-requirements:
-  - enable it in ansible.cfg (C(callbacks_enabled=runbook))
+  - It is loaded from C(callback_plugins) of ansible.cfg, whatever else is enabled.
 """
 
 LOG = "log.txt"
-MOST_FAILURES = 5
+FINISHED = ("migrated", "rolled back")
+ENDS = {"migrated": hooks.FINISHED, "rolled_back": hooks.ROLLED_BACK}
+"""State that ends a run -> the event."""
+COLOURS = {GOOD: "COLOR_OK", WARNING: "COLOR_WARN", BAD: "COLOR_ERROR", OUTAGE: "COLOR_ERROR"}
 
 
 class CallbackModule(CallbackBase):
@@ -37,33 +61,72 @@ class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
     CALLBACK_NAME = "runbook"
-    CALLBACK_NEEDS_ENABLED = True
+    # Whatever ANSIBLE_CALLBACKS_ENABLED says, as AWX and others set it: without it there is no log.
+    CALLBACK_NEEDS_ENABLED = False
 
     def __init__(self) -> None:
         super().__init__()
+        self._playbook = ""
         self._play: Any = None
+        self._phases: dict[str, str] = {}
+        """Host -> the phase it is in."""
+        self._at_work: dict[str, str] = {}
+        """Host -> the module that works for it."""
         self._waiting: list[str] = []
-        self._directories: list[Path] = []
-        """Of the runs seen, the newest last."""
+        self._directories: dict[str, Path] = {}
+        """Of the runs seen, by id; the newest last."""
         self._reports: dict[str, dict[str, Any]] = {}
         """By run id."""
-        self._failures: dict[str, str] = {}
-        """Line -> host, in their order; a rescue repeats what it was for."""
+        self._begun: set[str] = set()
+        """Runs that this command has begun, resumed or rolled back."""
+        self._failures = ending.Failures()
+        self._findings: dict[str, list[dict[str, Any]]] = {}
+        self._writes = Writes()
+        self._outbox = Outbox()
+        self._metrics: Path | None = None
+        """Where the metrics go."""
+        self._review = Collector()
+        self._base: Path | None = None
+        """The folder of the run directories."""
+        self._is_over = True
+        atexit.register(self._interrupted)
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        """The beginning."""
+        self._playbook = str(playbook._file_name)
+        self._is_over = False
+        if C.DEFAULT_STDOUT_CALLBACK != "console" and self._display.verbosity == 0:
+            self._display.display(
+                f"Every task is shown: the stdout callback is `{C.DEFAULT_STDOUT_CALLBACK}`. `console` shows one line a"
+                f" phase; from another terminal: {self._status()}"
+            )
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """A play begins."""
         self._play = play
         self._keep(f"PLAY {play.get_name()}")
 
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        """A task begins on a host."""
+        self._at_work[host.get_name()] = task.action
+        role = str(task._role.get_name()) if task._role else ""
+        if role in PHASES:
+            self._phases[host.get_name()] = role
+        if not context.CLIARGS["check"]:
+            self._writes.begins(host.get_name(), task.action, task.args)
+
     def v2_runner_on_ok(self, result: Any) -> None:
         """A task ended well."""
+        self._at_work.pop(result.host.get_name(), None)
         if result.task.action == "ansible.builtin.validate_argument_spec":
             return
         self._find_run(result)
+        self._learn(result)
         self._keep_result(result, "changed" if result.result.get("changed") else "ok")
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """A task failed."""
+        self._at_work.pop(result.host.get_name(), None)
         self._find_run(result)
         self._keep_result(result, "failed, ignored" if ignore_errors else "failed")
         if not ignore_errors:
@@ -71,11 +134,14 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """A host did not answer."""
+        self._at_work.pop(result.host.get_name(), None)
         self._keep_result(result, "unreachable")
-        self._remember_failure(result)
+        if not result.task.ignore_unreachable:
+            self._remember_failure(result)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         """A task was skipped."""
+        self._at_work.pop(result.host.get_name(), None)
         self._keep_result(result, "skipped")
 
     def v2_runner_item_on_failed(self, result: Any) -> None:
@@ -83,51 +149,181 @@ class CallbackModule(CallbackBase):
         self._keep_result(result, "failed item")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        """The end: seal the log, say where the report is and what comes next."""
-        for directory in self._directories:
-            run_directory.index(directory)
-        # What a rescue or the next try mended is no failure at the end; the log has it.
-        lasting = [line for line, host in self._failures.items() if host in stats.failures or host in stats.dark]
-        lines = [f"Failed: {line}" for line in lasting[:MOST_FAILURES]]
-        for report in self._reports.values():
-            lines.append(f"Run {report['run_id']}: {report['verdict']}")
-            commands = {"Next": report["next_command"], "Way back": report["way_back"]["command"]}
-            lines += [f"{name + ':':9} {command}" for name, command in commands.items() if command]
-            if not context.CLIARGS["check"]:
-                lines.append(f"Report:   {report['path']}")
-        lines += [f"Log:      {directory / LOG}" for directory in self._directories]
+        """The end: index the evidence, say what the outcome is and what comes next."""
+        self._is_over = True
+        self._keep("END")
+        # What a rescue or the next try recovered is no failure at the end; the log has it.
+        failed = [host for host in stats.processed if host in stats.failures or host in stats.dark]
+        if self._is_preflight_alone():
+            lines = list(ending.findings(self._findings))
+        else:
+            blocked = {host: self._findings[host] for host in self._findings if host in failed}
+            lines = list(ending.findings(blocked, ["blocker"]))
+        if not any(line.tone == BAD for line in lines):
+            lines += ending.failures(self._failures, failed)
+        # A run of another time is no result of this command.
+        ours = {run: found for run, found in self._reports.items() if run in self._begun} or self._reports
+        for found in ours.values():
+            lines += ending.report(
+                found, check=context.CLIARGS["check"], typed=lambda text: command.typed(text, Path.cwd())
+            )
+        lines += self._plan()
+        for run_id, directory in self._directories.items():
+            lines += ending.block("Log", str(directory / LOG))
+            over = self._reports.get(run_id, {}).get("outcome") in FINISHED
+            digest = evidence.index(directory, close=over)
+            if over:
+                text = f"{directory / evidence.INDEX} is closed; keep its SHA-256 elsewhere:\n{digest}"
+                lines += ending.block("Evidence", text)
+        for failure in (*self._outbox.failures(), *self._write_metrics()):
+            lines += ending.block("Warning", f"{failure}; it stopped nothing", WARNING)
+        self._print(lines)
+
+    def _is_preflight_alone(self) -> bool:
+        """Whether preflight is what was asked for: then every finding is."""
+        return Path(self._playbook).name == "preflight.yml" or list(context.CLIARGS["tags"]) == ["preflight"]
+
+    def _plan(self) -> list[Shown]:
+        """The reviewer's page of a look."""
+        if not context.CLIARGS["check"] or not self._review.saw_steps or self._base is None:
+            return []
+        name = Path(self._playbook).name
+        plan = page.content(self._review, self._base, name, self._command(self._playbook), datetime.now(UTC))
+        lines = [Shown(line) for line in page.lines(plan, texts=bool(context.CLIARGS["diff"]))]
+        return [*lines, Shown(""), *ending.block("Plan", str(page.write(plan, self._base)))]
+
+    def _write_metrics(self) -> Iterator[str]:
+        """For the exporter, of each run; what failed."""
+        for run_id, directory in self._directories.items():
+            content = evidence.read(Path(self._reports.get(run_id, {}).get("path", directory)).parent / "report.json")
+            if self._metrics is None or content is None:
+                continue
+            try:
+                metrics.write(self._metrics / f"consolidation_{run_id}.prom", metrics.text(json.loads(content)))
+            except (ConsolidationError, ValueError) as error:
+                yield str(error).partition("\n")[0]
+
+    def _interrupted(self) -> None:
+        """At the end of the process, where the playbook has not come to its end: Ctrl-C, or a fault of Ansible's."""
+        if self._is_over:
+            return
+        self._is_over = True
+        for directory in self._directories.values():
+            evidence.index(directory)
+        check = context.CLIARGS.get("check")
+        where = ", ".join(f"{module} of {host}" for host, module in self._at_work.items())
+        while_ = f" while these worked: {where}" if where else ""
+        phases = ", ".join(sorted({self._phases.get(host, "start") for host in self._at_work})) or "start"
+        lines = list(ending.block("STOPPED", f"in phase {phases}{while_}. What is done is kept.", BAD))
+        if check:
+            lines += ending.block("Writes", "nothing was changed, this was a look only")
+        else:
+            writes = self._writes.lines(datetime.now(UTC))
+            tone = OUTAGE if self._writes.refused() else WARNING
+            lines += ending.block("Writes", "\n".join(writes) or self._writes_unknown(), tone)
+        lines += ending.block("Resume", self._command(self._playbook))
+        if self._directories:
+            lines += ending.block("Rollback", self._command(str(Path(self._playbook).parent / "rollback.yml")))
+        lines += ending.block("Status", self._status())
+        self._print(lines)
+
+    def _writes_unknown(self) -> str:
+        return "not touched by this command; if an earlier one was stopped, the status below says how they stand"
+
+    def _print(self, lines: Iterable[Shown]) -> None:
+        lines = list(lines)
         if lines:
-            self._display.display("\n" + "\n".join(lines))
+            self._display.display("")
+        for line in lines:
+            colour = COLOURS.get(line.tone)
+            self._display.display(line.text, color=getattr(C, colour) if colour else None)
+
+    def _command(self, playbook: str) -> str:
+        return command.again(playbook, context.CLIARGS, Path.cwd())
+
+    def _status(self) -> str:
+        sources = "".join(f" -i {source}" for source in context.CLIARGS.get("inventory") or ())
+        return command.typed(f"consolidation status{sources}", Path.cwd())
+
+    def _learn(self, result: Any) -> None:
+        """What the modules of the runbook return, for the last lines."""
+        host, module, values = result.host.get_name(), result.task.action, result.result
+        if not context.CLIARGS["check"] or module == "run_journal_info":
+            self._writes.ends(host, module, result.task.args, values)
+        if context.CLIARGS["check"]:
+            self._base = self._base or self._run_directory(result.host)
+            self._review.add(host, module, result.task.args, values)
+        if module in ("pg_preflight_info", "service_preflight_info"):
+            self._findings.setdefault(host, []).extend(values.get("findings") or [])
+        if module == "run_journal" and isinstance(run := values.get("run"), dict) and run.get("id"):
+            self._begun.add(run["id"])
+            if values.get("changed") and run["state"] in ENDS:
+                self._tell(result, ENDS[run["state"]])
+            if run["state"] == "rolling_back" and values.get("changed"):
+                self._event(evidence.ROLLING_BACK, database=host)
+        if module == "pg_cutover" and values.get("changed") and "opened_at" in values:
+            self._tell(result, hooks.OPENED, outage_seconds=values.get("outage_seconds"))
+        report = values.get("report")
+        if isinstance(report, dict) and "verdict" in report:
+            self._reports[report["run_id"]] = report
+
+    def _tell(self, result: Any, event: str, **figures: Any) -> None:
+        """The inventory's hooks, behind the fence: nothing waits for them."""
+        if context.CLIARGS["check"]:
+            return
+        wanted = self._variable(result.host, "consolidation_hooks") or []
+        run_id = next(reversed(self._directories), "")
+        self._outbox.tell(wanted, event, result.host.get_name(), run_id=run_id, **figures)
 
     def _remember_failure(self, result: Any) -> None:
-        host = result.host.get_name()
-        self._failures[f"{host}: {_message(result.result)}"] = host
+        host, message = result.host.get_name(), _message(result.result)
+        if self._failures.add(host, message):
+            self._event(
+                evidence.FAILED, database=host, phase=self._phases.get(host, ""), task=result.task_name, message=message
+            )
+            if self._directories:
+                self._tell(result, hooks.FAILED, phase=self._phases.get(host, ""))
+
+    def _event(self, kind: str, **more: Any) -> None:
+        """Keep what the report cannot know from the journal."""
+        if not self._directories or context.CLIARGS["check"]:
+            return
+        event = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": kind}
+        event |= {"playbook": Path(self._playbook).name, **more}
+        directory = next(reversed(self._directories.values()))
+        evidence.append(directory / evidence.EVENTS, json.dumps(event, ensure_ascii=False) + "\n")
 
     def _find_run(self, result: Any) -> None:
+        """The run that a result names, and its directory."""
         run_id = result.result.get("run_id")
         report = result.result.get("report")
         if isinstance(report, dict) and "verdict" in report:
             run_id = report["run_id"]
-            self._reports[run_id] = report
-        if context.CLIARGS["check"] or not run_id or not isinstance(run_id, str):
-            return
-        if self._directories and self._directories[-1].name == run_id:
+        if context.CLIARGS["check"] or not run_id or not isinstance(run_id, str) or run_id in self._directories:
             return
         base = self._run_directory(result.host)
-        if base is not None and base / run_id not in self._directories:
-            self._directories.append(base / run_id)
+        if base is not None:
+            self._directories[run_id] = evidence.directory_of(base, run_id)
+            metrics_directory = self._variable(result.host, "consolidation_metrics_directory")
+            self._metrics = Path(str(metrics_directory)) if metrics_directory else None
+            user = f"{getpass.getuser()}@{socket.gethostname()}"
+            versions = {"ansible-core": ansible_version, "Python": platform.python_version()}
+            self._event(evidence.COMMAND, by=user, command=self._command(self._playbook), versions=versions)
 
     def _run_directory(self, host: Any) -> Path | None:
-        """consolidation_run_directory as the host sees it; None where the inventory has none."""
+        found = self._variable(host, "consolidation_run_directory")
+        return None if found is None else Path(str(found))
+
+    def _variable(self, host: Any, name: str) -> Any:
+        """A variable of the inventory as the host sees it; None where there is none."""
         variables = self._play.get_variable_manager().get_vars(play=self._play, host=host)
-        if "consolidation_run_directory" not in variables:
+        if name not in variables:
             return None
         templar = Templar(self._play.get_loader(), variables)
         try:
-            found = templar.template(trust_as_template("{{ consolidation_run_directory }}"))
+            return templar.template(trust_as_template("{{ " + name + " }}"))
         except AnsibleError:
             return None
-        return Path(str(found))
 
     def _keep_result(self, result: Any, status: str) -> None:
         play = self._play.get_name() if self._play else ""
@@ -137,14 +333,9 @@ class CallbackModule(CallbackBase):
 
     def _keep(self, text: str) -> None:
         self._waiting.append(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z {_printable(text)}\n")
-        if not self._directories:
-            return
-        path = self._directories[-1] / LOG
-        run_directory.make(path.parent)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "a", encoding="utf-8") as file:
-            file.writelines(self._waiting)
-        self._waiting.clear()
+        if self._directories:
+            evidence.append(next(reversed(self._directories.values())) / LOG, "".join(self._waiting))
+            self._waiting.clear()
 
 
 def _message(values: Any) -> str:

@@ -82,3 +82,13 @@ options:
 author:
   - The storage consolidation team (@storage-consolidation)
 """
+
+    RUN = r"""
+options:
+  run_id:
+    description:
+      - The run that this command has begun, as M(run_journal) returned it. Anything else is refused.
+      - In check mode it may be empty.
+    type: str
+    required: true
+"""

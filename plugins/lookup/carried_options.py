@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from ansible import context
 from ansible.plugins.lookup import LookupBase
+
+from consolidation.console import command
 
 DOCUMENTATION = r"""
 name: carried_options
@@ -31,17 +32,10 @@ _list:
   elements: str
 """
 
-PROMPTS = {"ask_vault_pass": "--ask-vault-pass", "ask_pass": "--ask-pass", "become_ask_pass": "--ask-become-pass"}
-FILES = {"vault_ids": "--vault-id", "vault_password_files": "--vault-password-file"}
-
 
 class LookupModule(LookupBase):
     """See DOCUMENTATION."""
 
     def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[str]:  # noqa: ARG002 - Ansible's
         """Read them off the command line."""
-        given = context.CLIARGS
-        found = [option for name, option in PROMPTS.items() if given.get(name)]
-        found += [f"{option} {shlex.quote(value)}" for name, option in FILES.items() for value in given.get(name) or ()]
-        extra = given.get("extra_vars") or ()
-        return found + [f"-e {shlex.quote(value)}" for value in extra if value.startswith("@")]
+        return command.carried(context.CLIARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -60,4 +61,14 @@ def _main_process() -> psutil.Process:
 
 
 def _identity(process: psutil.Process) -> dict[str, Any]:
-    return {"host": socket.gethostname(), "pid": process.pid, "started": f"{process.create_time():.2f}"}
+    return {"host": socket.gethostname(), "pid": process.pid, "started": _started(process)}
+
+
+def _started(process: psutil.Process) -> str:
+    """Which process of that id it is: ticks since the boot, which do not move when the clock is set."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        ticks = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except OSError:  # not Linux
+        return f"{process.create_time():.2f}"
+    return f"{boot} {ticks}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -43,22 +44,27 @@ class Running:
     process: subprocess.Popen[bytes]
     http: httpx.Client
     log: Path
+    config: Path
 
 
 @contextmanager
-def running(module: str, configuration: dict[str, Any], directory: Path) -> Iterator[Running]:
-    """`python -m MODULE --config FILE` on a free port, until it answers; ended with SIGTERM, in good order."""
+def running(module: str, configuration: dict[str, Any], directory: Path, ca: Path | None = None) -> Iterator[Running]:
+    """`python -m MODULE --config FILE` on a free port, until it answers; ended with SIGTERM, in good order.
+
+    ca: of its certificate, where it serves TLS.
+    """
     port = free_port()
     configuration = configuration | {"server": configuration.get("server", {}) | {"port": port}}
     config, log = directory / f"{module}-{port}.yml", directory / f"{module}-{port}.log"
     config.write_text(yaml.safe_dump(configuration))
-    url = f"http://127.0.0.1:{port}"
-    with log.open("wb") as output, httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
+    url = f"{'https' if ca else 'http'}://127.0.0.1:{port}"
+    verify = ssl.create_default_context(cafile=ca) if ca else False
+    with log.open("wb") as output, httpx.Client(base_url=url, timeout=30, trust_env=False, verify=verify) as http:
         command = [sys.executable, "-m", module, "--config", str(config)]
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
             _wait(http, process, log)
-            yield Running(url, process, http, log)
+            yield Running(url, process, http, log, config)
         finally:
             process.terminate()
             code = process.wait(timeout=START_SECONDS)
@@ -131,7 +137,7 @@ class Caller:
         content = {"content": body} if isinstance(body, str | bytes) else {"json": body} if body is not None else {}
         fields = {"Authorization": f"Bearer {token or TOKENS[self.database]}", "Content-Type": "application/json"}
         fields |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.http.request(method, f"/databases/{self.database}/{path}", headers=fields, **content)
+        return self.http.request(method, f"/v1/databases/{self.database}/{path}", headers=fields, **content)
 
     def create(self, table: str, /, **values: Any) -> dict[str, Any]:
         """Create a row that must be accepted."""

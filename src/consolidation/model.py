@@ -49,6 +49,8 @@ class Database:
     """Roles the service writes with on the source; the fence is probed as each of them."""
     target_roles: tuple[str, ...] = ()
     """Roles that read and write the target schema after the cutover."""
+    run_id: str | None = None
+    """The run that the operator's command has begun: phases of another one are refused. None: not asked."""
 
     @property
     def mode(self) -> Mode:
@@ -77,8 +79,8 @@ class Database:
         return self.source_side if name == SOURCE else self.target_side
 
     @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> Database:
-        """Build from the ``database`` option of our modules. Raises ConfigurationError."""
+    def from_options(cls, options: Mapping[str, Any], run_id: str | None = None) -> Database:
+        """Build from the ``database`` option of our modules, and ``run_id``. Raises ConfigurationError."""
         database = cls(
             name=options["name"],
             source=connection_settings(options["source"]),
@@ -87,6 +89,7 @@ class Database:
             target=connection_settings(options["target"]),
             application_roles=tuple(options.get("application_roles") or ()),
             target_roles=tuple(options.get("target_roles") or ()),
+            run_id=run_id,
         )
         if database.moves and database.source_schema == database.name:
             raise ConfigurationError(

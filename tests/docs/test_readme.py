@@ -80,7 +80,7 @@ def test_defaults_are_those_of_the_specs() -> None:
 def test_list_tasks_prints_the_runbook(playbook: str) -> None:
     listed = run("ansible-playbook", playbook, "-i", "inventories/demo", "--list-tasks")
     assert listed.returncode == 0, listed.stderr
-    plays = re.findall(r"play #\d+ \(\w+\): (\w+)", listed.stdout)
+    plays = re.findall(r"play #\d+ \([\w:]+\): (\w+)", listed.stdout)
     assert plays[0] == "Check"
     assert plays[-1] == "Report"
 

@@ -141,7 +141,7 @@ def test_a_cutover_that_was_not_finished_is_still_to_be(window: Window) -> None:
 
 
 def test_the_module_says_what_it_would_do(window: Window, capsys: pytest.CaptureFixture[str]) -> None:
-    given = {"database": window.options}
+    given = {"database": window.options, "run_id": window.state().run.id}
     assert not run_module(capsys, "pg_cancel_rollback", False, given)["changed"]
     begin_rollback(window)
     before = digest_of_everything(window.target.server)

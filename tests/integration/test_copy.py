@@ -20,7 +20,7 @@ import pytest
 from consolidation.copy import chunks
 from consolidation.copy import phase as copy
 from consolidation.copy import undo as discard
-from consolidation.errors import CopyError, RunInProgress, StatementFailed, StepRefused
+from consolidation.errors import CopyError, FenceError, RunInProgress, StatementFailed, StepRefused
 from consolidation.journal import records
 from consolidation.journal.phase import recorded
 from consolidation.postgres.locks import hold
@@ -199,7 +199,11 @@ def test_an_orphan_stops_the_restore_and_a_run_after_the_mending_goes_through(
         with pytest.raises(StatementFailed, match="c_p_fkey"):
             window.copy()
     window.begin(records.ROLLING_BACK)
-    discard.apply(discard.plan(window.database))
+    with window.target.connection() as reader, reader.cursor() as cursor:
+        cursor.execute("SELECT FROM campaign_db.p")
+        with pytest.raises(FenceError, match=rf"in the way: pid {reader.info.backend_pid}, user postgres"):
+            discard.apply(discard.plan(window.database), 0.1)
+    discard.apply(discard.plan(window.database), 10)
     window.fence("source", "open", "rollback_open")
     window.end(records.ROLLED_BACK)
     source.execute("INSERT INTO p VALUES (7)", user="campaign_app")
@@ -284,9 +288,9 @@ def test_a_copy_that_a_rollback_has_emptied_is_nobodys_newest_rows(source: Datab
         pass
     assert window.state().authoritative == "target"
     with pytest.raises(StepRefused, match="holds rows that the source may not have"):
-        discard.apply(emptying)
+        discard.apply(emptying, 10)
     target.execute("DELETE FROM consolidation.phase WHERE name = 'rollback_restore'")
-    discard.apply(emptying)
+    discard.apply(emptying, 10)
     with recorded(window.database, "rollback_restore"):
         pass
     assert window.state().authoritative == "source"
@@ -576,7 +580,7 @@ def test_a_rollback_empties_the_target_and_brings_its_keys_back(big: Window) -> 
     big.begin(records.ROLLING_BACK)
     plan = discard.plan(big.database)
     assert plan.changed
-    discard.apply(plan)
+    discard.apply(plan, 10)
     assert definitions(big.target, "campaign_db") == before
     assert big.target.value("SELECT count(*) FROM campaign_db.big") == 0
     assert not discard.plan(big.database).changed

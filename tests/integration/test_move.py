@@ -83,7 +83,7 @@ def test_moved_verified_opened_and_moved_back(window: Window) -> None:
     assert where(window.target) == [(("campaign_db"), name) for name in ("alone", "campaigns", "chapters")]
     assert content(window.target, "campaign_db") == rows
     heads = window.target.rows("SELECT version_num FROM consolidation.alembic_version ORDER BY 1")
-    assert ("campaign_db_0002",) in heads
+    assert ("campaign_db_0003",) in heads
     assert not move.plan(window.database).changed
 
     insert = "DELETE FROM campaign_db.campaigns WHERE false"
@@ -103,7 +103,7 @@ def test_moved_verified_opened_and_moved_back(window: Window) -> None:
     assert {schema_name for schema_name, _ in where(window.target)} == {"public"}
     assert window.target.value("SELECT count(*) FROM campaigns WHERE name = 'later'") == 1
     heads = window.target.rows("SELECT version_num FROM consolidation.alembic_version")
-    assert ("campaign_db_0002",) not in heads
+    assert ("campaign_db_0003",) not in heads
     window.fence("source", "open", "rollback_open")
     window.target.execute("DELETE FROM campaigns WHERE false", user="storage_service")
     assert not move.plan(window.database, back=True).changed
@@ -157,7 +157,7 @@ def test_tables_that_do_not_fit_the_lineage_stay(window: Window) -> None:
         move.apply(move.plan(window.database), 10)
     assert "ix_chapters_campaign_id_sequence_number" in str(caught.value)
     assert {schema_name for schema_name, _ in where(window.target)} == {"public"}
-    assert ("campaign_db_0002",) not in window.target.rows("SELECT version_num FROM consolidation.alembic_version")
+    assert ("campaign_db_0003",) not in window.target.rows("SELECT version_num FROM consolidation.alembic_version")
 
 
 def test_a_write_between_move_and_verification_is_found(window: Window) -> None:

@@ -53,6 +53,19 @@ def test_before_the_cutover_the_source_opens_and_the_target_is_empty(site: Site)
     assert_in_charge(site, "target")
 
 
+def test_a_reader_of_the_target_does_not_keep_the_source_closed(site: Site) -> None:
+    site.play("migrate.yml", "--tags", "backup,schema,fence,copy").succeeded()
+    rollback = ("rollback.yml", "-e", "rollback_timeout_seconds=1")
+    with site.target.connection() as reader, reader.cursor() as cursor:
+        cursor.execute("SELECT FROM campaign_db.campaigns")
+        stopped = site.play(*rollback).failed()
+        assert f"in the way: pid {reader.info.backend_pid}" in stopped.text
+        site.write("source")
+    site.play(*rollback).succeeded()
+    assert_in_charge(site, "source")
+    assert {content.rows for content in site.contents("target").values()} == {0}
+
+
 def test_failed_verification_keeps_the_target_closed(site: Site) -> None:
     site.play("migrate.yml", "--tags", "backup,schema,fence,copy").succeeded()
     site.target.execute(DAMAGE)
@@ -63,7 +76,7 @@ def test_failed_verification_keeps_the_target_closed(site: Site) -> None:
     assert "table chapters different" in stopped.text
     report = site.report()
     assert (report["outcome"], report["databases"][0]["outcome"]["phase"]) == ("failed", "verify")
-    assert "rollback.yml" in report["way_back"]["command"]
+    assert "rollback.yml" in report["rollbacks"][0]["command"]
     evidence = json.loads((site.run_directory / "campaign_db" / "verify.json").read_text())
     assert evidence["result"]["outcome"] == "different"
     site.play("rollback.yml").succeeded()

@@ -59,7 +59,10 @@ def test_a_proof_that_fails_leads_one_service_back_with_every_write(site: Site, 
 
     assert "the cutover failed (prove | See it in the new schema, and nobody on the source: " in failed.text
     assert "there are sessions of the service on campaign on " in failed.text
-    assert "The run was taken back, no write is lost: the source is in charge, the services are on it." in failed.text
+    assert (
+        "The run was rolled back, no write is lost: the source is authoritative and takes writes, the services use it."
+        in failed.text
+    )
     assert standing(site) == {"campaign_db": "rolled back", "image_db": "migrated"}
     assert brought_back(site) > 0, "clients wrote on the new side before the proof failed"
     assert {side: site.is_open(side) for side in ("source", "target")} == {"source": True, "target": False}
@@ -97,7 +100,10 @@ def test_a_target_that_opens_to_nobody_leads_back_before_the_services_are_switch
     site.target.execute(OWN_REFUSAL)
     failed = migrate(site, *one, "cutover").failed()
     assert "storage_service cannot write campaign_db.chapters after the opening" in failed.text
-    assert "The run was taken back, no write is lost: the source is in charge, the services are on it." in failed.text
+    assert (
+        "The run was rolled back, no write is lost: the source is authoritative and takes writes, the services use it."
+        in failed.text
+    )
     assert standing(site) == {"campaign_db": "rolled back"}
     site.target.execute("DROP FUNCTION campaign_db.refuse() CASCADE")
     assert {side: site.is_open(side) for side in ("source", "target")} == {"source": True, "target": False}

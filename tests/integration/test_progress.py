@@ -244,8 +244,10 @@ def interrupt(playbook: Playbook, terminal: Terminal, window: Window, module: st
     terminal.press(CTRL_C)
     assert terminal.wait(30) != 0, terminal.output
     assert terminal.output.rindex("\x1b[?25h") > terminal.output.rindex("\x1b[?25l"), "the cursor is back"
-    assert f"Stopped while {module} on campaign_db worked" in terminal.output
-    assert "run the same command again" in terminal.output
+    last = terminal.output[terminal.output.rindex("\x1b[?25h") :]
+    assert f"while these worked: {module} of campaign_db" in last
+    assert re.search(r"Writes +\S", last)
+    assert re.search(r"Resume +.*ansible-playbook ", last)
     assert "Traceback" not in terminal.output
     wait_until_alone(window)
     assert not playbook.processes()

@@ -31,14 +31,14 @@ def window(source: Database, target: Database) -> Window:
 def test_planned_upgraded_checked_and_not_changed_again(window: Window) -> None:
     before = digest_of_everything(window.target.server)
     plan = schema.plan(window.database)
-    assert [revision.id for revision in plan.pending] == ["campaign_db_0001", "campaign_db_0002"]
+    assert [revision.id for revision in plan.pending] == ["campaign_db_0001", "campaign_db_0002", "campaign_db_0003"]
     assert "CREATE TABLE campaign_db.campaigns" in plan.diff()["prepared"]
     lacking = grants.plan_grants(window.database)
     assert any("ALL TABLES" in statement for statement in lacking.statements)
     assert digest_of_everything(window.target.server) == before
 
     result = window.schema()
-    assert result["heads"] == ["campaign_db_0002"]
+    assert result["heads"] == ["campaign_db_0003"]
     assert not schema.plan(window.database).changed
     assert not grants.plan_grants(window.database).changed
     assert schema.apply(schema.plan(window.database)) == result

@@ -10,9 +10,12 @@ import pytest
 
 from consolidation.errors import ServiceError
 from consolidation.journal import records
+from consolidation.rollback import reconcile
 from consolidation.services import proof as service_proof
 from consolidation.services.proof import Row
+from consolidation.verify import phase as verify
 from tests.cluster import Database
+from tests.modules import run_module
 from tests.window import Window
 
 INSERT = "INSERT INTO {}.campaigns (id, name, creator_id, owner_id) VALUES (%s, 'proof', %s, %s)"
@@ -21,11 +24,14 @@ INSERT = "INSERT INTO {}.campaigns (id, name, creator_id, owner_id) VALUES (%s, 
 @pytest.fixture
 def window(campaign: Database, target: Database) -> Window:
     """The target is open, as after the cutover of the databases."""
+    campaign.execute("TRUNCATE campaigns, chapters")
     window = Window(campaign, target)
     window.begin()
     window.schema()
     window.fence("source", "closed")
-    window.fence("target", "open", "cutover")
+    window.copy()
+    verify.apply(verify.plan(window.database), verify.Options())
+    window.cutover()
     return window
 
 
@@ -96,7 +102,41 @@ def test_a_session_that_leaves_in_time_is_waited_for_and_silence_is_counted_from
 
 def test_the_rows_are_taken_away_behind_a_closed_fence(window: Window) -> None:
     row = written(window)
+    assert service_proof.announce(service_proof.plan(window.database, [row]))
+    assert not service_proof.announce(service_proof.plan(window.database, [row]))
+    assert service_proof.remove(window.database, keep=True) == 1
+    window.begin(records.ROLLING_BACK)
     window.fence("target", "closed", "rollback_fence")
-    assert service_proof.remove(window.database, [row]) == 1
-    assert service_proof.remove(window.database, [row]) == 0
+    assert service_proof.remove(window.database) == 1
+    assert service_proof.remove(window.database) == 0
     assert rows(window) == 0
+
+
+def test_after_everything_died_in_the_proof_the_rollback_leaves_no_row_of_it(window: Window) -> None:
+    row = Row("campaigns", str(uuid4()))
+    service_proof.announce(service_proof.plan(window.database, [row]))
+    window.target.execute(INSERT.format("campaign_db"), [row.id] * 3, user="storage_service")
+    kept = written(window)
+    window.begin(records.ROLLING_BACK)
+    window.fence("target", "closed", "rollback_fence")
+    assert service_proof.remove(window.database) == 1
+    reconcile.apply(reconcile.plan(window.database, "source"))
+    for side, schema in ((window.source, "public"), (window.target, "campaign_db")):
+        found = f"SELECT count(*) FILTER (WHERE id = %s), count(*) FILTER (WHERE id = %s) FROM {schema}.campaigns"
+        assert side.rows(found, [row.id, kept.id]) == [(0, 1)]
+    assert service_proof.remove(window.database) == 0
+
+
+def test_the_module_announces_once_and_takes_away_what_the_journal_has(
+    window: Window, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = written(window)
+    given = {"database": window.options, "run_id": window.state().run.id}
+    announced = {**given, "state": "announced", "rows": {row.id: row.table}}
+    assert not run_module(capsys, "service_proof", False, {**given, "state": "absent"})["changed"]
+    assert run_module(capsys, "service_proof", False, announced)["changed"]
+    assert not run_module(capsys, "service_proof", False, announced)["changed"]
+    assert run_module(capsys, "service_proof", True, {**given, "state": "absent"})["removed"] == 1
+    assert rows(window) == 1
+    assert run_module(capsys, "service_proof", False, {**given, "state": "absent"})["removed"] == 1
+    assert not run_module(capsys, "service_proof", False, {**given, "state": "absent"})["changed"]

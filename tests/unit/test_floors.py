@@ -16,10 +16,14 @@ FLOORS = (
     {"model"},
     {"compare", "lineage"},
     {"journal"},
-    {"fence", "backup", "schema", "progress"},
+    {"fence", "capture", "backup", "progress"},
+    {"schema", "adopt"},
     {"copy", "move", "services"},
     {"verify"},
+    {"follow"},
     {"cutover", "rollback", "preflight", "report"},
+    {"console", "review", "notices"},
+    {"cli"},
 )
 """Bottom first. Rooms of one floor do not import each other, but for what ``BESIDE`` names."""
 BESIDE: set[tuple[str, str]] = set()

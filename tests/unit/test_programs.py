@@ -85,18 +85,28 @@ def test_error_with_exit_code_0_is_an_error(script: Script) -> None:
         programs.run([script("echo 'pg_dump: error: query failed' >&2")])
 
 
-def test_only_the_tolerated_error_is_tolerated(script: Script) -> None:
-    known = 'pg_dump: error: could not execute query: ERROR:  unrecognized "x"'
-    programs.run([failing(script, known)], tolerated='unrecognized "x"')
-    for said in (f"{known}\npg_dump: error: other", "pg_dump: warning: errors ignored", ""):
-        with pytest.raises(BackupError):
-            programs.run([failing(script, said)], tolerated='unrecognized "x"')
+def test_errors_may_be_the_callers_but_not_a_death(script: Script) -> None:
+    known = 'pg_dump: error: could not execute query: ERROR:  relation "x" does not exist'
+    assert known in programs.run([failing(script, known)], may_fail=True)
+    with pytest.raises(BackupError, match="ended with 1"):
+        programs.run([failing(script, "pg_dump: warning: errors ignored")], may_fail=True)
 
 
 def test_disk_full_says_where_to_make_room(script: Script) -> None:
     with pytest.raises(BackupError) as raised:
         programs.run([failing(script, "pg_dump: error: could not write to file: No space left on device")])
     assert "consolidation_backup_directory" in raised.value.hint
+
+
+def test_a_full_disk_of_the_server_is_not_the_runners(script: Script) -> None:
+    said = (
+        'pg_dump: error: could not execute query: ERROR:  could not extend file "base/5/16384": No space left on device'
+    )
+    with pytest.raises(BackupError) as caught:
+        programs.run([failing(script, said)], server="scratch on storage.example:5432")
+    assert str(caught.value).startswith("pg_dump on scratch on storage.example:5432: could not execute query")
+    assert "disk of the server scratch on storage.example:5432" in caught.value.hint
+    assert "consolidation_backup_directory" not in caught.value.hint
 
 
 def test_variables_of_libpq_and_language_are_kept_from_it(

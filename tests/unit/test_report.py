@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from consolidation import evidence as run_directory
 from consolidation.report import phase as report
-from tests.report_facts import database, journal, table, with_services
+from tests.report_facts import at, database, journal, table, with_services
 
 COMMANDS = {"migrate": "ansible-playbook migrate.yml -i prod", "rollback": "ansible-playbook rollback.yml -i prod"}
 INVENTORY = ("campaign_db", "image_db")
@@ -53,7 +54,8 @@ class Document(html.parser.HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
-        assert {name for name, _ in attrs}.isdisjoint({"src", "href", "srcset", "data", "onload"})
+        assert {name for name, _ in attrs}.isdisjoint({"src", "srcset", "data", "onload"})
+        assert not any(name == "href" and ":" in (value or "") for name, value in attrs), "only files beside it"
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -93,6 +95,47 @@ def test_a_second_report_changes_nothing_and_news_change_it(tmp_path: Path) -> N
     assert report.plan(FACTS["rolled back"], tmp_path, COMMANDS, INVENTORY).changed
 
 
+def test_a_finished_runs_evidence_is_closed_and_what_comes_later_is_beside_it(tmp_path: Path) -> None:
+    run_id = FACTS["migrated"]["run"]["id"]
+    write(tmp_path, FACTS["migrated"])
+    run_directory.index(tmp_path / run_id, close=True)
+    closed = {path: path.read_bytes() for path in (tmp_path / run_id).rglob("*") if path.is_file()}
+
+    again = report.plan(FACTS["migrated"], tmp_path, COMMANDS, INVENTORY)
+    assert (again.changed, again.directory) == (False, tmp_path / run_id)
+    later = write(tmp_path, {**FACTS["rolled back"], "run": FACTS["migrated"]["run"]})
+    assert Path(later["path"]).parent == tmp_path / f"{run_id}.2"
+    assert {path: path.read_bytes() for path in (tmp_path / run_id).rglob("*") if path.is_file()} == closed
+    assert run_directory.check(tmp_path / run_id).holds
+
+
+def test_a_rollback_that_began_by_itself_keeps_its_reason(tmp_path: Path) -> None:
+    facts = FACTS["rolled back"]
+    events = tmp_path / facts["run"]["id"] / run_directory.EVENTS
+    failed = {"event": "failed", "database": "campaign_db", "message": "the service is not healthy"}
+    back = {"event": "rolling back", "database": "campaign_db", "playbook": "migrate.yml"}
+    run_directory.append(events, f"{json.dumps(failed)}\n{json.dumps(back)}\n")
+    written = write(tmp_path, facts)
+    assert written["verdict"] == "campaign_db rolled back automatically."
+    assert "automatically because:</strong> the service is not healthy" in Path(written["path"]).read_text()
+    asked_for = {**back, "playbook": "rollback.yml"}
+    run_directory.append(events, json.dumps(asked_for) + "\n")
+    assert write(tmp_path, facts)["verdict"] == "campaign_db rolled back."
+
+
+def test_a_command_that_changed_nothing_is_no_news(tmp_path: Path) -> None:
+    facts = FACTS["migrated"]
+    events = tmp_path / facts["run"]["id"] / run_directory.EVENTS
+    for moment in (at(-5), at(90_000)):
+        run_directory.append(
+            events, json.dumps({"event": "command", "at": moment, "command": moment, "by": "ops"}) + "\n"
+        )
+        written = write(tmp_path, facts)
+    page = Path(written["path"]).read_text()
+    assert at(-5) in page
+    assert at(90_000) not in page
+
+
 def test_no_run_no_report(tmp_path: Path) -> None:
     plan = report.plan({"run": None, "databases": []}, tmp_path, COMMANDS, INVENTORY)
     assert not plan.changed
@@ -112,14 +155,16 @@ def test_what_the_operator_needs_stands_on_the_page(tmp_path: Path) -> None:
         "image_db failed in phase verify; campaign_db migrated.",
         COMMANDS["migrate"],
         COMMANDS["rollback"],
-        "20.9 s from 2026-11-22 02:00:43 UTC until the storage database was opened 23.1 s until its services"
-        " were seen to write there again, 2026-11-22 02:01:06 UTC",
-        "no writes for 20.9 s, through the services for 23.1 s",
-        "cutover_services done 1",
-        "still closed since 2026-11-22 02:00:43 UTC",
+        "20.9 s from 2026-11-22 02:00:43 UTC until the storage database was open",
+        "as clients saw it: 23.1 s at the most, from 2026-11-22 02:00:43 UTC until a write through the service",
+        "writes refused for 20.9 s",
+        "Smoke test of services done 1",
+        "writes are refused since 2026-11-22 02:00:43 UTC",
+        "image_db: Content: not shown to be equal",
+        "campaign_db: Preflight: no result is kept with this run.",
         "1 not shown to be equal",
         "2 rows missing",
-        "images_id_seq 9 1 different is behind",
+        "images_id_seq different 9 1 is behind",
         "source.lock pid 5",
         "COMMIT;",
     ):
@@ -141,10 +186,10 @@ def test_a_thousand_tables(tmp_path: Path) -> None:
 def test_the_rollback_has_a_picture_of_its_own() -> None:
     pictures = report.pictures(FACTS["rolled back"]["databases"])
     assert [(title, [bar.label for bar in picture.bars]) for title, picture in pictures] == [
-        ("Migration", ["backup", "schema", "fence", "copy", "verify", "cutover"]),
-        ("Rollback", ["rollback_fence", "reconcile", "rollback_open"]),
+        ("Migration", ["Backup", "Schema", "Fence, writes refused", "Copy", "Verify", "Cutover, target open"]),
+        ("Rollback", ["Target fenced", "Writes brought back", "Source open"]),
     ]
     assert [[note.text for note in picture.notes] for _, picture in pictures] == [
-        ["no writes for 20.9 s"],
-        ["no writes for 6.6 s"],
+        ["writes refused for 20.9 s"],
+        ["writes refused for 6.6 s"],
     ]

@@ -36,3 +36,30 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
     with pytest.raises(ConfigurationError, match=r"cannot write .*report\.html"):
         run_directory.write(tmp_path / "report.html", "<p>")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_closed_evidence_is_left_alone_and_its_index_names_every_fault(tmp_path: Path) -> None:
+    first = run_directory.directory_of(tmp_path, "1")
+    run_directory.write(first / "report.html", "<p>")
+    run_directory.write(first / "log.txt", "x")
+    digest = run_directory.index(first)
+    assert run_directory.directory_of(tmp_path, "1") == first, "a run that goes on writes on"
+    run_directory.index(first, close=True)
+    assert run_directory.directory_of(tmp_path, "1") == tmp_path / "1.2"
+    run_directory.append(tmp_path / "1.2" / run_directory.EVENTS, '{"event": "command"}\n{"cut off')
+    assert run_directory.directories(tmp_path, "1") == [first, tmp_path / "1.2"]
+    assert run_directory.events(tmp_path, "1") == [{"event": "command"}]
+
+    found = run_directory.check(first)
+    assert (found.holds, found.closed, found.index_digest) == (True, True, digest)
+    (first / "report.html").write_text("<P>")
+    (first / "log.txt").unlink()
+    (first / "more").touch()
+    found = run_directory.check(first)
+    assert (found.holds, found.altered, found.missing, found.not_indexed) == (
+        False,
+        ("report.html",),
+        ("log.txt",),
+        ("more",),
+    )
+    assert not run_directory.check(tmp_path / "1.2").holds, "without an index nothing is shown"

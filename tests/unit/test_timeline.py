@@ -36,7 +36,7 @@ def test_what_has_not_ended_reaches_to_the_end_and_says_so() -> None:
     assert picture.bars[1].x + picture.bars[1].width == picture.right
     assert picture.bars[1].note == "running"
     assert span("verify", 0, 6.1, "failed").note == "6.1 s, failed"
-    assert span("verify", 0, 6.1, attempts=2).note == "6.1 s, in 2 tries"
+    assert span("verify", 0, 6.1, attempts=2).note == "6.1 s, attempt 2"
 
 
 def test_nothing_to_draw() -> None:

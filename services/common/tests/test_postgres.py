@@ -8,51 +8,22 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from service_common.config import PostgresConfig
 from service_common.postgres import create_engine, problem_of
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from demo.servers import Server, installations
+from services.tests.certificates import certificate
 
 TLS_MAJOR = 15
 """Debian's; the wheels' servers are built without OpenSSL."""
-
-
-def certificate(directory: Path, name: str, alternative: x509.GeneralName) -> Path:
-    """A self-signed certificate `name`.crt with its key `name`.key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (directory / f"{name}.key").write_bytes(private)
-    path = directory / f"{name}.crt"
-    path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +119,7 @@ def test_wrong_password_is_503_and_not_told(config: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("sql", "status", "name"),
     [
-        ("SELECT pg_sleep(10)", 503, "timeout"),
+        ("SELECT pg_sleep(10)", 503, "statement-timeout"),
         ("SELECT 'hush-hush'::int", 422, "invalid-value"),
         ("SELECT 1/0", 422, "invalid-value"),
         ("SELECT pg_terminate_backend(pg_backend_pid())", 503, "database-unavailable"),

@@ -33,8 +33,12 @@ def test_heads_are_those_of_the_lineages() -> None:
 def test_ready_with_its_database_at_the_heads(service: Running) -> None:
     current = {
         "ok": True,
+        "state": "ready",
         "database": "up",
         "lineages": dict.fromkeys(["campaign_db", "image_db", "storage_service"], "current"),
+        "databases": {
+            name: {"writes": "open", "pool": "free", "missing_grants": []} for name in ("campaign_db", "image_db")
+        },
     }
     assert service.http.get("/health/ready").json() == current
     assert service.http.get("/health").json() == current
@@ -62,7 +66,7 @@ def test_metrics_count_by_route_not_by_path(campaigns: Caller, service: Running)
     row = campaigns.create("campaigns", **campaign())
     campaigns.send("DELETE", f"campaigns/{row['id']}")
     metrics = service.http.get("/metrics").text
-    labels = 'method="DELETE",route="/databases/campaign_db/campaigns/{id}",status="200"'
+    labels = 'method="DELETE",route="/v1/databases/campaign_db/campaigns/{id}",status="200"'
     assert f"storage_requests_total{{{labels}}}" in metrics
     assert row["id"] not in metrics
 
@@ -74,13 +78,12 @@ def test_database_away_is_503_and_its_return_needs_no_restart(storage: Database,
         storage.server.stop()
         try:
             refused = caller.send("POST", "campaigns", values, Idempotency_Key="k")
-            assert (refused.status_code, refused.json()["type"]) == (503, "urn:problem:database-unavailable"), (
-                refused.text
-            )
+            assert (refused.status_code, refused.json()["type"]) == (503, "urn:problem:database-away"), refused.text
             assert int(refused.headers["Retry-After"]) >= 1
             assert caller.send("POST", "campaigns/query", {}).status_code == 503
             assert service.http.get("/health/ready").status_code == 503
-            assert service.http.get("/health").json() == {"ok": False, "database": "down", "lineages": {}}
+            health = service.http.get("/health").json()
+            assert (health["ok"], health["state"], health["database"]) == (False, "database-away", "down")
             assert service.http.get("/health/live").status_code == 200
         finally:
             storage.server.start()
@@ -114,7 +117,7 @@ def test_locked_rows_and_an_exhausted_pool_are_503(storage: Database, directory:
             time.sleep(0.1)
             second = caller.send("POST", "campaigns/query", {})
             waiting.join()
-        assert (answers[0].status_code, answers[0].json()["type"]) == (503, "urn:problem:timeout")
+        assert (answers[0].status_code, answers[0].json()["type"]) == (503, "urn:problem:statement-timeout")
         assert (second.status_code, second.json()["type"]) == (503, "urn:problem:overloaded")
         assert caller.query("campaigns", filters={"id": row["id"]})["rows"] == [row]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from uuid import uuid4
 
@@ -10,8 +11,9 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
-from storage_service.app import create_app
+from storage_service.app import served_tables
 from storage_service.config import Settings
+from storage_service.openapi import document
 
 from services.tests.harness import EMPTY, TOKENS, Running
 from tests.cluster import Database
@@ -26,7 +28,7 @@ SETTINGS = {
     "storage": {"databases": {name: {"schema": name} for name in TOKENS}},
     "services": {},
 }
-DOCUMENT = schemathesis.openapi.from_dict(create_app(Settings.model_validate(SETTINGS)).openapi())
+DOCUMENT = schemathesis.openapi.from_dict(json.loads(document(served_tables(Settings.model_validate(SETTINGS)))))
 OPERATIONS = {result.ok().label: result.ok() for result in DOCUMENT.get_all_operations()}
 MODES = [(label, "valid") for label in OPERATIONS] + [
     (label, "invalid") for label in OPERATIONS if "/databases/" in label
@@ -36,9 +38,10 @@ MODES = [(label, "valid") for label in OPERATIONS] + [
 @pytest.mark.parametrize(("label", "mode"), MODES)
 def test_answers_fit_the_document(label: str, mode: str, service: Running, storage: Database) -> None:
     operation = OPERATIONS[label]
-    database = operation.path.split("/")[2] if "/databases/" in label else "campaign_db"
-    # jsonb refuses some JSON (\u0000, numbers beyond numeric), which no JSON Schema can say.
-    excluded = [positive_data_acceptance] if database == "image_db" else []
+    database = operation.path.split("/")[3] if "/databases/" in label else "campaign_db"
+    # jsonb refuses some JSON (\u0000, numbers beyond numeric), and the rows of a batch name the same columns, all of
+    # which no JSON Schema can say.
+    excluded = [positive_data_acceptance] if database == "image_db" or operation.path.endswith("/batch") else []
     storage.execute(EMPTY)
 
     @given(operation.as_strategy(generation_mode=GenerationMode["POSITIVE" if mode == "valid" else "NEGATIVE"]))
@@ -50,6 +53,7 @@ def test_answers_fit_the_document(label: str, mode: str, service: Running, stora
             headers["Idempotency-Key"] = uuid4().hex
             if isinstance(case.body, dict):
                 case.body.pop("cursor", None)
+            case.headers.pop("If-Match", None)
         case.call_and_validate(base_url=service.url, headers=headers, excluded_checks=excluded)
 
     check()

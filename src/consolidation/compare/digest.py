@@ -38,6 +38,8 @@ FORMS = {
 }
 
 PADDED = frozenset({"character", "bpchar"})
+# Its text keeps the encoding that a declaration names, its output does not.
+PRINTED = PADDED | {"xml"}
 
 # Types whose values print alike when they are the same value.
 FAMILIES = (
@@ -99,23 +101,31 @@ def comparison(here: Table, there: Table) -> tuple[CompareColumn, ...]:
     return _by_name(CompareColumn(name, _common_form(here, column, theirs[name])) for name, column in ours.items())
 
 
-def table_digest(conn: Connection, table: Table, columns: Sequence[CompareColumn] | None = None) -> Digest:
+def table_digest(
+    conn: Connection,
+    table: Table,
+    columns: Sequence[CompareColumn] | None = None,
+    chosen: sql.Composable | None = None,
+) -> Digest:
     """Digest of a table's rows as this transaction sees them; of a partitioned table with all its partitions.
 
-    columns: from ``comparison``; None takes the table's own columns in their own types.
+    columns: from ``comparison``; None takes the table's own columns in their own types. chosen: an item of FROM, and
+    what follows it, in the place of the whole table.
     """
-    [(count, first, second)] = rows(conn, digest_statement(table, columns))
+    [(count, first, second)] = rows(conn, digest_statement(table, columns, chosen))
     return Digest(count, (int(first) % MODULUS, int(second) % MODULUS))
 
 
-def digest_statement(table: Table, columns: Sequence[CompareColumn] | None = None) -> sql.Composable:
+def digest_statement(
+    table: Table, columns: Sequence[CompareColumn] | None = None, chosen: sql.Composable | None = None
+) -> sql.Composable:
     """The statement behind ``table_digest``."""
-    chosen = own_columns(table) if columns is None else tuple(columns)
+    compared = own_columns(table) if columns is None else tuple(columns)
     return sql.SQL(query("compare/digest")).format(
-        columns=formed(chosen),
-        first=row_hash(chosen, SEEDS[0]),
-        second=row_hash(chosen, SEEDS[1]),
-        **{"from": scan(table)},
+        columns=formed(compared),
+        first=row_hash(compared, SEEDS[0]),
+        second=row_hash(compared, SEEDS[1]),
+        **{"from": chosen or scan(table)},
     )
 
 
@@ -156,7 +166,7 @@ def _form(column: Column) -> str:
         return "byte"
     if column.type_category in PLAIN_CATEGORIES:
         return "plain"
-    return "printed" if _base(column.type) in PADDED or column.type_kind == "d" else "text"
+    return "printed" if _base(column.type) in PRINTED or column.type_kind == "d" else "text"
 
 
 def _common_form(here: Table, ours: Column, theirs: Column) -> str:

@@ -14,7 +14,7 @@ from consolidation.journal.phase import recorded
 from consolidation.journal.results import Phase
 from consolidation.model import Database, Mode
 from consolidation.postgres.connection import session
-from consolidation.postgres.locks import ACCESS_EXCLUSIVE, hold
+from consolidation.postgres.locks import ACCESS_EXCLUSIVE, take
 from consolidation.postgres.queries import dicts, execute, query
 
 
@@ -51,15 +51,21 @@ def plan(database: Database) -> Plan:
         return Plan(database, tuple(loads))
 
 
-def apply(plan: Plan) -> dict[str, Any]:
-    """Empty the tables and restore what was dropped for the load, in one transaction."""
+def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
+    """Empty the tables and restore what was dropped for the load, in one transaction.
+
+    Raises FenceError where others hold the tables for longer than ``timeout_seconds``, with their names.
+    """
     database = plan.database
     if plan.skip_reason:
         return {"msg": plan.skip_reason}
     with recorded(database, Phase.ROLLBACK_COPY) as work:
         with session(database.target, Phase.ROLLBACK_COPY) as target:
+            if plan.loads:
+                tables = fence.read(target, database.target_side)
+                target.rollback()
+                take(target, database.target, tables, timeout_seconds, ACCESS_EXCLUSIVE)
             fence.pass_through(target)
-            hold(target, database.target, fence.read(target, database.target_side), ACCESS_EXCLUSIVE)
             if plan.loads:
                 names = sql.SQL(", ").join(sql.Identifier(database.name, load["table_name"]) for load in plan.loads)
                 execute(target, sql.SQL("TRUNCATE {}").format(names))

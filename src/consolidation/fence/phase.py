@@ -91,6 +91,8 @@ def plan(database: Database, side_name: str, wanted: str, *, rollback: bool = Fa
         before = tuple(fenced for fenced in before if fenced.state != ABSENT)
     if not skip_reason and database.mode == Mode.MOVE and not before:
         skip_reason = "the tables bring their fence along when they are moved"
+    if not skip_reason and phase == Phase.ROLLBACK_FENCE and not before:
+        skip_reason = f"{database.name}: the target has no tables yet"
     if phase is Phase.SCHEMA_FENCE:
         wanted = LOADING  # the copy closes it wholly
     return Plan(database, phase, side, wanted, before, skip_reason)

@@ -16,6 +16,7 @@ from consolidation.fence.state import TRIGGER, Fenced, read
 from consolidation.model import TARGET, Side
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import dicts, execute, query
+from consolidation.postgres.roles import act_as
 
 PROBE_TIMEOUT = "10s"  # a probe waits for a lock no longer: the write outage has begun
 
@@ -114,7 +115,7 @@ def _outcome(conn: Connection, side: Side, role: str, fenced: Fenced) -> str:
             continue
         conn.rollback()
         try:
-            execute(conn, sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+            act_as(conn, role)
         except psycopg2.Error as error:
             return f"could not probe (SQLSTATE {error.pgcode})"
         names = {"table": fenced.identifier, "column": sql.Identifier(facts["column"] or "")}

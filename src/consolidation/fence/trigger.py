@@ -108,15 +108,20 @@ def open_side(conn: Connection, side: Side, timeout_seconds: float) -> dict[str,
     closed = [fenced for fenced in read(conn, side) if needs_change(fenced.state, "open")]
     if closed:
         _disable(conn, side, closed, timeout_seconds)
-    return {"opened_at": datetime.now(UTC).isoformat(timespec="milliseconds")}
+    return {"opened_at": now()}
 
 
 def _disable(conn: Connection, side: Side, tables: Sequence[Fenced], timeout_seconds: float) -> None:
     """In one transaction: nobody who waits for the opening sees a half of it, and writers hold no locks."""
     with locked(conn, side.settings, tables, timeout_seconds):
         for fenced in tables:
-            present = [name for name, enabled in fenced.triggers.items() if enabled is not None]
-            _switch(conn, fenced, "DISABLE", present)
+            disable(conn, fenced)
+
+
+def disable(conn: Connection, fenced: Fenced) -> None:
+    """Open one table, in the present transaction."""
+    present = [name for name, enabled in fenced.triggers.items() if enabled is not None]
+    _switch(conn, fenced, "DISABLE", present)
 
 
 def _switch(conn: Connection, fenced: Fenced, word: str, names: Sequence[str]) -> None:
@@ -154,3 +159,8 @@ def _each(
             raise
     for each in working:
         each.result()
+
+
+def now() -> str:
+    """The time by this machine's clock, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -8,8 +8,8 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
-from consolidation.journal import records
-from consolidation.model import Database
+from consolidation.journal import records, state
+from consolidation.model import SOURCE, Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import dicts, query
 
@@ -18,18 +18,22 @@ def read(database: Database) -> dict[str, Any]:
     """The newest run of a database, with every database of that run.
 
     ``run`` (Run.as_result, ``runbook_version``, ``target_version``; None where there was no run yet) and ``databases``:
-    name, state, at_work, phases (by start) and loads (by table). Times are ISO 8601 with zone. Reads one snapshot,
-    writes nothing. Raises ConnectionFailed, StatementFailed.
+    name, state, changed_at (of the state), at_work, phases (by start), loads (by table) and throughput of the copy; of
+    this database ``authoritative`` (the side that may hold rows which the other has not) and ``at_work``. Times are
+    ISO 8601 with zone. Reads one snapshot, writes nothing. Raises ConnectionFailed, StatementFailed.
     """
     with session(database.target, "journal facts") as conn:
         conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
         run = records.latest_run(conn, database.name)
         if run is None:
-            return {"run": None, "databases": []}
+            return {"run": None, "databases": [], "authoritative": SOURCE, "at_work": False}
         found = dicts(conn, query("journal/run_databases"), {"run": run.id, "space": records.LOCK_SPACE})
         versions = {key: found[0][key] for key in ("runbook_version", "target_version")}
         databases = [_database(conn, replace(run, database=row["database"]), row) for row in found]
-    return {"run": {**run.as_result(), **versions}, "databases": databases}
+        authoritative = state.read(conn, database).authoritative
+    at_work = any(each["at_work"] for each in databases if each["name"] == database.name)
+    about = {"authoritative": authoritative, "at_work": at_work}
+    return {"run": {**run.as_result(), **versions}, "databases": databases, **about}
 
 
 def _database(conn: Connection, run: records.Run, row: dict[str, Any]) -> dict[str, Any]:
@@ -37,9 +41,11 @@ def _database(conn: Connection, run: records.Run, row: dict[str, Any]) -> dict[s
     return {
         "name": run.database,
         "state": row["state"],
+        "changed_at": row["changed_at"].isoformat(),
         "at_work": row["at_work"],
         "phases": [_json(asdict(phase)) for phase in records.phases(conn, run).values()],
         "loads": loads,
+        "throughput": [_json(each) for each in dicts(conn, query("copy/throughput"), [run.id, run.database])],
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from consolidation.errors import ConsolidationError, RunInProgress, StatementFailed, describe
+from consolidation.errors import ConsolidationError, RunInProgress, StatementFailed, StepRefused, describe
 from consolidation.journal.records import LOCK_SPACE, Run
 from consolidation.journal.results import Phase
 from consolidation.journal.state import RunState, read
@@ -61,9 +61,11 @@ def recorded(
     phase = Phase(name)
     target = connect(database.target, f"{phase} journal", autocommit=True)
     try:
+        require_entered(database)
         _lock(target, database.name)  # what is read behind it stays as it is
         state = read(target, database)
         run = state.require(phase)
+        require_entered(database, run)
         require(database, state)
         before = value(target, query("journal/phase_start"), [run.id, run.database, phase])
         work = Work(database, run, phase, target, state, before or {})
@@ -82,6 +84,21 @@ def recorded(
         _end(work, "done", None)
     finally:
         target.close()
+
+
+def require_entered(database: Database, run: Run | None = None) -> None:
+    """What is changed must be changed by the command that began the run, after its checks. Raises StepRefused."""
+    if database.run_id == "":
+        raise StepRefused(
+            f"{database.name}: this command has begun no run: its first tasks were left out, --start-at-task and"
+            " --skip-tags always do that",
+            hint="run the whole command, it resumes at the first unfinished piece; or one phase with --tags",
+        )
+    if run is not None and database.run_id not in (None, run.id):
+        raise StepRefused(
+            f"{database.name}: this command has begun run {database.run_id}, run {run.id} is the newest by now",
+            hint="another ansible-playbook works on this database: wait for it, then run the same command again",
+        )
 
 
 def _end(work: Work, state: str, error: str | None) -> None:

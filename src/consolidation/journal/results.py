@@ -35,6 +35,8 @@ class Phase(StrEnum):
     ROLLBACK_OPEN = "rollback_open"
     ROLLBACK_CANCEL = "rollback_cancel"
     """The rollback is given up: the target is open again."""
+    RESOLVE = "resolve"
+    """What stands on the sides and what the run says of them are made to agree again; in any run."""
 
     @property
     def of_rollback(self) -> bool:
@@ -114,6 +116,14 @@ class VerifyResult(Result):
 
 
 @dataclass(frozen=True)
+class CutoverResult(Result):
+    """Phase cutover."""
+
+    smoke_rows: tuple[dict[str, str], ...] = ()
+    """Rows that a smoke test has written, or is about to write, to the target: ``table`` and ``id``."""
+
+
+@dataclass(frozen=True)
 class BackupResult(Result):
     """Phase backup."""
 
@@ -134,3 +144,11 @@ class RestoreResult(Result):
 
     fence_epoch: str | None = None
     """Of the fence that the restored database was given; None: the run's version kept none."""
+
+
+@dataclass(frozen=True)
+class ResolveResult(Result):
+    """Phase resolve."""
+
+    keep: str | None = None
+    """The side whose rows stay."""

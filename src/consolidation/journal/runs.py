@@ -145,6 +145,29 @@ def begin(
     return begun, changed
 
 
+def enter(database: Database, caller: Caller) -> Run:
+    """The run that a resolution belongs to: the newest one as it is, or a new one where that is none or rolled back.
+
+    Makes the journal where there is none. Raises RunInProgress.
+    """
+    lineage.upgrade(database.target, JOURNAL)
+    control = {**caller.control, "take_over": caller.take_over}
+    with session(database.target, "journal") as target:
+        execute(target, "SELECT pg_advisory_xact_lock(%s, hashtext('begin'))", [LOCK_SPACE])
+        if not value(target, "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, database.name]):
+            refuse_others(target, database.name)
+        run = latest_run(target, database.name)
+        if run is None or run.state == ROLLED_BACK:
+            _create(target, database.name, control)
+        else:
+            if run.state in (MIGRATING, ROLLING_BACK):
+                _refuse_if_at_work(run, control, caller.other_alive)
+            _claim(target, run, control, run.state)
+        entered = latest_run(target, database.name)
+        assert entered is not None  # noqa: S101 - it was written one statement ago
+        return entered
+
+
 def finish(target: Connection, run: Run, state: str) -> bool:
     """Set a run's database to a final state; False where it was there already."""
     statement = (

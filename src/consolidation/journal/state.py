@@ -26,9 +26,11 @@ from consolidation.journal.records import (
 )
 from consolidation.journal.results import (
     CopyResult,
+    CutoverResult,
     FenceResult,
     Phase,
     ReconcileResult,
+    ResolveResult,
     RestoreResult,
     SchemaResult,
     VerifyResult,
@@ -140,6 +142,8 @@ TABLE: dict[Phase, dict[Standing, Decision]] = {
         NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
     ),
     Phase.ROLLBACK_CANCEL: _row(NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NOT_OPENED, GO, GO, TOO_LATE_BACK),
+    # Whatever the run says is what does not fit any more.
+    Phase.RESOLVE: dict.fromkeys(Standing, GO),
 }
 """Phase x standing. ``{run}`` and ``{database}`` are filled in."""
 ONE_COPY = Refuse(
@@ -195,14 +199,34 @@ class RunState:
         return VerifyResult.from_json(self._result(Phase.VERIFY))
 
     @property
+    def cutover(self) -> CutoverResult:
+        """Result of phase cutover."""
+        return CutoverResult.from_json(self._result(Phase.CUTOVER))
+
+    @property
     def restore(self) -> RestoreResult:
         """Result of phase rollback_restore."""
         return RestoreResult.from_json(self._result(Phase.ROLLBACK_RESTORE))
 
     @property
+    def resolution(self) -> ResolveResult:
+        """Result of phase resolve."""
+        return ResolveResult.from_json(self._result(Phase.RESOLVE))
+
+    @property
+    def resolving(self) -> bool:
+        """Whether a resolution was begun and has not come to its end."""
+        return Phase.RESOLVE in self.phases and not self.done(Phase.RESOLVE)
+
+    @property
     def cut_over(self) -> bool:
         """Whether the run ever began to open the target."""
         return Phase.CUTOVER in self.phases
+
+    @property
+    def writes_refused(self) -> bool:
+        """Whether the source was closed by this run and nothing was opened since: the write outage lasts."""
+        return self.standing == Standing.MIGRATING and self.done(Phase.FENCE) and self.fence.closed_at is not None
 
     @property
     def authoritative(self) -> str:

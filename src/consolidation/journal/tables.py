@@ -27,6 +27,7 @@ DATABASE_STATES = ("migrating", "migrated", "rolling_back", "rolled_back")
 PHASE_STATES = ("running", "done", "failed")
 LOAD_STATES = ("loading", "restoring", "done")
 CHUNK_STATES = ("queued", "done")
+SIDES = ("source", "target")
 
 metadata = MetaData(
     schema=SCHEMA,
@@ -140,5 +141,36 @@ chunk = Table(
             "consolidation.table_load.table_name",
         ],
         ondelete="CASCADE",
+    ),
+)
+
+follow = Table(
+    "follow",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("database", Text, primary_key=True),
+    Column("destination", Text, primary_key=True),
+    Column(
+        "marks",
+        JSONB,
+        nullable=False,
+        server_default="{}",
+        comment="table -> mark of the origin's capture when it was last brought over; another: brought whole",
+    ),
+    Column(
+        "to_validate",
+        JSONB,
+        nullable=False,
+        server_default="[]",
+        comment="statements that validate the foreign keys that stood aside in a round",
+    ),
+    Column("rounds", BigInteger, nullable=False, server_default="0"),
+    Column("keys", BigInteger, nullable=False, server_default="0", comment="noted keys brought over"),
+    Column("rows", BigInteger, nullable=False, server_default="0", comment="rows sent"),
+    Column("last_seconds", Numeric(12, 3)),
+    _now("changed_at"),
+    _one_of("destination", SIDES),
+    ForeignKeyConstraint(
+        ["run_id", "database"], ["consolidation.run_database.run_id", "consolidation.run_database.database"]
     ),
 )

@@ -66,11 +66,12 @@ def stamp(conn: Connection, lineage: str, revision: str) -> None:
 def differences(conn: Connection, lineage: str) -> list[str]:
     """What ``alembic check`` would find for one lineage, one line each; empty where schema and models say the same."""
     metadata = lineage_metadata(lineage)
-    context = MigrationContext.configure(conn, opts=comparison_options([metadata]))
+    context = MigrationContext.configure(conn, opts=comparison_options([metadata], conn))
     found: list[str] = []
     with warnings.catch_warnings():
-        # Extensions' types, for instance: preflight and the look at the built target compare them.
-        warnings.filterwarnings("ignore", "Did not recognize type", sqlalchemy.exc.SAWarning)
+        # What SQLAlchemy does not know of the database, extensions' types for instance: preflight and the look at the
+        # built target compare them.
+        warnings.simplefilter("ignore", sqlalchemy.exc.SAWarning)
         compared = compare_metadata(context, metadata)
     for entry in compared:
         for change in entry if isinstance(entry, list) else [entry]:

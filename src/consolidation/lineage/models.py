@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import MetaData
+from sqlalchemy import Connection, MetaData
 
 from consolidation.errors import ConfigurationError
 from consolidation.installation import script_directory
 from consolidation.lineage.defaults import PLUGINS
+from consolidation.postgres.queries import query
 
 VERSION_SCHEMA = "consolidation"
 VERSION_TABLE = "alembic_version"
@@ -41,14 +42,36 @@ def lineage_metadata(lineage: str) -> MetaData:
     return metadata
 
 
-def comparison_options(metadatas: Iterable[MetaData]) -> dict[str, Any]:
-    """Options for Alembic's comparison of models with a database: only the models' own schemas, defaults included."""
+def comparison_options(metadatas: Iterable[MetaData], conn: Connection) -> dict[str, Any]:
+    """Options for Alembic's comparison of models with a database: only the models' own schemas, defaults included.
+
+    Partitions are left out on both sides: they follow from their root, and models may have them or not.
+    """
     schemas = {metadata.schema for metadata in metadatas}
+    partitions = {tuple(row) for row in conn.exec_driver_sql(query("lineage/partitions"), {"schemas": list(schemas)})}
     return {
         "version_table": VERSION_TABLE,
         "version_table_schema": VERSION_SCHEMA,
         "include_schemas": True,
-        "include_name": lambda name, kind, _parents: name in schemas if kind == "schema" else True,
+        "include_name": lambda name, kind, parents: (
+            name in schemas if kind == "schema" else not (kind == "table" and _is_log(name, parents["schema_name"]))
+        ),
+        "include_object": lambda item, name, kind, *_: not _is_of_partition(item, name, kind, partitions),
         "compare_server_default": True,
         "autogenerate_plugins": PLUGINS,
     }
+
+
+def _is_log(table: str | None, schema: str | None) -> bool:
+    """Whether a table holds the keys that the capture has noted: it comes and goes with the table it belongs to."""
+    return schema == VERSION_SCHEMA and (table or "").startswith("changed_")
+
+
+def _is_of_partition(
+    item: Any, name: str | None, kind: str, partitions: Container[tuple[str | None, str | None]]
+) -> bool:
+    """A partition, or what a foreign key that refers to its root has for it."""
+    if kind == "foreign_key_constraint":
+        schema, table, _ = (None, *item.elements[0].target_fullname.rsplit(".", 2))[-3:]
+        return (schema, table) in partitions
+    return kind == "table" and (item.schema, name) in partitions

@@ -27,6 +27,11 @@ def connection() -> dict[str, Any]:
     }
 
 
+def phase(**more: dict[str, Any]) -> dict[str, Any]:
+    """The same for a module that changes something: it needs the run that the operator's command has begun."""
+    return database(run_id={"type": "str", "required": True}, **more)
+
+
 def database(**more: dict[str, Any]) -> dict[str, Any]:
     """The argument spec of a module that works on one service database, with the module's own options added."""
     options = {

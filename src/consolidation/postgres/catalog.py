@@ -153,6 +153,15 @@ def definitions(conn: Connection, schema: str) -> dict[str, str]:
     return dict(rows(conn, query("postgres/definitions"), {"schema": schema}))
 
 
+def unsound(conn: Connection, schema: str, tables: Iterable[str], fence: str) -> list[str]:
+    """What is not in force on some tables and their partitions: ``constraint c of t is not validated``.
+
+    fence: name of the trigger that is left out.
+    """
+    parameters = {"schema": schema, "tables": list(tables), "fence": fence}
+    return [text for (text,) in rows(conn, query("postgres/unsound"), parameters)]
+
+
 def scan(table: Table) -> sql.Composable:
     """The table as an item of FROM: without tables that inherit from it, but with its own partitions."""
     return sql.SQL("{}" if table.kind == "p" else "ONLY {}").format(table.identifier)

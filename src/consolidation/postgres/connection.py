@@ -168,8 +168,8 @@ def session(settings: Settings, purpose: str, *, autocommit: bool = False) -> It
     except psycopg2.Error as error:
         conn.close()
         raise StatementFailed(
-            f"{settings}: {describe(error)}{_in_the_way(settings, error)}",
-            hint="see the server's log for the statement, mend the cause, run again",
+            f"{_place(error, settings)}: {describe(error)}{_in_the_way(settings, error)}",
+            hint="see the server's log for the statement, fix the cause, run again",
         ) from error
     finally:
         conn.close()
@@ -183,6 +183,14 @@ def _in_the_way(settings: Settings, error: psycopg2.Error) -> str:
 
     found = strong(settings)
     return f"; sessions with strong locks: {'; '.join(found)}" if found else ""
+
+
+def _place(error: psycopg2.Error, settings: Settings) -> str:
+    """Where the statement failed: sessions are nested, and the innermost one hears of errors in all of them."""
+    if error.cursor is None:
+        return str(settings)
+    info = error.cursor.connection.info
+    return f"{info.dbname} on {info.host}:{info.port} as {info.user}"
 
 
 def _first_line(error: Exception) -> str:

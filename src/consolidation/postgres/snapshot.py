@@ -61,8 +61,11 @@ class Snapshot:
 
 
 @contextmanager
-def frozen(settings: Settings, purpose: str, workers: int) -> Iterator[Snapshot]:
-    """A read-only snapshot of a database for ``workers`` threads. On an error, running statements are cancelled."""
+def frozen(settings: Settings, purpose: str, workers: int, exported: str | None = None) -> Iterator[Snapshot]:
+    """A read-only snapshot of a database for ``workers`` threads. On an error, running statements are cancelled.
+
+    ``exported``: the name of a snapshot to join, which another session holds; None takes one of now.
+    """
     with ExitStack() as stack:
         opened: list[Connection] = []
         interrupted = Event()
@@ -75,15 +78,17 @@ def frozen(settings: Settings, purpose: str, workers: int) -> Iterator[Snapshot]
 
         def join() -> Connection:
             conn = enter()
-            execute(conn, "SET TRANSACTION SNAPSHOT %s", [exported])
+            execute(conn, "SET TRANSACTION SNAPSHOT %s", [joined])
             opened.append(conn)
             if interrupted.is_set():
                 raise psycopg2.errors.QueryCanceled  # it was not there yet when the others were cancelled
             return conn
 
         coordinator = enter()
-        exported = value(coordinator, "SELECT pg_export_snapshot()")
-        snapshot = Snapshot(coordinator, exported, join, workers)
+        if exported:
+            execute(coordinator, "SET TRANSACTION SNAPSHOT %s", [exported])
+        joined = exported or value(coordinator, "SELECT pg_export_snapshot()")
+        snapshot = Snapshot(coordinator, joined, join, workers)
         try:
             yield snapshot
         except BaseException:

@@ -74,7 +74,8 @@ def _tables(source: Side, lineage: Lineage) -> Iterator[Finding]:
                 "or list the tables to take along in consolidation_database.tables without it"
             )
             yield found("schema.table.extra", str(table), what, fix)
-    for name in sorted(lineage.tables.keys() - present):
+    partitions = {name for (name,) in rows(source.conn, query("preflight/partitions"), {"schema": source.schema})}
+    for name in sorted(lineage.tables.keys() - present - partitions):
         what = f"table {name} of lineage {lineage.name} is not among the source's tables: it stays empty"
         fix = "nothing to do if it is new; else correct consolidation_database.tables or .source_schema"
         yield found("schema.table.missing", f"{source.schema}.{name}", what, fix)

@@ -21,7 +21,7 @@ def checks(source: Side, lineage: Lineage, *, moves: bool) -> Iterator[Check]:
     yield Check("indexes and unique constraints", lambda: _indexes(source, pairs, lineage.name))
     if moves:
         yield Check("the lineage's indexes", lambda: _missing_indexes(source, pairs))
-    yield Check("foreign keys and CHECK constraints", lambda: _constraints(source, pairs, lineage.name))
+    yield Check("foreign keys", lambda: _foreign_keys(source, pairs, lineage.name))
 
 
 Pairs = dict[int, tuple[Table, ModelTable]]
@@ -68,16 +68,10 @@ def _oids(pairs: Pairs) -> dict[str, list[int]]:
     return {"oids": list(pairs)}
 
 
-def _constraints(source: Side, pairs: Pairs, lineage: str) -> Iterator[Finding]:
+def _foreign_keys(source: Side, pairs: Pairs, lineage: str) -> Iterator[Finding]:
     for row in dicts(source.conn, query("preflight/constraints"), _oids(pairs)):
         table, model = pairs[row["table_oid"]]
-        subject = f"{table}.{row['name']}"
-        if row["sort"] == "f":
-            yield from _foreign_key(subject, row, model, lineage)
-        elif row["name"] not in model.checks:
-            kind = "source.object.check"
-            what = f"the lineage has no CHECK constraint of that name: {row['definition']}"
-            yield found(kind, subject, what, decision(kind, subject, lineage))
+        yield from _foreign_key(f"{table}.{row['name']}", row, model, lineage)
 
 
 def _foreign_key(subject: str, row: dict[str, Any], model: ModelTable, lineage: str) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from consolidation.schema.objects import is_accepted
 from consolidation.text import printable
 
 BLOCKER, WARNING, INFO = SEVERITIES = ("blocker", "warning", "info")
@@ -46,12 +47,15 @@ class Finding:
 
 
 def accept(findings: Iterable[Finding], accepted: Collection[str], kinds: dict[str, Kind]) -> tuple[Finding, ...]:
-    """The findings with accepted blockers (``"ID SUBJECT"``) turned into warnings, where their kind allows that."""
+    """The findings with accepted blockers (``"ID SUBJECT"``) turned into warnings, where their kind allows that.
+
+    ``*`` in the subject stands for any text.
+    """
     return tuple(
         replace(finding, severity=WARNING, what=f"accepted: {finding.what}")
         if finding.severity == BLOCKER
         and kinds[finding.id].acceptable
-        and f"{finding.id} {finding.subject}" in accepted
+        and is_accepted(finding.id, finding.subject, accepted)
         else finding
         for finding in findings
     )

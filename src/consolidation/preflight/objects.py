@@ -6,40 +6,20 @@ from collections.abc import Iterator
 
 from consolidation.fence.state import TRIGGER
 from consolidation.model import Database
-from consolidation.postgres.catalog import LEFT_BEHIND
-from consolidation.postgres.queries import dicts, query, rows, value
+from consolidation.postgres.catalog import LEFT_BEHIND, read_tables, unsound
+from consolidation.postgres.queries import query, rows, value
+from consolidation.preflight.counterparts import read_counterparts
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import KINDS, found
 from consolidation.preflight.models import Lineage
 from consolidation.preflight.side import Check, Side
+from consolidation.schema.objects import SORTS, read_objects
 from consolidation.text import count
 
 ACCEPT = "preflight_accepted"
 """Variable of the role: the blockers that the operator has decided about."""
 
 
-# What pg_identify_object and our own queries call an object -> the last word of the finding's id.
-SORTS = {
-    "view": "view",
-    "materialized view": "materialized_view",
-    "foreign table": "foreign_table",
-    "function": "function",
-    "procedure": "function",
-    "aggregate": "function",
-    "trigger": "trigger",
-    "rule": "rule",
-    "policy": "policy",
-    "exclusion constraint": "exclusion",
-    "inheritance": "inheritance",
-    "sequence": "sequence",
-    "type": "type",
-    "composite type": "type",
-    "publication": "publication",
-    "logical replication slot": "publication",
-    "event trigger": "event_trigger",
-    "statistics object": "statistics",
-    "default acl": "default_privileges",
-}
 SPOKEN = {"default acl": "default privileges", "inheritance": "inheritance between tables"}
 # Those whose identity, as pg_identify_object prints it, is what DROP wants.
 DROPPED_BY = {
@@ -60,15 +40,14 @@ DROPPED_BY = {
     "statistics object": "STATISTICS",
 }
 NO_COUNTERPART = " without a counterpart in the lineage"
-# What a lineage may have as well, but preflight does not compare: it must not say that it is missing there.
-NOT_COMPARED = frozenset(f"source.object.{name}" for name in ("partitioned_table", "inheritance", "exclusion"))
 
 
-def checks(source: Side, database: Database, lineage: Lineage) -> Iterator[Check]:
+def checks(source: Side, target: Side | None, database: Database, lineage: Lineage) -> Iterator[Check]:
     """Checks of the source schema, of what hangs on its tables, and of the rest of the database."""
     yield Check("which tables are taken along", lambda: _tables(source, database))
-    yield Check("the objects of the source schema", lambda: _objects(source, lineage))
-    yield Check("what hangs on the tables", lambda: _attached(source, lineage))
+    yield Check("the objects of the source schema", lambda: _left_behind(source))
+    yield Check("the counterparts of the source's objects", lambda: _objects(source, target, database, lineage))
+    yield Check("what is not in force on the source", lambda: _not_in_force(source))
     yield Check("objects of the whole database", lambda: _database_wide(source, database))
 
 
@@ -76,22 +55,16 @@ def decision(kind: str, subject: str, lineage: str, drop: str = "") -> str:
     """The fix for an object without counterpart: the ways there are."""
     if not KINDS[kind].acceptable:
         return f"nothing to do, or create it by a revision of alembic/versions/{lineage}"
-    if kind in NOT_COMPARED:
-        return (
-            f"compare it by hand with alembic/versions/{lineage}, bring in by a revision what shall stay,"
-            f" then accept it: {ACCEPT}: ['{kind} {subject}']"
-        )
     ways = [f"leave it behind: {ACCEPT}: ['{kind} {subject}']"]
     if drop:
-        ways.append(f"or drop it: {drop}")
-    return "\n".join([*ways, f"or create it by a revision of alembic/versions/{lineage}, and accept it here"])
+        ways.append(f"drop it: {drop}")
+    return "\n".join([f"create it by a revision of alembic/versions/{lineage}", *(f"or {way}" for way in ways)])
 
 
 def _without_counterpart(sort: str, identity: str, lineage: str) -> Finding:
     kind = f"source.object.{SORTS.get(sort, 'other')}"
     drop = f"DROP {DROPPED_BY[sort]} {identity};" if sort in DROPPED_BY else ""
-    unlike = ": preflight does not compare it with the lineage's" if kind in NOT_COMPARED else NO_COUNTERPART
-    what = SPOKEN.get(sort, sort) + unlike
+    what = SPOKEN.get(sort, sort) + NO_COUNTERPART
     return found(kind, identity, what, decision(kind, identity, lineage, drop))
 
 
@@ -112,29 +85,47 @@ def _tables(source: Side, database: Database) -> Iterator[Finding]:
         if table.persistence == "u":
             fix = source.paste("ALTER TABLE {} SET LOGGED;", table.identifier)
             yield found("source.table.unlogged", str(table), "unlogged: a crash of the source empties it", fix)
-        if table.kind == "p":
-            kind = "source.object.partitioned_table"
-            what = "partitioned: preflight does not compare how with the lineage's table"
-            yield found(kind, str(table), what, decision(kind, str(table), database.name))
 
 
-def _objects(source: Side, lineage: Lineage) -> Iterator[Finding]:
-    taken = {table.name for table in source.tables}
-    for row in dicts(source.conn, query("preflight/objects"), {"schema": source.schema}):
-        sort, name = row["sort"], row["name"]
-        if sort == "table":
-            if name not in taken and name not in LEFT_BEHIND:
-                what = f"schema {source.schema} holds it, consolidation_database.tables does not name it"
-                fix = f"add {name} to consolidation_database.tables, unless it shall stay behind"
-                yield found("source.table.left_behind", f"{source.schema}.{name}", what, fix)
-        elif name not in lineage.type_names | lineage.sequences:
-            yield _without_counterpart(sort, row["identity"], lineage.name)
+def _left_behind(source: Side) -> Iterator[Finding]:
+    taken = {table.name for table in source.tables} | LEFT_BEHIND
+    for table in read_tables(source.conn, source.schema):
+        if table.name not in taken:
+            what = f"schema {source.schema} holds it, consolidation_database.tables does not name it"
+            fix = f"add {table.name} to consolidation_database.tables, unless it shall stay behind"
+            yield found("source.table.left_behind", str(table), what, fix)
 
 
-def _attached(source: Side, lineage: Lineage) -> Iterator[Finding]:
-    parameters = {"oids": [table.oid for table in source.tables], "fence": TRIGGER}
-    for sort, identity in rows(source.conn, query("preflight/attached"), parameters):
-        yield _without_counterpart(sort, identity, lineage.name)
+def _objects(source: Side, target: Side | None, database: Database, lineage: Lineage) -> Iterator[Finding]:
+    counterparts = read_counterparts(target.conn if target else None, database, _names(lineage))
+    announced = 0
+    for key, ours in read_objects(source.conn, source.schema, source.tables).items():
+        match counterparts.of(key, ours):
+            case "missing":
+                yield _without_counterpart(ours.sort, ours.identity, lineage.name)
+            case "different":
+                what = f"{SPOKEN.get(ours.sort, ours.sort)} of the same name in the target, defined differently"
+                fix = "compare the two definitions; newer servers print some of them in other words"
+                yield found("source.object.differs", ours.identity, what, fix)
+            case "announced":
+                announced += 1
+    if announced:
+        what = f"{count(announced)} object(s) of the source are made by pending revisions of the same names"
+        fix = "nothing to do: they are compared when the schema phase has built them, before anything is fenced"
+        yield found("source.object.announced", lineage.name, what, fix)
+
+
+def _names(lineage: Lineage) -> frozenset[str]:
+    """What the models name: types, sequences, CHECK constraints."""
+    checks = {name for table in lineage.tables.values() for name in table.checks}
+    return lineage.type_names | lineage.sequences | checks
+
+
+def _not_in_force(source: Side) -> Iterator[Finding]:
+    for text in unsound(source.conn, source.schema, [table.name for table in source.tables], TRIGGER):
+        what = f"{text}: the copy leaves it so where the lineage has it so as well"
+        fix = "VALIDATE CONSTRAINT, ENABLE TRIGGER or REINDEX it, on the source first; or nothing, if it is meant so"
+        yield found("source.not_in_force", text, what, fix)
 
 
 def _database_wide(source: Side, database: Database) -> Iterator[Finding]:

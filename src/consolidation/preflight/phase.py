@@ -17,12 +17,15 @@ import psycopg2.errors
 
 from consolidation.errors import ConfigurationError, ConnectionFailed, ConsolidationError, describe
 from consolidation.installation import script_directory
+from consolidation.journal import state as journal
 from consolidation.lineage.models import lineage_metadata, lineages
 from consolidation.model import Database
-from consolidation.postgres.connection import Settings
+from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import rows
 from consolidation.preflight import (
     activity,
+    backup,
+    carried,
     columns,
     constraints,
     data,
@@ -52,6 +55,10 @@ class Options:
     target_reader: Reader | None = None
     accepted: tuple[str, ...] = ()
     """Blockers the operator has decided about, as ``"ID SUBJECT"``."""
+    resume: bool = False
+    """Behind the run's closed fence nothing is examined: what ends the write outage comes first."""
+    backup: bool = True
+    """Whether the command that looks has a backup phase, or goes no farther than one."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,8 @@ class Report:
 
 def examine(database: Database, options: Options) -> Report:
     """Make every check that can be made, and report on those that cannot."""
+    if options.resume and (behind := _behind_the_fence(database)):
+        return Report(database.name, (behind,), ())
     examination = _Examination(database, options)
     with ExitStack() as stack:
         source = examination.connect(stack, "source")
@@ -101,8 +110,24 @@ def examine(database: Database, options: Options) -> Report:
     collected = [
         _for_a_move(found) if database.moves else rollback.with_danger(found) for found in examination.findings
     ]
+    if any(found.id == state.CONFLICT for found in collected):
+        collected = [state.in_conflict(found) for found in collected]
     findings = in_order(accept(collected, options.accepted, KINDS))
     return Report(database.name, findings, tuple(tables))
+
+
+def _behind_the_fence(database: Database) -> Finding | None:
+    """What is said instead of an examination where a run resumes while writes are refused; None otherwise."""
+    try:
+        with session(database.target, "preflight resume") as conn:
+            run = journal.read(conn, database)
+    except ConsolidationError:
+        return None  # the examination has the words for it
+    if run.run is None or not run.writes_refused:
+        return None
+    what = f"writes to the source are refused since {run.fence.closed_at}: the run resumes, preflight is not repeated"
+    fix = "nothing to do; playbooks/preflight.yml alone examines everything"
+    return found("run.behind_fence", run.run.id, what, fix)
 
 
 @dataclass
@@ -143,15 +168,17 @@ class _Examination:
         if source is not None and target is not None:
             self._run("both servers", server.checks_of_both(source, target))
         if source is not None:
+            self._run("what the backup will meet", backup.checks(source, target, database, left_out=not options.backup))
             self._run("the source's state", state.checks_of_source(source, target, database))
         lineage = self._lineage()
         # Tables that were moved already are the target's.
         moved = database.moves and target is not None and bool(target.tables)
         if source is not None and lineage is not None and not (moved and not source.tables):
-            self._run("the source's objects", objects.checks(source, database, lineage))
+            self._run("the source's objects", objects.checks(source, target, database, lineage))
             self._run("the source's columns", columns.checks(source, lineage))
             self._run("the source's constraints", constraints.checks(source, lineage, moves=database.moves))
             self._run("the source's rows", data.checks(source, lineage))
+            self._run("what no lineage carries over", carried.checks(source, database, lineage))
             if not database.moves:
                 self._run("what a rollback needs", rollback.checks(source, lineage))
         if target is not None and lineage is not None:

@@ -84,6 +84,7 @@ def _create_database(side: Side, facts: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _ownership(side: Side) -> Iterator[Finding]:
+    superusers = _superusers(side)
     owned: dict[str, list[Table]] = {}
     for table in side.tables:
         owned.setdefault(table.owner, []).append(table)
@@ -93,7 +94,21 @@ def _ownership(side: Side) -> Iterator[Finding]:
             continue
         lacks = "may not SET ROLE to it" if inherits else "does not act as it"
         what = f"{owner} owns {len(tables)} table(s), role {side.role} {lacks}: no fence trigger, no way back"
-        yield found(f"{side.name}.role.cannot_fence", owner, what, grant(side, owner))
+        fix = _other_owner(side, tables) if owner in superusers else grant(side, owner)
+        yield found(f"{side.name}.role.cannot_fence", owner, what, fix)
+
+
+def _superusers(side: Side) -> set[str]:
+    return {name for (name,) in rows(side.conn, "SELECT rolname FROM pg_roles WHERE rolsuper")}
+
+
+def _other_owner(side: Side, tables: list[Table]) -> str:
+    """Membership in a superuser's role would make the runbook one: the tables get an owner that is none."""
+    owner = f"{side.settings.dbname}_owner"
+    change = [side.paste("ALTER TABLE {} OWNER TO {};", table.identifier, owner) for table in tables]
+    known = value(side.conn, "SELECT count(*) FROM pg_roles WHERE rolname = %s", [owner])
+    create = [] if known else [side.paste("CREATE ROLE {} NOLOGIN;", owner)]
+    return "\n".join([*create, *change, grant(side, owner)])
 
 
 def may_become(side: Side, role: str) -> bool:
@@ -114,6 +129,7 @@ def _application(side: Side, roles: tuple[str, ...]) -> Iterator[Finding]:
         what = "the inventory names no role of the application: the fence is probed as the runbook's role only"
         fix = f"consolidation_database.{option}: [role, …]"
         yield found(f"{side.name}.application_role.none", option, what, fix)
+    superusers = _superusers(side)
     known = {name for (name,) in rows(side.conn, "SELECT rolname FROM pg_roles")}
     for role in roles:
         if role not in known:
@@ -122,7 +138,10 @@ def _application(side: Side, roles: tuple[str, ...]) -> Iterator[Finding]:
             yield found(f"{side.name}.application_role.missing", role, what, fix)
         elif not may_become(side, role):
             what = f"role {side.role} may not SET ROLE to {role}: the fence cannot be probed as the application"
-            yield found(f"{side.name}.role.cannot_probe", role, what, grant(side, role))
+            fix = (
+                f"take {role}, a superuser, out of consolidation_database.{option}: the fence stops superusers as well"
+            )
+            yield found(f"{side.name}.role.cannot_probe", role, what, fix if role in superusers else grant(side, role))
 
 
 def _statistics(side: Side) -> Iterator[Finding]:

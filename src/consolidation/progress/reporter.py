@@ -249,7 +249,8 @@ class _Meter:
 
     def read(self, amount: Amount, now: float) -> Pace:
         """The amount with its pace; a table that is done keeps the last rate."""
-        if self._first is None or amount.bytes <= self._first[1].bytes:
+        # An amount without weight is one of which nothing is known yet: what it had before is no pace.
+        if self._first is None or amount.bytes <= self._first[1].bytes or not self._first[1].weight:
             self._first = (now, amount)
         since, first = self._first
         eta = None

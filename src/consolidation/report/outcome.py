@@ -1,4 +1,4 @@
-"""What became of a database's run, in words: the outcome, the write outage, and the way on and back.
+"""What became of a database's run, in words.
 
 Works on the values of ``journal_facts.read``. It only says what the journal shows: a step that left no result is
 never taken for a success.
@@ -6,12 +6,12 @@ never taken for a success.
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from consolidation import evidence
 from consolidation.journal import records
 from consolidation.journal.results import Phase
 from consolidation.text import NOTHING
@@ -29,19 +29,6 @@ MIGRATED, ROLLED_BACK, FAILED, INTERRUPTED, RUNNING, UNFINISHED = (
 ORDER = (FAILED, INTERRUPTED, RUNNING, UNFINISHED, ROLLED_BACK, MIGRATED)
 """The worst first: the verdict on several databases is the first one that any of them has."""
 
-STORAGE, SOURCE = "the storage database", "the source"
-
-BEFORE_CUTOVER = (
-    "It opens the source again. Nothing has to be brought back: the storage database has taken no write of a service."
-)
-AFTER_CUTOVER = (
-    "It closes the storage database's tables, brings the writes made there since the cutover back to the source,"
-    " compares both sides and opens the source."
-)
-UNTIL_SOURCE_IS_TOUCHED = (
-    "As long as the source database stands untouched behind its fence; the runbook itself never removes it."
-)
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -56,39 +43,10 @@ class Outcome:
     cut_over: bool
     """Whether the services' writes (may) have gone to the storage database."""
     rolling_back: bool
-
-
-@dataclass(frozen=True)
-class Outage:
-    """The time in which nobody could write."""
-
-    closed_at: datetime
-    opened_at: datetime | None
-    """None: not open again."""
-    opened: str
-    """The side that was opened: STORAGE or SOURCE; '' while it lasts."""
-    proven_at: datetime | None = None
-    """When the services were seen to write on the storage database; None: no services, or not seen."""
-
-    @property
-    def seconds(self) -> float | None:
-        """Length; None while it lasts."""
-        return (self.opened_at - self.closed_at).total_seconds() if self.opened_at else None
-
-    @property
-    def services_seconds(self) -> float | None:
-        """What the clients of the services felt, at the most; None where it was not seen."""
-        return (self.proven_at - self.closed_at).total_seconds() if self.proven_at else None
-
-
-@dataclass(frozen=True)
-class WayBack:
-    """How the run can be taken back from here."""
-
-    text: str
-    until: str
-    command: str
-    """'' where nothing is to be taken back."""
+    reason: str = ""
+    """Why the run rolled itself back; '' where it did not."""
+    backed_up: bool = True
+    """Whether the run has a proved dump of the source; before the fence it may still get one."""
 
 
 def phase(database: Facts, name: str) -> Facts:
@@ -113,8 +71,8 @@ def moment(text: Any) -> str:
     return f"{found.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if found else NOTHING
 
 
-def outcome(database: Facts) -> Outcome:
-    """How the run stands for one database."""
+def outcome(database: Facts, events: Sequence[Facts] = ()) -> Outcome:
+    """How the run stands for one database; ``events`` are those of ``evidence.events``."""
     phases = database["phases"]
     state = database["state"]
     open_phases = [found for found in phases if found["state"] != "done"]
@@ -137,37 +95,24 @@ def outcome(database: Facts) -> Outcome:
         error="" if settled else last.get("error") or "",
         cut_over=state == records.MIGRATED or bool(phase(database, "cutover")),
         rolling_back=state == records.ROLLING_BACK,
+        backed_up=phase(database, Phase.BACKUP).get("state") == "done" or not phase(database, Phase.FENCE),
+        reason=_reason(database["name"], events) if state in (records.ROLLING_BACK, records.ROLLED_BACK) else "",
     )
 
 
-def outages(database: Facts) -> tuple[Outage, ...]:
-    """The write outages: of the migration, then of the rollback after a cutover."""
-    migration = _outage(database, "fence", (("cutover", STORAGE), ("rollback_open", SOURCE)))
-    rollback = _outage(database, "rollback_fence", (("rollback_open", SOURCE),))
-    if migration is not None and migration.opened == STORAGE:
-        proven_at = time_of(phase(database, Phase.CUTOVER_SERVICES).get("result", {}).get("written_at"))
-        migration = replace(migration, proven_at=proven_at)
-    elif migration is not None:
-        rollback = None  # the fence of the migration was still closed
-    return tuple(found for found in (migration, rollback) if found is not None)
-
-
-def _outage(database: Facts, fence: str, openings: Iterable[tuple[str, str]]) -> Outage | None:
-    """From the closed fence to the first side that was opened; None where the fence was not closed for certain."""
-    closed_at = _happened(phase(database, fence), "closed_at")
-    if closed_at is None:
-        return None
-    for name, opened in openings:
-        opened_at = _happened(phase(database, name), "opened_at")
-        if opened_at is not None and opened_at >= closed_at:
-            return Outage(closed_at, opened_at, opened)
-    return Outage(closed_at, None, "")
-
-
-def _happened(found: Facts, key: str) -> datetime | None:
-    """When a phase closed or opened a fence: as it says itself, else its end if it is done."""
-    said = time_of(found.get("result", {}).get(key))
-    return said or (time_of(found.get("finished_at")) if found.get("state") == "done" else None)
+def _reason(database: str, events: Sequence[Facts]) -> str:
+    """Why the last rollback began, where no rollback was asked for: the failure before it."""
+    reason = ""
+    failure: Facts = {}
+    for event in events:
+        if event.get("database") != database:
+            continue
+        if event.get("event") == evidence.FAILED:
+            failure = event
+        elif event.get("event") == evidence.ROLLING_BACK:
+            by_itself = not str(event.get("playbook", "")).startswith("rollback")
+            reason = str(failure.get("message", "")) if by_itself else ""
+    return reason
 
 
 def verdict(outcomes: Sequence[Outcome]) -> tuple[str, str]:
@@ -184,53 +129,8 @@ def _standing(found: Outcome) -> str:
     if found.kind == MIGRATED:
         return "migrated"
     if found.kind == ROLLED_BACK:
-        return "rolled back"
+        return "rolled back automatically" if found.reason else "rolled back"
     where = f"in phase {found.phase}" if found.phase else "before the first phase"
     if found.kind == UNFINISHED:
         return f"not finished, last phase done: {found.phase}" if found.phase else "begun, no phase done yet"
     return f"{found.kind} {where}"
-
-
-def limited(commands: Mapping[str, str], outcomes: Sequence[Outcome], inventory: Iterable[str]) -> Mapping[str, str]:
-    """The commands for what this run still holds: they must not reach databases that other runs have migrated."""
-    held = [found.database for found in outcomes if found.kind != ROLLED_BACK]
-    if set(inventory) <= set(held):
-        return commands
-    return {name: f"{command} --limit {shlex.quote(','.join(held))}" for name, command in commands.items()}
-
-
-def way_on(outcomes: Sequence[Outcome], commands: Mapping[str, str]) -> str:
-    """The command that goes on from here; '' where all is done."""
-    if any(found.rolling_back for found in outcomes):
-        return commands["rollback"]
-    if any(found.kind in (FAILED, INTERRUPTED, UNFINISHED) for found in outcomes):
-        return commands["migrate"]
-    return ""
-
-
-def way_back(outcomes: Sequence[Outcome], commands: Mapping[str, str]) -> WayBack:
-    """How the run can be taken back, and until when."""
-    if outcomes and all(found.kind == ROLLED_BACK for found in outcomes):
-        return WayBack("The run is taken back; the sources are in charge again.", "", "")
-    if any(found.rolling_back for found in outcomes):
-        return WayBack(
-            "The way back is under way but not at its end. Run the same command again, it resumes.",
-            "Until it has ended; leave both sides as they are until then.",
-            commands["rollback"],
-        )
-    if all(found.cut_over for found in outcomes):
-        return WayBack(AFTER_CUTOVER, UNTIL_SOURCE_IS_TOUCHED, commands["rollback"])
-    if not any(found.cut_over for found in outcomes):
-        return WayBack(
-            BEFORE_CUTOVER,
-            "At any time until the cutover; after it, the same command brings the new writes back first.",
-            commands["rollback"],
-        )
-    cut_over = ", ".join(found.database for found in outcomes if found.cut_over)
-    waiting = ", ".join(found.database for found in outcomes if not found.cut_over)
-    return WayBack(
-        f"{waiting} (not cut over): {BEFORE_CUTOVER}\n{cut_over} (cut over): {AFTER_CUTOVER}\n"
-        "--limit with one name takes back that database alone.",
-        UNTIL_SOURCE_IS_TOUCHED,
-        commands["rollback"],
-    )

@@ -5,8 +5,9 @@ Pure but for the files it writes: the same facts give the same bytes, so a secon
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC
 from pathlib import Path
@@ -16,13 +17,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from consolidation import evidence as run_directory
 from consolidation import text as figures
-from consolidation.report import outcome, timeline
-from consolidation.report.outcome import Facts, Outage
+from consolidation.journal.results import Phase
+from consolidation.report import commands as next_commands
+from consolidation.report import outage, outcome, services, throughput, timeline, titles, unchecked
+from consolidation.report.outcome import Facts
 from consolidation.report.tables import comparison, tables
 
 HTML, JSON = "report.html", "report.json"
 PREFLIGHT = "preflight.json"
-SEVERITIES = ("blocker", "warning", "info")
+SEVERITIES = ("blocker", "warning", "accepted", "info")
 LONGEST_LIST = 10
 
 
@@ -34,7 +37,7 @@ class Plan:
     files: Mapping[str, str]
     stale: tuple[str, ...]
     summary: Mapping[str, Any]
-    """run_id, outcome, verdict, next_command, way_back and path; empty where there was no run."""
+    """run_id, outcome, verdict, next, rollbacks, outages and path; empty where there was no run."""
 
     @property
     def changed(self) -> bool:
@@ -46,7 +49,7 @@ class Plan:
         return {"prepared": "".join(f"{self.directory / name}\n" for name in self.stale)}
 
 
-def plan(facts: Facts, base: str | Path, commands: Mapping[str, str], inventory: Iterable[str]) -> Plan:
+def plan(facts: Facts, base: str | Path, commands: Mapping[str, str], inventory: Collection[str]) -> Plan:
     """The report of the run that the journal's facts tell of, below the folder of the run directories.
 
     ``commands`` are the operator's full command lines, keys ``migrate`` and ``rollback``, for all databases of the
@@ -54,26 +57,71 @@ def plan(facts: Facts, base: str | Path, commands: Mapping[str, str], inventory:
     """
     if facts["run"] is None:
         return Plan(Path(base), {}, (), {})
-    directory = Path(base) / facts["run"]["id"]
-    preflights = {database["name"]: _preflight(directory, database["name"]) for database in facts["databases"]}
-    findings = {name: json.loads(text) for name, text in preflights.items() if text}
-    content = document(facts, commands, inventory, findings)
+    run_id = facts["run"]["id"]
+    known = run_directory.directories(base, run_id)
+    preflights = {database["name"]: _preflight(Path(base), known, database["name"]) for database in facts["databases"]}
+    findings = {name: _findings(texts) for name, texts in preflights.items() if PREFLIGHT in texts}
+    kept = Kept(findings, _events(base, facts), services.read(known))
+    content = document(facts, commands, inventory, kept)
     files = {
         **evidence(facts["databases"]),
-        **{f"{name}/{PREFLIGHT}": text for name, text in preflights.items() if text},
+        **{f"{name}/{file}": text for name, texts in preflights.items() for file, text in texts.items()},
         JSON: json.dumps(content, indent=2, ensure_ascii=False) + "\n",
-        HTML: render(content, facts["databases"]),
     }
+    files[HTML] = render(content, facts["databases"], _digests(files, known))
+    # The newest report may lie in a directory that is closed: it stays as it is, and what is new goes beside it.
+    latest = next((found for found in reversed(known) if (found / JSON).exists()), None)
+    stale = _stale(latest, files) if latest else tuple(files)
+    directory = run_directory.directory_of(base, run_id) if stale or latest is None else latest
     return Plan(
         directory=directory,
         files=files,
-        stale=tuple(name for name, text in files.items() if run_directory.read(directory / name) != text),
+        stale=_stale(directory, files),
         summary={
-            "run_id": facts["run"]["id"],
+            "run_id": run_id,
             "path": str(directory / HTML),
-            **{key: content[key] for key in ("outcome", "verdict", "next_command", "way_back")},
+            **{key: content[key] for key in ("outcome", "verdict", "next", "rollbacks")},
+            "outages": {
+                database["name"]: {key: database[key] for key in ("outages", "service_outages")}
+                for database in content["databases"]
+            },
         },
     )
+
+
+def _events(base: str | Path, facts: Facts) -> list[Facts]:
+    """Of the run: the commands that came after the last news of the journal have changed nothing."""
+    moments = [str(database.get("changed_at") or "") for database in facts["databases"]]
+    moments += [
+        str(phase[key] or "")
+        for database in facts["databases"]
+        for phase in database["phases"]
+        for key in ("started_at", "finished_at")
+    ]
+    last = max((moment for text in moments if (moment := outcome.time_of(text))), default=None)
+    found: list[Facts] = []
+    has_command = False
+    for event in run_directory.events(base, facts["run"]["id"]):
+        is_command = event.get("event") == run_directory.COMMAND
+        at = outcome.time_of(event.get("at"))
+        if not is_command or not has_command or (at is not None and last is not None and at <= last):
+            found.append(event)
+        has_command = has_command or is_command
+    return found
+
+
+def _digests(files: Mapping[str, str], known: Sequence[Path]) -> dict[str, str]:
+    """Name -> SHA-256 of the evidence that is complete: not of the log, which goes on."""
+    found = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    for directory in known[-1:]:
+        for path in sorted(directory.glob("*/*config-*.json")):
+            text = run_directory.read(path) or ""
+            found[str(path.relative_to(directory))] = hashlib.sha256(text.encode()).hexdigest()
+    return dict(sorted(found.items()))
+
+
+def _stale(directory: Path, files: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(name for name, text in files.items() if run_directory.read(directory / name) != text)
 
 
 def apply(plan: Plan) -> dict[str, Any]:
@@ -94,33 +142,51 @@ def evidence(databases: Sequence[Facts]) -> dict[str, str]:
     }
 
 
-def document(facts: Facts, commands: Mapping[str, str], inventory: Iterable[str], findings: Facts) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Kept:
+    """What the run directories hold beside the journal's facts."""
+
+    findings: Mapping[str, Facts]
+    """Database -> the preflight that the run began with."""
+    events: Sequence[Facts]
+    services: Mapping[str, Sequence[Facts]]
+    """Database -> its services."""
+
+
+def document(facts: Facts, commands: Mapping[str, str], inventory: Collection[str], kept: Kept) -> dict[str, Any]:
     """The content of report.json."""
     databases = facts["databases"]
-    outcomes = [outcome.outcome(database) for database in databases]
+    outcomes = [outcome.outcome(database, kept.events) for database in databases]
     kind, text = outcome.verdict(outcomes)
-    commands = outcome.limited(commands, outcomes, inventory)
     return {
         "run": {key: value for key, value in facts["run"].items() if key not in ("database", "state")},
         "outcome": kind,
         "verdict": text,
-        "next_command": outcome.way_on(outcomes, commands),
-        "way_back": asdict(outcome.way_back(outcomes, commands)),
-        "databases": [
-            {
-                "name": database["name"],
-                "outcome": asdict(found),
-                "outages": [_outage(shut) for shut in outcome.outages(database)],
-                "tables": [table.as_result() for table in tables(database)],
-                "preflight": findings.get(database["name"]),
-                "journal": database,
-            }
-            for found, database in zip(outcomes, databases, strict=True)
-        ],
+        "next": [asdict(found) for found in next_commands.next_steps(outcomes, commands, inventory)],
+        "rollbacks": [asdict(found) for found in next_commands.rollbacks(outcomes, commands, inventory)],
+        "events": list(kept.events),
+        "databases": [_database(found, database, kept) for found, database in zip(outcomes, databases, strict=True)],
     }
 
 
-def render(content: Mapping[str, Any], databases: Sequence[Facts]) -> str:
+def _database(found: outcome.Outcome, database: Facts, kept: Kept) -> dict[str, Any]:
+    name = database["name"]
+    of_services = kept.services.get(name, [])
+    has_services = bool(of_services or outcome.phase(database, Phase.CUTOVER_SERVICES))
+    return {
+        "name": name,
+        "outcome": asdict(found),
+        "outages": [_outage(shut) for shut in outage.outages(database)],
+        "service_outages": [_service_outage(shut) for shut in outage.service_outages(database)] if has_services else [],
+        "services": list(of_services),
+        "not_checked": list(unchecked.not_checked(database, kept.findings.get(name), has_services=has_services)),
+        "tables": [table.as_result() for table in tables(database)],
+        "preflight": kept.findings.get(name),
+        "journal": database,
+    }
+
+
+def render(content: Mapping[str, Any], databases: Sequence[Facts], evidence: Mapping[str, str]) -> str:
     """report.html: one file, no script, nothing fetched from anywhere."""
     environment = Environment(
         loader=PackageLoader("consolidation.report"),
@@ -130,41 +196,67 @@ def render(content: Mapping[str, Any], databases: Sequence[Facts]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        count=figures.count, size=figures.size, duration=figures.duration, moment=outcome.moment, flat=_flat
+        count=figures.count,
+        size=figures.size,
+        duration=figures.duration,
+        moment=outcome.moment,
+        flat=_flat,
+        title_of=titles.title,
+        grouped=_grouped,
     )
     return environment.get_template("report.html.j2").render(
         report=content,
         pictures=pictures(databases),
         tables={database["name"]: tables(database) for database in databases},
         verified={database["name"]: comparison(database) for database in databases},
-        severities=SEVERITIES,
+        throughputs={database["name"]: throughput.draw(database.get("throughput") or []) for database in databases},
+        evidence=evidence,
     )
 
 
-def _preflight(directory: Path, database: str) -> str:
-    """The preflight that the run began with, as its first report kept it; '' where there is none.
+def _preflight(base: Path, known: Sequence[Path], database: str) -> dict[str, str]:
+    """The preflight that the run began with, as its first report kept it: file -> text; empty where there is none.
 
     Every later look, also at a database that was migrated long ago, replaces the one outside of the run directories.
+    Those of the services' hosts lie beside it.
     """
-    for path in (directory / database / PREFLIGHT, directory.parent / "preflight" / database / PREFLIGHT):
-        text = run_directory.read(path)
-        if text is not None:
-            try:
-                json.loads(text)
-            except ValueError:
-                return ""
-            return text
-    return ""
+    for folder in (*(directory / database for directory in known), base / "preflight" / database):
+        if (folder / PREFLIGHT).exists():
+            texts = {path.name: run_directory.read(path) or "" for path in sorted(folder.glob("preflight*.json"))}
+            return {name: text for name, text in texts.items() if _is_json(text)}
+    return {}
 
 
-def _outage(shut: Outage) -> dict[str, Any]:
+def _findings(texts: Mapping[str, str]) -> dict[str, Any]:
+    """The preflight of a database, with the findings of its services' hosts."""
+    found: dict[str, Any] = json.loads(texts[PREFLIGHT])
+    of_hosts = [json.loads(text).get("findings", []) for name, text in texts.items() if name != PREFLIGHT]
+    return found | {"findings": [*found.get("findings", []), *(each for findings in of_hosts for each in findings)]}
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _outage(shut: outage.Outage) -> dict[str, Any]:
     return {
         "closed_at": shut.closed_at.isoformat(),
         "opened_at": shut.opened_at.isoformat() if shut.opened_at else None,
         "opened": shut.opened,
         "seconds": shut.seconds,
-        "services_proven_at": shut.proven_at.isoformat() if shut.proven_at else None,
-        "services_seconds": shut.services_seconds,
+    }
+
+
+def _service_outage(shut: outage.ServiceOutage) -> dict[str, Any]:
+    return {
+        "closed_at": shut.closed_at.isoformat(),
+        "back_at": shut.back_at.isoformat() if shut.back_at else None,
+        "seen": shut.seen,
+        "seconds": shut.seconds,
     }
 
 
@@ -184,18 +276,26 @@ def _lane(database: Facts, rollback: bool) -> timeline.Lane:
     for phase in phases[back:] if rollback else phases[:back]:
         start, end = outcome.time_of(phase["started_at"]), outcome.time_of(phase["finished_at"])
         if start is not None:
-            spans.append(timeline.phase(phase["name"], phase["state"], start, end, phase["attempts"]))
+            spans.append(timeline.phase(titles.title(phase["name"]), phase["state"], start, end, phase["attempts"]))
     shades = tuple(
-        timeline.Span("", "", shut.closed_at, shut.opened_at, _no_writes(shut)) for shut in outcome.outages(database)
+        timeline.Span("", "", shut.closed_at, shut.opened_at, _no_writes(shut)) for shut in outage.outages(database)
     )
     return timeline.Lane(database["name"], tuple(spans), shades)
 
 
-def _no_writes(shut: Outage) -> str:
+def _no_writes(shut: outage.Outage) -> str:
     if shut.opened_at:
-        through = f", through the services for {figures.duration(shut.services_seconds)}" if shut.proven_at else ""
-        return f"no writes for {figures.duration(shut.seconds)}{through}"
-    return f"no writes since {shut.closed_at.astimezone(UTC):%H:%M:%S}"
+        return f"writes refused for {figures.duration(shut.seconds)}"
+    return f"writes refused since {shut.closed_at.astimezone(UTC):%H:%M:%S}"
+
+
+def _grouped(findings: Sequence[Facts]) -> list[tuple[str, list[Facts]]]:
+    """Findings by severity, the worst first; what the operator has accepted stands apart."""
+    groups: dict[str, list[Facts]] = {severity: [] for severity in SEVERITIES}
+    for finding in findings:
+        accepted = str(finding.get("what", "")).startswith("accepted: ")
+        groups.setdefault("accepted" if accepted else str(finding.get("severity")), []).append(finding)
+    return list(groups.items())
 
 
 def _flat(result: Any, name: str = "") -> list[tuple[str, str]]:

@@ -127,10 +127,10 @@ def draw(lanes: Sequence[Lane]) -> Picture | None:
 
 
 def phase(name: str, state: str, start: datetime, end: datetime | None, attempts: int) -> Span:
-    """The span of a phase; its note says how long it took, over how many attempts, and how it stands if not done."""
+    """The span of a phase; its note has the time of its last attempt, which one that was, and its state if not done."""
     parts = [figures.duration((end - start).total_seconds())] if end else []
     if attempts > 1:
-        parts.append(f"in {attempts} tries")
+        parts.append(f"attempt {attempts}")
     if state != "done":
         parts.append(state)
     return Span(name, state, start, end, ", ".join(parts))

@@ -18,6 +18,10 @@ SERVICES = (
     "If its services had been cut over, lead them back by hand, on each of their hosts: put <config>.before-<run id> "
     "in the place of the configuration, let the link current of the release lead where before-<run id> leads, restart"
 )
+RETURNED = (
+    "When the storage database is back, ansible-playbook playbooks/resolve.yml comes before any other command: both"
+    " sides may take writes then"
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Plan:
     @property
     def settled(self) -> str:
         """Where nothing is to be done."""
-        return f"{self.database.name}: the source is open already. {SERVICES}"
+        return f"{self.database.name}: the source is open already. {SERVICES}. {RETURNED}"
 
     @property
     def changed(self) -> bool:
@@ -83,7 +87,8 @@ def plan(database: Database) -> Plan:
     else:
         raise StepRefused(
             f"{database.name}: its storage database answers, it is not lost",
-            hint="run ansible-playbook rollback.yml: it brings the writes made since the cutover back",
+            hint="run ansible-playbook rollback.yml: it brings the writes made since the cutover back; where the source"
+            " is open already or the journal is older, ansible-playbook playbooks/resolve.yml leads on",
         )
     side = database.source_side
     with session(database.source, "abandon plan") as conn:
@@ -102,6 +107,6 @@ def apply(plan: Plan, consent: str, timeout_seconds: float) -> dict[str, Any]:
         opened = trigger.open_side(conn, database.source_side, timeout_seconds)
     return {
         **opened,
-        "msg": f"{database.name}: the source is open, its writers go on there. {SERVICES}",
+        "msg": f"{database.name}: the source is open, its writers go on there. {SERVICES}. {RETURNED}",
         "tables": [f"{table.schema}.{table.name}" for table in plan.closed],
     }

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg2 import sql
 
 from consolidation.journal import records
+from consolidation.journal.phase import require_entered
 from consolidation.lineage.models import (
     VERSION_SCHEMA,
     VERSION_TABLE,
@@ -52,6 +53,7 @@ def plan_grants(database: Database) -> Grants:
 
 def apply_grants(plan: Grants) -> dict[str, Any]:
     """Grant what is lacking."""
+    require_entered(plan.database)
     with session(plan.database.target, "grants") as conn:
         # All databases share the journal's schema: two that grant on it at once fail ("tuple concurrently updated").
         execute(conn, "SELECT pg_advisory_xact_lock(%s, hashtext('grants'))", [records.LOCK_SPACE])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from consolidation.journal.phase import require_entered
 from consolidation.lineage import alembic as lineage
 from consolidation.model import Database
 from consolidation.schema import grants
@@ -39,6 +40,7 @@ def plan(database: Database) -> Plan:
 def apply(plan: Plan) -> dict[str, Any]:
     """Upgrade, then grant."""
     database = plan.lineage.database
+    require_entered(database)
     if plan.lineage.pending:
         lineage.upgrade(database.target, LINEAGE)
     lacking = grants.plan_grants(database)

@@ -2,14 +2,15 @@
 
 The write itself is made by the role, on the application host. Here the database is asked: the rows are on the target
 and not on the source, the service's sessions are on the new side, and the old side has none for a while. The rows are
-taken away again, whatever the outcome: nothing of the proof stays behind, and a rollback does not carry it along.
+taken away again, whatever the outcome: nothing of the proof stays behind, and a rollback does not carry it along. They
+are in the journal before they are written: where everything dies in between, the next command takes them away.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation.errors import ServiceError, StepRefused
 from consolidation.fence import state as fence
-from consolidation.journal import state
+from consolidation.journal import records, state
 from consolidation.journal.phase import recorded
 from consolidation.journal.results import Phase
 from consolidation.model import Database
@@ -26,6 +27,7 @@ from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, value
 
 POLL_SECONDS = 0.25
+LOCK_TIMEOUT = "30s"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float) -> dict[str,
         return {"msg": plan.skip_reason}
     proved_at = datetime.now(UTC)
     database = plan.database
+    announce(plan)
     try:
         with recorded(database, Phase.CUTOVER_SERVICES) as work:
             closed_at = work.state.fence.closed_at
@@ -82,17 +85,40 @@ def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float) -> dict[str,
             )
             return dict(work.result)
     finally:
-        remove(database, plan.rows)
+        remove(database)
 
 
-def remove(database: Database, rows: Iterable[Row]) -> int:
-    """Take the rows of a proof away from the target, which may be closed again; how many there were."""
+def announce(plan: Plan) -> bool:
+    """Note in the journal the rows that are about to be written; whether they were not noted yet."""
+    if plan.skip_reason:
+        return False
+    with session(plan.database.target, "proof") as target:
+        run = state.read(target, plan.database)
+        rows = [asdict(row) for row in plan.rows]
+        if run.run is None or list(run.cutover.smoke_rows) == rows:
+            return False
+        records.note_rows(target, run.run, rows)
+    return True
+
+
+def remove(database: Database, *, keep: bool = False) -> int:
+    """Take the rows of a proof away from the target, which may be closed again; how many there were.
+
+    keep: only count them.
+    """
     removed = 0
     with session(database.target, "proof removal") as target:
+        run = state.read(target, database)
+        if run.run is None or not run.cutover.smoke_rows:
+            return 0
         fence.pass_through(target)
-        for row in rows:
-            table = sql.Identifier(database.name, row.table)
-            removed += execute(target, sql.SQL("DELETE FROM {} WHERE id = %s").format(table), [row.id])
+        execute(target, "SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
+        for row in run.cutover.smoke_rows:
+            table = sql.Identifier(database.name, row["table"])
+            removed += execute(target, sql.SQL("DELETE FROM {} WHERE id = %s").format(table), [row["id"]])
+        records.note_rows(target, run.run, [])
+        if keep:
+            target.rollback()
     return removed
 
 

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from fastapi import FastAPI
 from pydantic import Field
-from service_common.backend import ServiceSettings
-from service_common.resource import Changes, NewRecord, add_children, add_resource, reference_app
+from service_common.reference.backend import ServiceSettings
+from service_common.reference.resource import Changes, NewRecord, add_children, add_resource, reference_app
 
 from campaign_service.backend import open_backend
 

@@ -1,13 +1,13 @@
 """Where campaigns are kept; each release carries the libraries of one backend only, so imports come with the choice."""
 
-from service_common.backend import Backend, Records, RemoteConfig, ServiceSettings
+from service_common.reference.backend import Backend, Records, RemoteConfig, ServiceSettings
 
 
 def open_backend(settings: ServiceSettings) -> Backend:
     """The backend that the configuration names. Raises ConfigError."""
     if isinstance(settings.database, RemoteConfig):
         return _remote(settings, settings.database.schema_name)
-    from service_common.direct import DirectBackend  # noqa: PLC0415 - only in releases with SQLAlchemy and asyncpg
+    from service_common.reference.direct import DirectBackend  # noqa: PLC0415 - only in releases with SQLAlchemy and asyncpg
 
     from campaign_service.tables import metadata  # noqa: PLC0415 - as above
 
@@ -16,7 +16,7 @@ def open_backend(settings: ServiceSettings) -> Backend:
 
 
 def _remote(settings: ServiceSettings, database: str) -> Backend:
-    from service_common.remote import RemoteBackend, open_client  # noqa: PLC0415 - only in releases with storage-client
+    from service_common.reference.remote import RemoteBackend, open_client  # noqa: PLC0415 - only in releases with storage-client
     from storage_client import CampaignDBClient  # noqa: PLC0415 - as above
 
     client = open_client(settings.storage)

@@ -1,7 +1,8 @@
 """The services' configuration files: YAML, checked by Pydantic before anything starts."""
 
+import ipaddress
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,13 +20,33 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class TlsConfig(Section):
+    """The certificate that the service shows. Both files are read again at SIGHUP."""
+
+    certificate: Path
+    """PEM, the intermediate certificates behind the service's own."""
+    key: Path
+    minimum_version: Literal["1.2", "1.3"] = "1.2"
+
+
 class ServerConfig(Section):
     """Where the service listens and what it lets a client do."""
 
     host: str = "127.0.0.1"
     port: int = Field(ge=1, le=65535)
+    tls: TlsConfig | None = None
+    allow_plaintext: bool = False
+    """Serve tokens without TLS on more than the loopback: only where a proxy on the same machine ends TLS."""
     body_limit_bytes: int = Field(default=1_048_576, gt=0)
+    header_limit_bytes: int = Field(default=32_768, gt=0)
+    head_timeout_seconds: float = Field(default=10, gt=0)
+    """How long a connection may take to send the head of a request, the TLS handshake too."""
     request_timeout_seconds: float = Field(default=15, gt=0)
+    """How long a request may take from its head to the end of its answer."""
+    keep_alive_seconds: int = Field(default=75, gt=0)
+    """An idle connection is closed; clients should do so earlier (the Storage Service's does after 20 s)."""
+    max_connections: int = Field(default=1000, gt=0)
+    """Above it the oldest connection that has not authenticated is closed for the new one."""
     shutdown_timeout_seconds: int = Field(default=10, gt=0)
     """How long requests under way may take to finish after SIGTERM."""
 
@@ -48,6 +69,9 @@ class PostgresConfig(Section):
     """How long a request waits for a free connection."""
     connect_timeout_seconds: float = Field(default=3, gt=0)
     statement_timeout_seconds: float = Field(default=5, gt=0)
+    lock_timeout_seconds: float = Field(default=2, gt=0)
+    """How long a statement waits for a lock; shorter than the statement's own limit, so that one locked row does not
+    keep all connections."""
 
     @model_validator(mode="after")
     def _one_password(self) -> "PostgresConfig":
@@ -56,6 +80,16 @@ class PostgresConfig(Section):
         if self.sslmode.startswith("verify-") and not self.sslrootcert:
             raise ValueError(f"sslmode {self.sslmode} needs sslrootcert")
         return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine: no packet to it leaves the machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def load(path: Path, model: type[Model]) -> Model:

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 
 
@@ -22,13 +23,31 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+class Sparse(logging.Filter):
+    """Lets one line of a kind through a second: strangers must not be able to fill the disk.
+
+    asyncio logs every refused accept, uvicorn every request that is not HTTP.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        # Their messages are templates, a fixed number of them.
+        now = time.monotonic()
+        if now - self._last.get(str(record.msg)[:40], -1) < 1:
+            return False
+        self._last[str(record.msg)[:40]] = now
+        return True
+
+
 def configure() -> None:
     """Send every logger's lines to stderr as JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # Every request has a line of ours.
-    logging.getLogger("uvicorn.access").disabled = True
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("asyncio", "uvicorn.error"):
+        logging.getLogger(name).addFilter(Sparse())
     # uvicorn logs the text of an exception, which may carry row data; problem.py logs its place instead.
     logging.getLogger("uvicorn.error").addFilter(lambda record: not record.exc_info)

@@ -1,16 +1,32 @@
 """Around every request: a size limit, a time limit, and one log line."""
 
 import asyncio
+import itertools
 import logging
+import re
 import time
+from contextvars import ContextVar
 from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_common.config import ServerConfig
-from service_common.problem import Problem, unavailable
+from service_common.problem import Problem, bounded, unavailable
 
 log = logging.getLogger("request")
+
+
+current_request_id: ContextVar[str | None] = ContextVar("current_request_id", default=None)
+"""Of the request that is being served; passed on to the Storage Service."""
+
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_PROCESS, _NUMBERS = uuid4().hex[:16], itertools.count()
+
+
+def request_id_of(header: bytes) -> str:
+    """The caller's, or a new one."""
+    return header.decode() if _REQUEST_ID.fullmatch(header) else f"{_PROCESS}{next(_NUMBERS):08x}"
 
 
 class RequestLimits:
@@ -68,7 +84,8 @@ class RequestLog:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         begun = time.perf_counter()
-        request_id = uuid4().hex
+        request_id = request_id_of(dict(scope["headers"]).get(b"x-request-id", b""))
+        current_request_id.set(request_id)
         status = 500
 
         async def tagged_send(message: Message) -> None:
@@ -83,7 +100,7 @@ class RequestLog:
         finally:
             fields = {
                 "method": scope["method"],
-                "path": scope["path"],
+                "path": bounded(scope["path"]),
                 "status": status,
                 "milliseconds": round((time.perf_counter() - begun) * 1000, 2),
                 "caller": scope.get("state", {}).get("caller"),

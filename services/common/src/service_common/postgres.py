@@ -4,6 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no type information
@@ -31,26 +32,9 @@ def create_engine(
 
     Every statement is its own transaction: what must be atomic is written as one statement.
     """
-    password_file = config.password_file
-    connect_args: dict[str, Any] = {
-        "timeout": config.connect_timeout_seconds,
-        # The server ends a statement first; this is for a server that no longer answers.
-        "command_timeout": config.statement_timeout_seconds + 1,
-        "ssl": _ssl(config),
-        "server_settings": {
-            "application_name": application_name,
-            "TimeZone": "UTC",
-            "DateStyle": "ISO",
-            "statement_timeout": str(int(config.statement_timeout_seconds * 1000)),
-        },
-    }
-    if config.passfile:
-        connect_args["passfile"] = str(config.passfile)
-    if password_file:
-        connect_args["password"] = lambda: read_secret(password_file)
     return create_async_engine(
         URL.create("postgresql+asyncpg", config.user, None, config.host, config.port, config.dbname),
-        connect_args=connect_args,
+        connect_args=connect_arguments(config, application_name),
         isolation_level="AUTOCOMMIT",
         pool_size=config.pool_size,
         max_overflow=0,
@@ -61,31 +45,67 @@ def create_engine(
     )
 
 
+def connect_arguments(config: PostgresConfig, application_name: str) -> dict[str, Any]:
+    """What asyncpg is to be told besides the address; the password is read at every connect."""
+    password_file = config.password_file
+    arguments: dict[str, Any] = {
+        "timeout": config.connect_timeout_seconds,
+        # The server ends a statement first; this is for a server that no longer answers.
+        "command_timeout": config.statement_timeout_seconds + 1,
+        "ssl": _ssl(config),
+        "server_settings": {
+            "application_name": application_name,
+            "TimeZone": "UTC",
+            "DateStyle": "ISO",
+            "statement_timeout": str(int(config.statement_timeout_seconds * 1000)),
+            "lock_timeout": str(int(config.lock_timeout_seconds * 1000)),
+        },
+    }
+    if config.passfile:
+        arguments["passfile"] = str(config.passfile)
+    if password_file:
+        arguments["password"] = lambda: read_secret(password_file)
+    return arguments
+
+
 def _ssl(config: PostgresConfig) -> ssl.SSLContext | str:
     """What asyncpg takes: libpq's word, or a context where a root certificate is given."""
-    if not config.sslrootcert:
+    if config.sslmode == "disable" or not config.sslrootcert:
         return config.sslmode
     context = ssl.create_default_context(cafile=str(config.sslrootcert))
     context.check_hostname = config.sslmode == "verify-full"
     return context
 
 
-# SQLSTATEs, the most specific prefix wins: (status, problem, what the client should know)
-_MEANING: dict[str, tuple[int, str, str]] = {
-    "25006": (503, "fenced", "The table is closed for writes while its data moves; nothing was written."),
-    "08": (503, "database-unavailable", "The connection to the database was lost."),
-    "57P": (503, "database-unavailable", "The database ended the connection."),
-    "57014": (503, "timeout", "The database did not finish in time; nothing was written."),
-    "53": (503, "database-unavailable", "The database has no room for this request now."),
-    "40": (503, "conflict", "The transaction met another one; nothing was written."),
-    "55P03": (503, "locked", "The row or table is locked; nothing was written."),
-    "28": (503, "database-unavailable", "The database refused the service's login; its operator must look."),
-    "3D": (503, "database-unavailable", "The service's database does not exist; its operator must look."),
-    "23505": (409, "already-exists", "A record with this key exists already."),
-    "23503": (409, "reference-missing", "The record refers to one that does not exist."),
-    "23": (422, "invalid-value", "A constraint of the table refuses this value."),
-    "22": (422, "invalid-value", "The database cannot store this value in its column."),
-    "54": (422, "too-complex", "The value is nested too deeply."),
+@dataclass(frozen=True)
+class _Meaning:
+    """What a SQLSTATE means to a client."""
+
+    status: int
+    problem: str
+    detail: str
+    retry_after_seconds: float = 1
+
+
+# The most specific prefix wins. A statement is a transaction of its own: whatever error the server gives, it wrote
+# nothing, unless the connection ended with it (08, 57P: it may end between the commit and the answer).
+_MEANING = {
+    "25006": _Meaning(503, "fenced", "The table is closed for writes while its data moves; nothing was written.", 0.1),
+    "08": _Meaning(503, "database-unavailable", "The connection to the database was lost."),
+    "40003": _Meaning(503, "database-unavailable", "The database does not know whether it wrote."),
+    "57P": _Meaning(503, "database-unavailable", "The database ended the connection."),
+    "57014": _Meaning(503, "statement-timeout", "The database did not finish in time; nothing was written."),
+    "53": _Meaning(503, "database-unavailable", "The database has no room for this request now."),
+    "40": _Meaning(503, "conflict", "The transaction met another one; nothing was written.", 0.05),
+    "55P03": _Meaning(503, "locked", "The row or table is locked; nothing was written.", 0.2),
+    "28": _Meaning(503, "database-unavailable", "The database refused the service's login; its operator must look."),
+    "3D": _Meaning(503, "database-unavailable", "The service's database does not exist; its operator must look."),
+    "42501": _Meaning(503, "grant-missing", "The service's role lacks a privilege; nothing was written.", 5),
+    "23505": _Meaning(409, "already-exists", "A record with this key exists already."),
+    "23503": _Meaning(409, "reference-missing", "The record refers to one that does not exist."),
+    "23": _Meaning(422, "invalid-value", "A constraint of the table refuses this value."),
+    "22": _Meaning(422, "invalid-value", "The database cannot store this value in its column."),
+    "54": _Meaning(422, "too-complex", "The value is nested too deeply."),
 }
 
 
@@ -103,13 +123,13 @@ def problem_of(error: BaseException) -> Problem | None:
     state = sqlstate_of(error)
     for prefix in (state, state[:3], state[:2]) if state else ():
         if prefix in _MEANING:
-            status, name, detail = _MEANING[prefix]
-            detail = f"{detail} (SQLSTATE {state})"
-            return unavailable(name, detail) if status == 503 else Problem(status, name, detail)
+            meaning = _MEANING[prefix]
+            detail = f"{meaning.detail} (SQLSTATE {state})"
+            if meaning.status == 503:
+                return unavailable(meaning.problem, detail, meaning.retry_after_seconds)
+            return Problem(meaning.status, meaning.problem, detail)
     if state:
         return None
-    if isinstance(error, DBAPIError) and "DataError" in type(error.orig).__name__:
-        return Problem(422, "invalid-value", "The database cannot store this value in its column.")
     lost = isinstance(error, DBAPIError) and (
         error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
     )

@@ -2,7 +2,7 @@
 
 import sys
 
-from service_common.backend import ServiceSettings
+from service_common.reference.backend import ServiceSettings
 from service_common.server import main
 
 from image_service.app import create_app

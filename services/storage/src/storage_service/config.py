@@ -3,8 +3,8 @@
 import re
 from importlib.util import find_spec
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-from service_common.config import PostgresConfig, Section, ServerConfig
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from service_common.config import PostgresConfig, Section, ServerConfig, is_loopback
 
 
 class DatabaseConfig(Section):
@@ -48,12 +48,29 @@ class CallerConfig(Section):
     """Hexadecimal SHA-256 of its token: `python -m storage_service.auth` makes a pair."""
 
 
+class StorageServerConfig(ServerConfig):
+    """Bodies may be as large as the documents that the services have kept in their own databases."""
+
+    body_limit_bytes: int = Field(default=16_777_216, gt=0)
+    page_limit_bytes: int = Field(default=8_388_608, gt=0)
+    """About how large the rows of a page may be together; it ends there, with a cursor for the rest."""
+
+    @model_validator(mode="after")
+    def _no_token_in_clear(self) -> "StorageServerConfig":
+        if not (self.tls or self.allow_plaintext or is_loopback(self.host)):
+            raise ValueError(
+                "tokens would cross the network in clear: give server.tls {certificate: …, key: …}, or "
+                "server.allow_plaintext: true where a proxy on this machine ends TLS"
+            )
+        return self
+
+
 class Settings(BaseModel):
     """The whole file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    server: ServerConfig
+    server: StorageServerConfig
     database: PostgresConfig
     storage: StorageConfig
     services: dict[str, CallerConfig]

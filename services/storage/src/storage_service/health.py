@@ -2,15 +2,30 @@
 
 import asyncio
 import importlib
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Literal
 
-from fastapi import APIRouter, Response
+from asyncpg import (  # type: ignore[import-untyped]  # no type information
+    InsufficientPrivilegeError,
+    InterfaceError,
+    InvalidSchemaNameError,
+    PostgresError,
+    UndefinedTableError,
+)
 from pydantic import BaseModel
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from service_common.problem import Problem
 
-_VERSIONS = text("SELECT version_num FROM consolidation.alembic_version")
+from storage_service.db.pool import NotSent, Pool
+from storage_service.db.statements import IN_RECOVERY
+
+FRESH_SECONDS = 0.25
+"""For so long one look serves all who ask: strangers can ask as often as they like."""
+WAIT_SECONDS = 5
+_TABLES = (files("storage_service.db") / "sql" / "health.sql").read_text()
+State = Literal["ready", "database-away", "standby", "lineage-behind", "grant-missing"]
 
 
 def head_of(database: str) -> str:
@@ -18,52 +33,90 @@ def head_of(database: str) -> str:
     return str(importlib.import_module(f"storage_service.databases.{database}").HEAD)
 
 
+class DatabaseHealth(BaseModel):
+    """Of one served database."""
+
+    writes: Literal["open", "fenced"]
+    """fenced: closed by the runbook while its data moves; reads are served."""
+    pool: Literal["free", "busy"]
+    """busy: requests wait for a connection."""
+    missing_grants: list[str] = []
+    """Tables on which the service's role lacks SELECT, INSERT or UPDATE."""
+
+
 class Health(BaseModel):
     """`ok`: requests can be served."""
 
     ok: bool
-    database: str
-    """up or down"""
+    state: State
+    database: Literal["up", "down"]
     lineages: dict[str, str]
     """Of every database with `migrations: true`: current, or behind (another revision than this release's)."""
+    databases: dict[str, DatabaseHealth] = {}
 
 
-@dataclass(frozen=True)
+@dataclass
 class HealthCheck:
-    """Looks at the database and at the revisions of the lineages that this configuration expects."""
+    """Looks at the database over a connection of its own, so that no busy pool is mistaken for an absent database."""
 
-    engine: AsyncEngine
+    pool: Pool
+    pools: Mapping[str, Pool]
+    """Of the served databases."""
+    tables: Mapping[str, tuple[str, list[str]]]
+    """Schema and tables of the served databases."""
     lineages: list[str]
+    _found: Health | None = None
+    _found_at: float = 0
+    _look: asyncio.Task[Health] | None = field(default=None)
 
     async def run(self) -> Health:
+        if self._found is not None and time.monotonic() - self._found_at < FRESH_SECONDS:
+            return self._found
+        if self._look is None or self._look.done():
+            self._look = asyncio.get_running_loop().create_task(self._looked())
+        # Who goes away does not end the look of the others.
+        return await asyncio.shield(self._look)
+
+    async def _looked(self) -> Health:
+        self._found = await self._state()
+        self._found_at = time.monotonic()
+        return self._found
+
+    async def _state(self) -> Health:
+        schemas = [schema for schema, tables in self.tables.values() for _ in tables]
+        names = [name for _, tables in self.tables.values() for name in tables]
         try:
-            async with asyncio.timeout(5), self.engine.connect() as connection:
-                found = set((await connection.execute(_VERSIONS)).scalars())
-        except (SQLAlchemyError, OSError):
-            return Health(ok=False, database="down", lineages={})
-        states = {name: "current" if head_of(name) in found else "behind" for name in self.lineages}
-        return Health(ok="behind" not in states.values(), database="up", lineages=states)
+            async with asyncio.timeout(WAIT_SECONDS):
+                [[standby]] = await self.pool.fetch(IN_RECOVERY)
+                tables = await self.pool.fetch(_TABLES, schemas, names)
+                versions = await self._versions()
+        except (PostgresError, InterfaceError, NotSent, OSError, Problem):
+            return Health(ok=False, state="database-away", database="down", lineages={})
+        lineages = {name: "current" if versions and head_of(name) in versions else "behind" for name in self.lineages}
+        databases = {}
+        for database, (schema, _) in self.tables.items():
+            mine = [row for row in tables if row["schema_name"] == schema]
+            databases[database] = DatabaseHealth(
+                writes="fenced" if any(row["fenced"] for row in mine) else "open",
+                pool="busy" if self.pools[database].busy else "free",
+                missing_grants=[row["table_name"] for row in mine if not row["granted"]],
+            )
+        state: State = "ready"
+        if standby:
+            state = "standby"
+        elif versions is None:
+            state = "grant-missing"
+        elif "behind" in lineages.values():
+            state = "lineage-behind"
+        elif any(database.missing_grants for database in databases.values()):
+            state = "grant-missing"
+        return Health(ok=state == "ready", state=state, database="up", lineages=lineages, databases=databases)
 
-
-def router(check: HealthCheck) -> APIRouter:
-    """The health endpoints; no token is needed."""
-    routes = APIRouter(tags=["health"])
-
-    @routes.get("/health/live")
-    async def live() -> dict[str, str]:
-        """The process answers; nothing else is looked at."""
-        return {"status": "alive"}
-
-    @routes.get("/health/ready", responses={503: {"model": Health}})
-    async def ready(response: Response) -> Health:
-        """The database answers and its lineages are at this release's revisions."""
-        health = await check.run()
-        response.status_code = 200 if health.ok else 503
-        return health
-
-    @routes.get("/health")
-    async def health() -> Health:
-        """The same, always with status 200: the answer is in `ok`."""
-        return await check.run()
-
-    return routes
+    async def _versions(self) -> set[str] | None:
+        """None: the role may not read them."""
+        try:
+            return {row[0] for row in await self.pool.fetch("SELECT version_num FROM consolidation.alembic_version")}
+        except InsufficientPrivilegeError:
+            return None
+        except (UndefinedTableError, InvalidSchemaNameError):
+            return set()

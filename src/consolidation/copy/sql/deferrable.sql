@@ -1,7 +1,8 @@
 -- What a bulk load of one schema's tables is faster or only possible without: foreign keys, keys, indexes, user triggers.
 -- Each row: how to drop it, how to make it again, and in which order. Left in place: what a foreign key of another
--- schema needs, replica identities, clustered, inherited, invalid and tablespaced ones and keys with storage parameters,
--- which a plain definition would lose, and everything but foreign keys and triggers of partitioned tables.
+-- schema needs, keys that a view or a function depends on (GROUP BY the primary key), replica identities, clustered,
+-- inherited, invalid and tablespaced ones and keys with storage parameters, which a plain definition would lose, and
+-- everything but foreign keys and triggers of partitioned tables.
 -- schema: name of the schema; tables: text[] of table names.
 WITH wanted AS (
     SELECT c.oid, c.relname, c.relkind, c.oid::regclass::text AS qualified
@@ -15,6 +16,12 @@ WITH wanted AS (
      WHERE w.relkind = 'r' AND i.indisvalid AND NOT i.indisreplident AND NOT i.indisclustered AND c.reltablespace = 0
        AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
        AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attstattarget > 0)
+       AND NOT EXISTS (SELECT FROM pg_depend d
+                        WHERE d.deptype = 'n' AND d.classid <> 'pg_constraint'::regclass
+                          AND (d.refclassid, d.refobjid) IN (
+                                SELECT 'pg_class'::regclass::oid, i.indexrelid UNION ALL
+                                SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k
+                                 WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid))
        AND NOT EXISTS (SELECT FROM pg_constraint f
                         WHERE f.contype = 'f' AND f.conindid = i.indexrelid AND f.conrelid NOT IN (SELECT oid FROM wanted))
 )

@@ -9,7 +9,10 @@ WITH RECURSIVE fenced (oid) AS (
     SELECT c.oid
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p')
-       AND CASE WHEN cardinality(%(tables)s::text[]) = 0 THEN c.relname <> ALL (%(left_behind)s::text[])
+       AND CASE WHEN cardinality(%(tables)s::text[]) = 0
+                THEN c.relname <> ALL (%(left_behind)s::text[])
+                     AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid
+                                        AND e.deptype = 'e')
                 ELSE c.relname = ANY (%(tables)s::text[]) END
     UNION
     SELECT i.inhrelid FROM pg_inherits i JOIN fenced ON fenced.oid = i.inhparent

@@ -18,8 +18,9 @@ WITH wanted AS (
     UNION ALL
     SELECT format('%%s %%s of %%s', CASE con.contype WHEN 'f' THEN 'foreign key' ELSE 'constraint' END, con.conname,
                   w.relname),
-           jsonb_build_array(pg_get_constraintdef(con.oid), con.convalidated, pg_get_indexdef(i.indexrelid),
-                             i.indisvalid, i.indisready)
+           -- Whether it is validated is looked at apart, by what is not in force: an operator may validate it by hand.
+           jsonb_build_array(regexp_replace(pg_get_constraintdef(con.oid), ' NOT VALID$', ''),
+                             pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisready)
       FROM wanted w
       JOIN pg_constraint con ON con.conrelid = w.oid AND (con.contype <> 'f' OR con.conparentid = 0)
       LEFT JOIN pg_index i ON i.indexrelid = con.conindid AND i.indrelid = con.conrelid

@@ -1,4 +1,5 @@
--- Sequences of one schema, with the table column that owns each (serial and identity columns), if any.
+-- Sequences of one schema, with the table column that owns each (serial and identity columns), if any; without those of
+-- extensions.
 -- schema: name of the schema.
 SELECT s.relname AS name,
        t.relname AS table_name,
@@ -11,4 +12,5 @@ SELECT s.relname AS name,
   LEFT JOIN pg_class t ON t.oid = d.refobjid
   LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
  WHERE s.relkind = 'S' AND n.nspname = %(schema)s
+   AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = s.oid AND e.deptype = 'e')
  ORDER BY s.relname

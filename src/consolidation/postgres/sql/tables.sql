@@ -1,4 +1,5 @@
--- Ordinary and partitioned tables of one schema with size and estimate. Partitions themselves are left to their root.
+-- Ordinary and partitioned tables of one schema with size and estimate. Partitions themselves are left to their root, and
+-- an extension's tables to it unless they are named.
 -- schema: name of the schema; tables: text[] of table names, empty for all.
 SELECT c.relname AS name,
        c.oid::bigint AS oid,
@@ -16,5 +17,7 @@ SELECT c.relname AS name,
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = %(schema)s
    AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-   AND (cardinality(%(tables)s::text[]) = 0 OR c.relname = ANY (%(tables)s::text[]))
+   AND CASE WHEN cardinality(%(tables)s::text[]) > 0 THEN c.relname = ANY (%(tables)s::text[])
+            ELSE NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid
+                                AND e.deptype = 'e') END
  ORDER BY c.relname

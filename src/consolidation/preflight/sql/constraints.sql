@@ -1,8 +1,7 @@
--- CHECK constraints and foreign keys of some tables.
+-- Foreign keys of some tables.
 -- oids: bigint[] of the tables.
 SELECT con.conrelid::bigint AS table_oid,
        con.conname AS name,
-       con.contype::text AS sort,
        pg_get_constraintdef(con.oid) AS definition,
        con.confupdtype::text AS on_update,
        con.confdeltype::text AS on_delete,
@@ -16,5 +15,5 @@ SELECT con.conrelid::bigint AS table_oid,
           JOIN pg_attribute a ON a.attrelid = con.confrelid AND a.attnum = k.attnum) AS referenced_columns
   FROM pg_constraint con
   LEFT JOIN pg_class f ON f.oid = con.confrelid
- WHERE con.conrelid::bigint = ANY (%(oids)s::bigint[]) AND con.contype IN ('c', 'f') AND con.conparentid = 0
+ WHERE con.conrelid::bigint = ANY (%(oids)s::bigint[]) AND con.contype = 'f' AND con.conparentid = 0
  ORDER BY con.conrelid, con.conname

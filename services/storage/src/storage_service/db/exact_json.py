@@ -1,6 +1,7 @@
 """JSON values as the text that was sent: no number passes through a float, no key order or duplicate key is lost."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 _WHITESPACE = " \t\n\r"
+_TOKEN = re.compile(
+    r'[ \t\n\r]*([{}\[\],:]|"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*"'
+    r"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)"
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,10 @@ def split_object(body: bytes) -> Any:
     text = body.decode("utf-8")
     start = _skip(text, 0)
     if not text.startswith("{", start):
-        return _value(text, start, end_of_text=True)[0]
+        value, end = _value(text, start)
+        if (rest := _skip(text, end)) != len(text):
+            raise json.JSONDecodeError("text after the value", text, rest)
+        return value
     members: dict[str, RawJson] = {}
     position = _skip(text, start + 1)
     more = not text.startswith("}", position)
@@ -64,16 +72,45 @@ def split_object(body: bytes) -> Any:
     return members
 
 
-def _value(text: str, position: int, *, end_of_text: bool = False) -> tuple[Any, int]:
+def _value(text: str, position: int) -> tuple[Any, int]:
     try:
-        value, end = _DECODER.raw_decode(text, position)
+        return _DECODER.raw_decode(text, position)
     except json.JSONDecodeError:
         raise
+    except RecursionError:
+        return None, end_of_value(text, position)
     except ValueError as error:
         raise json.JSONDecodeError(f"{error} is not JSON", text, position) from error
-    if end_of_text and (rest := _skip(text, end)) != len(text):
-        raise json.JSONDecodeError("text after the value", text, rest)
-    return value, end
+
+
+def end_of_value(text: str, position: int) -> int:
+    """Where the JSON value that begins at `position` ends, however deep it is. Raises json.JSONDecodeError."""
+    open_ones: list[str] = []
+    # What may come next, and whether the innermost container may end here.
+    wants, may_end = "value", False
+    while True:
+        if (found := _TOKEN.match(text, position)) is None:
+            raise json.JSONDecodeError("not JSON", text, position)
+        piece, position = found[1], found.end()
+        inside = open_ones[-1] if open_ones else ""
+        if may_end and piece == {"{": "}", "[": "]"}.get(inside):
+            open_ones.pop()
+            wants, may_end = "comma", True
+        elif wants == "comma" and piece == ",":
+            wants, may_end = ("name" if inside == "{" else "value"), False
+        elif wants == "name" and piece[0] == '"':
+            wants, may_end = "colon", False
+        elif wants == "colon" and piece == ":":
+            wants, may_end = "value", False
+        elif wants == "value" and piece in "{[":
+            open_ones.append(piece)
+            wants, may_end = ("name" if piece == "{" else "value"), True
+        elif wants == "value" and piece not in "}],:":
+            wants, may_end = "comma", True
+        else:
+            raise json.JSONDecodeError("not JSON", text, position)
+        if not open_ones:
+            return position
 
 
 def _skip(text: str, position: int) -> int:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
@@ -29,15 +30,26 @@ def _only_text(value: Any) -> Any:
 
 
 def _only_number(value: Any) -> Any:
-    # To JSON Schema 1.0 is an integer; "1" and true are none.
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    # To JSON Schema 1.0 is an integer; "1", true and 1.00000000000000000001 are none.
+    if isinstance(value, Decimal) and abs(value) < 2**63 and value == value.to_integral_value():
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise ValueError("give a number")
+    raise ValueError("give an integer")
 
 
 def _integer(text: str) -> int | str:
     # Python refuses to parse integers of more than 4300 digits; no integer column takes half as many.
     return int(text) if len(text) < 40 else text
+
+
+def parse(text: str | bytes) -> Any:
+    """A JSON value, its fractions as Decimal. Raises ValueError, RecursionError."""
+    return json.loads(text, parse_int=_integer, parse_float=Decimal, parse_constant=_refuse)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 class Values(BaseModel):
@@ -57,11 +69,28 @@ class Values(BaseModel):
         field = cls.model_fields.get(name)
         if not isinstance(raw, RawJson) or (field and field.annotation is RawJson):
             return raw
-        return json.loads(raw.text, parse_int=_integer)
+        return parse(raw.text)
 
     def given(self) -> dict[str, Any]:
         """{column: value} of the columns that the request named."""
         return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class Batch(BaseModel):
+    """Rows to create in one transaction; the derived classes narrow them to a table's columns."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rows: list[Any]
+    """All name the same columns."""
+
+
+class Ids(BaseModel):
+    """Rows to read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[UUID] = Field(min_length=1, max_length=MAX_LIMIT)
 
 
 class Changes(Values):
@@ -107,6 +136,7 @@ class TableSchemas:
     create: type[Values]
     update: type[Changes]
     query: type[Query]
+    batch: type[Batch]
     record: type[BaseModel]
     page: type[BaseModel]
 
@@ -126,10 +156,17 @@ def table_schemas(model: type[DeclarativeBase]) -> TableSchemas:
         "filters": (filters, Field(default_factory=filters)),
         "order_by": (list[order], Field(default=[], max_length=len(plain))),
     }
-    page_fields = {"rows": (list[record], ...), "next_cursor": (str | None, ...)}  # type: ignore[valid-type]  # derived
+    page_fields = {
+        "rows": (list[record], ...),  # type: ignore[valid-type]  # derived
+        "versions": (list[str], ...),
+        "next_cursor": (str | None, ...),
+    }
+    create = _derive(f"{name}Create", Values, {c.name: _create_field(c) for c in own})
+    rows = (list[create], Field(min_length=1, max_length=MAX_LIMIT))  # type: ignore[valid-type]  # derived
     return TableSchemas(
         table=table,
-        create=_derive(f"{name}Create", Values, {c.name: _create_field(c) for c in own}),
+        create=create,
+        batch=_derive(f"{name}Batch", Batch, {"rows": rows}),
         update=_derive(
             f"{name}Update", Changes, {c.name: (_value_type_of(c), _left_out()) for c in own if not c.primary_key}
         ),

@@ -15,6 +15,7 @@ class Base(DeclarativeBase):
 
 class Campaign(RecordColumns, Base):
     __tablename__ = "campaigns"
+    __table_args__ = (Index(None, "created_at", "id"),)
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     name: Mapped[str] = mapped_column(String(255))
@@ -30,7 +31,7 @@ class Campaign(RecordColumns, Base):
 
 class Chapter(RecordColumns, Base):
     __tablename__ = "chapters"
-    __table_args__ = (Index(None, "campaign_id", "sequence_number"),)
+    __table_args__ = (Index(None, "campaign_id", "sequence_number"), Index(None, "sequence_number", "id"))
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     campaign_id: Mapped[UUID | None] = mapped_column(ForeignKey(Campaign.id))

@@ -16,6 +16,7 @@ class Base(DeclarativeBase):
 
 class Image(RecordColumns, Base):
     __tablename__ = "images"
+    __table_args__ = (Index(None, "created_at", "id"),)
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     type: Mapped[str] = mapped_column(String(50))
@@ -29,7 +30,7 @@ class Image(RecordColumns, Base):
 
 class Overlay(RecordColumns, Base):
     __tablename__ = "overlays"
-    __table_args__ = (Index(None, "image_id"),)
+    __table_args__ = (Index(None, "image_id"), Index(None, "created_at", "id"))
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     image_id: Mapped[UUID] = mapped_column(ForeignKey(Image.id))

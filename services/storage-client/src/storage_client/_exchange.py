@@ -1,0 +1,123 @@
+"""Requests and their repetitions: what is tried again, how long, and what is known in the end."""
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from storage_client import _json, errors
+from storage_client._answers import answered
+from storage_client.transport import NoAnswer, Request, Response, Transport
+
+_KEY = re.compile(r"[!-~]{1,255}")
+_VERSION = re.compile(r"[!#-~]{1,64}")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Write:
+    """A request that writes."""
+
+    method: str
+    path: str
+    values: Mapping[str, Any] | None
+    id: UUID | None
+    """Of the one record that it is about."""
+    idempotency_key: str | None
+    """None: a new one."""
+    if_version: str | None = None
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Sends requests with one service's token, again and again while that may help."""
+
+    transport: Transport
+    headers: Mapping[str, str]
+    timeout_seconds: float
+    retry_seconds: float
+    request_id: Callable[[], str | None] | None
+
+    async def write(self, write: Write) -> tuple[Response, str]:
+        """The answer, and the key of the write. Every error carries id and key."""
+        key = uuid4().hex if write.idempotency_key is None else write.idempotency_key
+        if not _KEY.fullmatch(key):
+            raise errors.InvalidRequest("an idempotency key is 1 to 255 visible ASCII characters")
+        headers = {"Idempotency-Key": key}
+        if write.if_version is not None:
+            if not _VERSION.fullmatch(write.if_version):
+                raise errors.InvalidRequest("a version is what a record or row has as .version")
+            headers["If-Match"] = f'"{write.if_version}"'
+        try:
+            # Under a key of the caller's, an earlier call may have written.
+            in_doubt = write.idempotency_key is not None
+            return await self.send(write.method, write.path, write.values, headers, in_doubt=in_doubt), key
+        except errors.UnexpectedAnswer as error:
+            # Whatever answered that, the write may have happened.
+            unknown = errors.Unavailable(str(error), status=error.status)
+            unknown.id, unknown.idempotency_key = write.id, key
+            raise unknown from error
+        except errors.StorageError as error:
+            error.id, error.idempotency_key = write.id, key
+            raise
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        in_doubt: bool = False,
+    ) -> Response:
+        """An answer of success. in_doubt: an earlier attempt may have written."""
+        try:
+            content = b"" if body is None else _json.dumps(body)
+        except (TypeError, ValueError) as error:
+            raise errors.InvalidRequest(f"{method} {path}: a value cannot be sent as JSON: {error}") from error
+        fields = {**self.headers, **headers} if headers else self.headers
+        begun, attempt = time.monotonic(), 0
+        while True:
+            try:
+                return await self.once(method, path, content, fields)
+            except errors.Unavailable as error:
+                cause, wait = error.__cause__, _wait_seconds(error, attempt)
+                told: errors.Unavailable = error
+                if isinstance(cause, NoAnswer):
+                    in_doubt = in_doubt or cause.sent
+                    wait = 0 if cause.stale and attempt == 0 else wait
+                elif not isinstance(error, errors.NotWritten):
+                    in_doubt = True
+                elif in_doubt:
+                    # An earlier attempt may be on its way still, and find the table open again.
+                    told = errors.Unavailable(
+                        str(error), status=error.status, retry_after_seconds=error.retry_after_seconds
+                    )
+                if time.monotonic() - begun + wait > self.retry_seconds:
+                    raise told from cause
+            attempt += 1
+            await asyncio.sleep(wait)
+
+    async def once(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> Response:
+        """One attempt."""
+        request_id = self.request_id() if self.request_id is not None else None
+        if request_id and _REQUEST_ID.fullmatch(request_id):
+            headers = {**headers, "X-Request-Id": request_id}
+        try:
+            response = await self.transport.send(Request(method, path, headers, content), self.timeout_seconds)
+        except NoAnswer as error:
+            raise errors.Unavailable(f"{method} {path}: no answer from the Storage Service ({error})") from error
+        if 200 <= response.status < 300:
+            return response
+        raise answered(response, f"{method} {path}")
+
+
+def _wait_seconds(error: errors.Unavailable, attempt: int) -> float:
+    """Spread, so that callers who were refused together do not come back together."""
+    if error.retry_after_seconds:
+        return error.retry_after_seconds * min(1.3 ** min(attempt, 9), 2.0) * random.uniform(1, 1.5)  # noqa: S311 - no secret
+    return random.uniform(0.5, 1.5) * min(0.05 * 2.0 ** min(attempt, 9), 1.0)  # noqa: S311 - as above

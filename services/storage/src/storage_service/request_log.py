@@ -1,0 +1,57 @@
+"""One line per request, written a few times a second: a line of its own each time costs more than some requests."""
+
+import asyncio
+import sys
+import time
+from datetime import UTC, datetime
+
+import msgspec
+
+FLUSH_SECONDS = 0.1
+REFUSED_PER_SECOND = 20
+"""Lines for requests without a valid token: strangers must not be able to fill the disk."""
+_ENCODER = msgspec.json.Encoder()
+
+
+class RequestLog:
+    """Collects the lines; they are JSON, on stderr, like all others."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._second = (0, 0)
+
+    def add(  # noqa: PLR0913, PLR0917 - the fields of a line
+        self, method: str, path: str, status: int, seconds: float, caller: str | None, request_id: str
+    ) -> None:
+        now = time.time()
+        if status == 401 and not self._room(int(now)):
+            return
+        line = {
+            "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
+            "level": "info",
+            "logger": "request",
+            "message": "request",
+            "method": method,
+            "path": path,
+            "status": status,
+            "milliseconds": round(seconds * 1000, 2),
+            "caller": caller,
+            "request_id": request_id,
+        }
+        self._lines.append(_ENCODER.encode(line))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Write what is collected."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._lines:
+            lines, self._lines = self._lines, []
+            sys.stderr.write(b"\n".join([*lines, b""]).decode())
+
+    def _room(self, second: int) -> bool:
+        self._second = (second, self._second[1] + 1 if self._second[0] == second else 1)
+        return self._second[1] <= REFUSED_PER_SECOND

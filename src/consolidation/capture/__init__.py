@@ -1,0 +1,1 @@
+"""Phase capture: triggers that note the keys of the rows that change."""

@@ -1,0 +1,1 @@
+"""The command `consolidation`: what a second terminal, a machine and an auditor ask for."""

@@ -1,0 +1,138 @@
+"""How each database stands: one row of the status, from the journal's facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]  # it brings no types
+
+from consolidation import text as figures
+from consolidation.report import outage, outcome, titles
+
+Facts = Mapping[str, Any]
+NONE = "no run"
+COMMANDED = "running"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One database."""
+
+    database: str
+    run: str
+    outcome: str
+    """Of report.outcome, or ``no run``."""
+    phase: str
+    since: str
+    """ISO 8601: when that phase, or the state that ended the run, began; '' where nothing did."""
+    by: str
+    share: float | None
+    """Of the bytes of a phase that tells how far it is, 0 to 1."""
+    rows: int | None
+    rows_per_second: float | None
+    bytes_per_second: float | None
+    eta_seconds: float | None
+    progress_at: str
+    """When that was told, ISO 8601."""
+    refused_since: str
+    """ISO 8601; '' where writers are accepted, as far as the journal knows."""
+    rollback: str
+    """``available``, ``resume it`` or ``nothing to roll back``."""
+    error: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run has not come to its end."""
+        return self.outcome not in (NONE, outcome.MIGRATED, outcome.ROLLED_BACK)
+
+
+def standing(database: str, facts: Facts, alive: bool | None = None) -> Standing:
+    """How a database stands; ``alive``: whether the ansible-playbook of its run works, None where nobody knows."""
+    run = facts.get("run")
+    own: Facts | None = next((each for each in facts.get("databases", []) if each["name"] == database), None)
+    if run is None or own is None:
+        return Standing(
+            database, "", NONE, "", "", "", None, None, None, None, None, "", "", "nothing to roll back", ""
+        )
+    found = outcome.outcome(own)
+    kind = outcome.RUNNING if alive and found.kind in (outcome.INTERRUPTED, outcome.UNFINISHED) else found.kind
+    last = outcome.phase(own, found.phase)
+    told = last.get("result", {}).get("progress") if last.get("state") == "running" else None
+    shut = outage.open_outage(own)
+    return Standing(
+        database=database,
+        run=run["id"],
+        outcome=kind,
+        phase=titles.title(found.phase) if found.phase else "",
+        since=str(last.get("started_at") or own.get("changed_at") or run["started_at"]),
+        by=run["operator"],
+        **_progress(told),
+        refused_since=shut.closed_at.isoformat() if shut else "",
+        rollback=_rollback(found),
+        error=found.error,
+    )
+
+
+def is_alive(control: Facts) -> bool | None:
+    """Whether the ansible-playbook of a run still works; None where it was started on another host."""
+    import socket  # noqa: PLC0415 - used here alone
+
+    if control.get("host") != socket.gethostname():
+        return None
+    try:
+        return f"{psutil.Process(int(control['pid'])).create_time():.2f}" == control.get("started")
+    except (psutil.Error, KeyError, ValueError):
+        return False
+
+
+def _rollback(found: outcome.Outcome) -> str:
+    if found.kind == outcome.ROLLED_BACK:
+        return "nothing to roll back"
+    return "resume it" if found.rolling_back else "available"
+
+
+def _progress(told: Facts | None) -> dict[str, Any]:
+    tables = (told or {}).get("tables") or []
+    total = (told or {}).get("total") or {}
+    weight = total.get("weight") or sum(table["weight"] for table in tables)
+    if not weight:
+        names = ("share", "rows", "rows_per_second", "bytes_per_second", "eta_seconds")
+        return dict.fromkeys(names) | {"progress_at": ""}
+    done = sum(table["share"] * table["weight"] for table in tables)
+    pace = sum(table["rate"] or 0 for table in tables if table["share"] < 1)
+    rows, size = (sum(table[key] for table in tables) for key in ("rows", "bytes"))
+    return {
+        "share": done / weight,
+        "rows": rows,
+        "rows_per_second": pace * rows / size if pace and size else None,
+        "bytes_per_second": pace or None,
+        "eta_seconds": (weight - done) / pace if pace else None,
+        "progress_at": datetime.fromtimestamp(told["at"], UTC).isoformat() if told else "",
+    }
+
+
+def cells(found: Standing, now: datetime) -> tuple[str, ...]:
+    """For people."""
+    since = outcome.time_of(found.since)
+    told = outcome.time_of(found.progress_at)
+    refused = outcome.time_of(found.refused_since)
+    rate = [f"{figures.count(found.rows_per_second)} rows/s"] if found.rows_per_second else []
+    left = [f"{figures.duration(found.eta_seconds)} left"] if found.eta_seconds else []
+    age = [f"told {figures.duration((now - told).total_seconds())} ago"] if told else []
+    share = [f"{found.share:.0%}"] if found.share is not None else []
+    return (
+        found.database,
+        found.outcome,
+        found.phase,
+        figures.duration((now - since).total_seconds()) if since else "",
+        ", ".join([*share, *rate, *left, *age]),
+        f"REFUSED for {figures.duration((now - refused).total_seconds())}" if refused else "accepted",
+        found.rollback,
+        f"{found.run} by {found.by}" if found.run else "",
+    )
+
+
+HEADINGS = ("database", "outcome", "phase", "since", "how far", "writes", "rollback", "run")

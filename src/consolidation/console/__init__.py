@@ -1,0 +1,1 @@
+"""What the operator's terminal shows of a run."""

@@ -1,0 +1,1 @@
+"""Phase follow: rounds that bring the noted rows over, until the change-over."""

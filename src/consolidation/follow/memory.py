@@ -1,0 +1,89 @@
+"""What the journal remembers of a way: up to which mark every table was brought over, and what is to be validated.
+
+Marks are kept *after* the destination's commit, so they never promise too much.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg2.extensions import connection as Connection
+
+from consolidation.journal.records import Run
+from consolidation.model import SOURCE, TARGET
+from consolidation.postgres.queries import dicts, execute, query
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One way of one run, in the journal."""
+
+    journal: Connection
+    """Autocommitting connection to the storage database."""
+    run: Run
+    to: str
+
+    def way_back(self, journal: Connection) -> Memory:
+        """That of the other direction, written through another connection to the storage database."""
+        return Memory(journal, self.run, SOURCE if self.to == TARGET else TARGET)
+
+    def marks(self) -> dict[str, str]:
+        """Table -> mark of the origin's capture when the table was last brought over; later changes are noted keys."""
+        return dict(self._row().get("marks", {}))
+
+    def figures(self) -> dict[str, Any]:
+        """Rounds so far, keys, rows, and the seconds of the last round."""
+        row = self._row()
+        last = row.get("last_seconds")
+        return {
+            "rounds": row.get("rounds", 0),
+            "keys": row.get("keys", 0),
+            "rows": row.get("rows", 0),
+            "last_seconds": None if last is None else float(last),
+        }
+
+    def remember(self, marks: Mapping[str, str], keys: int, rows: int, seconds: float) -> None:
+        """A round was committed on the destination."""
+        figures = {"keys": keys, "rows": rows, "seconds": round(seconds, 3)}
+        marked = json.dumps(dict(marks), ensure_ascii=False)
+        execute(self.journal, query("follow/remember"), {**self._keys(), "marks": marked, **figures})
+
+    def forget(self, tables: Collection[str]) -> None:
+        """Have these tables brought over whole by the next round."""
+        statement = (
+            "UPDATE consolidation.follow SET marks = marks - %(tables)s::text[]"
+            " WHERE run_id = %(run_id)s AND database = %(database)s AND destination = %(destination)s"
+        )
+        execute(self.journal, statement, {**self._keys(), "tables": list(tables)})
+
+    def to_validate(self) -> list[str]:
+        """Statements that validate the foreign keys that stood aside."""
+        return list(self._row().get("to_validate", []))
+
+    def remember_to_validate(self, statements: Collection[str]) -> None:
+        """These foreign keys are about to be made again, not valid."""
+        if statements:
+            kept = json.dumps(sorted(statements), ensure_ascii=False)
+            execute(self.journal, query("follow/remember_to_validate"), {**self._keys(), "statements": kept})
+
+    def validated(self, statement: str) -> None:
+        """One of them is valid again."""
+        update = (
+            "UPDATE consolidation.follow SET to_validate = to_validate - %(statement)s"
+            " WHERE run_id = %(run_id)s AND database = %(database)s AND destination = %(destination)s"
+        )
+        execute(self.journal, update, {**self._keys(), "statement": statement})
+
+    def _row(self) -> dict[str, Any]:
+        statement = (
+            "SELECT * FROM consolidation.follow"
+            " WHERE run_id = %(run_id)s AND database = %(database)s AND destination = %(destination)s"
+        )
+        found = dicts(self.journal, statement, self._keys())
+        return found[0] if found else {}
+
+    def _keys(self) -> dict[str, str]:
+        return {"run_id": self.run.id, "database": self.run.database, "destination": self.to}

@@ -1,0 +1,110 @@
+"""The write outages of a run: of each database, and of its services as their clients saw them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from consolidation.journal import records
+from consolidation.journal.results import Phase
+from consolidation.report.outcome import Facts, phase, time_of
+
+STORAGE, SOURCE = "the storage database", "the source"
+SMOKE_TEST = "a write through the service was accepted"
+REPOINTED_BACK = "the services were healthy on the source again, at the latest"
+NEVER_LEFT = "their database was open again; the services had not left it"
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Write outage of a database: from the closed fence to the first side that was opened."""
+
+    closed_at: datetime
+    opened_at: datetime | None
+    """None: not open again."""
+    opened: str
+    """The side that was opened: STORAGE or SOURCE; '' while it lasts."""
+
+    @property
+    def seconds(self) -> float | None:
+        """Length; None while it lasts."""
+        return (self.opened_at - self.closed_at).total_seconds() if self.opened_at else None
+
+
+@dataclass(frozen=True)
+class ServiceOutage:
+    """Write outage as the clients of a database's services saw it, at the most."""
+
+    closed_at: datetime
+    back_at: datetime | None
+    """None: not seen to write again."""
+    seen: str
+    """What shows that they write again; '' where nothing does yet."""
+
+    @property
+    def seconds(self) -> float | None:
+        """Length; None while it lasts."""
+        return (self.back_at - self.closed_at).total_seconds() if self.back_at else None
+
+
+def outages(database: Facts) -> tuple[Outage, ...]:
+    """The write outages: of the migration, then of the rollback after a cutover."""
+    migration = _outage(database, Phase.FENCE, ((Phase.CUTOVER, STORAGE), (Phase.ROLLBACK_OPEN, SOURCE)))
+    rollback = _outage(
+        database, Phase.ROLLBACK_FENCE, ((Phase.ROLLBACK_OPEN, SOURCE), (Phase.ROLLBACK_CANCEL, STORAGE))
+    )
+    if migration is not None and migration.opened != STORAGE:
+        rollback = None  # the fence of the migration was still closed
+    return tuple(found for found in (migration, rollback) if found is not None)
+
+
+def service_outages(database: Facts) -> tuple[ServiceOutage, ...]:
+    """The same as the clients of the database's services saw them.
+
+    A target that was opened is no end for them: their services write when they are repointed and healthy. Where no
+    smoke test passed before the rollback, it is one outage from the fence to the end of the rollback.
+    """
+    own = outages(database)
+    if not own:
+        return ()
+    migration, back = own[0], _back_at(database)
+    if migration.opened == SOURCE:
+        return (ServiceOutage(migration.closed_at, migration.opened_at, NEVER_LEFT),)
+    proven_at = time_of(phase(database, Phase.CUTOVER_SERVICES).get("result", {}).get("written_at"))
+    if proven_at is None:
+        return (ServiceOutage(migration.closed_at, back, REPOINTED_BACK if back else ""),)
+    found = [ServiceOutage(migration.closed_at, proven_at, SMOKE_TEST)]
+    if len(own) > 1:
+        if own[1].opened == STORAGE:  # the rollback was given up, the services had not left it
+            return (*found, ServiceOutage(own[1].closed_at, own[1].opened_at, NEVER_LEFT))
+        found.append(ServiceOutage(own[1].closed_at, back, REPOINTED_BACK if back else ""))
+    return tuple(found)
+
+
+def open_outage(database: Facts) -> Outage | None:
+    """The outage that lasts; None where writes are accepted."""
+    return next((found for found in reversed(outages(database)) if found.opened_at is None), None)
+
+
+def _back_at(database: Facts) -> datetime | None:
+    """When the rollback ended, its services healthy on the source; None where it has not."""
+    return time_of(database.get("changed_at")) if database["state"] == records.ROLLED_BACK else None
+
+
+def _outage(database: Facts, fence: str, openings: Iterable[tuple[str, str]]) -> Outage | None:
+    """From the closed fence to the first side that was opened; None where the fence was not closed for certain."""
+    closed_at = _happened(phase(database, fence), "closed_at")
+    if closed_at is None:
+        return None
+    for name, opened in openings:
+        opened_at = _happened(phase(database, name), "opened_at")
+        if opened_at is not None and opened_at >= closed_at:
+            return Outage(closed_at, opened_at, opened)
+    return Outage(closed_at, None, "")
+
+
+def _happened(found: Facts, key: str) -> datetime | None:
+    """When a phase closed or opened a fence: as it says itself, else its end if it is done."""
+    said = time_of(found.get("result", {}).get(key))
+    return said or (time_of(found.get("finished_at")) if found.get("state") == "done" else None)

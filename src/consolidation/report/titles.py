@@ -1,0 +1,27 @@
+"""The names of the journal's phases, as people know them."""
+
+from __future__ import annotations
+
+TITLES = {
+    "backup": "Backup",
+    "schema": "Schema",
+    "schema_fence": "Target closed",
+    "fence_prepare": "Fence prepared",
+    "fence": "Fence, writes refused",
+    "copy": "Copy",
+    "verify": "Verify",
+    "cutover": "Cutover, target open",
+    "cutover_services": "Smoke test of services",
+    "rollback_fence": "Target fenced",
+    "rollback_restore": "Source restored",
+    "reconcile": "Writes brought back",
+    "rollback_copy": "Load taken back",
+    "rollback_open": "Source open",
+    "rollback_cancel": "Rollback given up",
+    "repair": "Repair",
+}
+
+
+def title(phase: str) -> str:
+    """The name; a phase that has none is called as in the journal."""
+    return TITLES.get(phase, phase.replace("_", " ").capitalize())

@@ -1,0 +1,1 @@
+"""The reviewer's page: what a run would do, for whoever approves it."""

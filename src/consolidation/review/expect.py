@@ -1,0 +1,94 @@
+"""How long each phase will take: at the rates of an earlier run of the same database, else at assumed ones.
+
+It always says which. A rehearsal is a run: its report is found like any other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from consolidation import evidence
+from consolidation.report import outcome
+
+BETWEEN = "between them"
+"""What Ansible takes from one phase to the next."""
+OUTAGE = ("fence", "copy", "verify", "cutover", "services", BETWEEN)
+"""Phases of the write outage."""
+SCALES = frozenset({"backup", "copy", "verify"})
+"""Phases whose time grows with the bytes; the others take what they take."""
+PHASES = {
+    "backup": "backup",
+    "schema": "schema",
+    "fence": "fence",
+    "copy": "copy",
+    "verify": "verify",
+    "cutover": "cutover",
+    "cutover_services": "services",
+}
+"""The journal's phase -> the page's."""
+ASSUMED_BYTES_PER_SECOND = {"backup": 20e6, "copy": 25e6, "verify": 50e6}
+ASSUMED_SECONDS = {"schema": 10.0, "fence": 2.0, "cutover": 2.0, "services": 15.0, BETWEEN: 10.0}
+START_SECONDS = 1.0
+"""Of a phase that scales, whatever the size."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Seconds by phase, and what they follow from."""
+
+    seconds: Mapping[str, float]
+    basis: str
+
+    @property
+    def outage_seconds(self) -> float:
+        """Of the write outage."""
+        return sum(self.seconds.get(phase, 0.0) for phase in OUTAGE)
+
+    @property
+    def total_seconds(self) -> float:
+        """Of the run."""
+        return sum(self.seconds.values())
+
+
+def expect(database: str, size_bytes: int, base: Path) -> Expected:
+    """For a database of that many bytes; ``base`` is the folder of the run directories."""
+    for report in _reports(base):
+        for found in report.get("databases", []):
+            seconds = _measured(found, size_bytes) if found.get("name") == database else {}
+            if {"copy", "verify"} <= seconds.keys():
+                return Expected(ASSUMED_SECONDS | seconds, f"measured by run {report['run']['id']}, scaled by size")
+    seconds = {phase: START_SECONDS + size_bytes / pace for phase, pace in ASSUMED_BYTES_PER_SECOND.items()}
+    paces = ", ".join(f"{phase} {pace / 1e6:.0f} MB/s" for phase, pace in ASSUMED_BYTES_PER_SECOND.items())
+    return Expected(seconds | ASSUMED_SECONDS, f"ASSUMED, nothing was measured yet: {paces}; a rehearsal tells better")
+
+
+def _reports(base: Path) -> Iterator[dict[str, Any]]:
+    """The newest first; one that cannot be read is no report."""
+    for path in sorted(base.glob("*/report.json"), reverse=True):
+        try:
+            yield json.loads(evidence.read(path) or "")
+        except ValueError:
+            continue
+
+
+def _measured(database: Mapping[str, Any], size_bytes: int) -> dict[str, float]:
+    """Seconds by phase for a database of that size now."""
+    then = sum(table.get("bytes") or 0 for table in database.get("tables", []))
+    found = {}
+    measured = 0.0
+    for phase in database.get("journal", {}).get("phases", []):
+        name = PHASES.get(phase["name"])
+        begun, ended = outcome.time_of(phase.get("started_at")), outcome.time_of(phase.get("finished_at"))
+        if name and phase.get("state") == "done" and begun and ended:
+            seconds = (ended - begun).total_seconds()
+            scale = size_bytes / then if name in SCALES and then else 1.0
+            found[name] = round(seconds * max(scale, 0.01), 3)
+            measured += seconds if name in OUTAGE else 0.0
+    outages = database.get("service_outages") or database.get("outages") or []
+    if outages and outages[0].get("seconds"):
+        found[BETWEEN] = round(max(0.0, outages[0]["seconds"] - measured), 3)
+    return found

@@ -1,0 +1,23 @@
+-- Their rows.
+INSERT INTO plain SELECT n, 'v' || n FROM generate_series(1, 50) n;
+INSERT INTO "Two keys" SELECT n, 'k' || n % 3, '' FROM generate_series(1, 30) n;
+INSERT INTO no_key VALUES ('a', 1), ('a', 1), (NULL, NULL);
+INSERT INTO by_mood VALUES ('sad', 's'), ('ok', 'o');
+INSERT INTO reckoned (a) SELECT n FROM generate_series(1, 20) n;
+INSERT INTO by_reckoned (a) SELECT n FROM generate_series(1, 20) n;
+INSERT INTO document (d, big) SELECT '{{"a": 1, "b" : [1,2]}}', repeat('x', n * 1000) FROM generate_series(1, 10) n;
+INSERT INTO parted SELECT n, n % 4, 'v' FROM generate_series(1, 40) n;
+INSERT INTO parted_no_key SELECT n, 'v' FROM generate_series(1, 5) n;
+INSERT INTO animal VALUES (1, 'cat');
+INSERT INTO dog VALUES (1, 'Rex', 'wuff'), (2, 'Fifi', NULL);
+INSERT INTO swapped SELECT n, n FROM generate_series(1, 20) n;
+INSERT INTO late SELECT n, n FROM generate_series(1, 20) n;
+INSERT INTO booked SELECT n, int4range(n * 10, n * 10 + 10) FROM generate_series(1, 20) n;
+INSERT INTO parent SELECT n, 'p' FROM generate_series(1, 10) n;
+INSERT INTO child SELECT n, (n + 1) / 2 FROM generate_series(1, 20) n;
+INSERT INTO grandchild SELECT n, n FROM generate_series(1, 20) n;
+INSERT INTO hen VALUES (1, NULL), (2, NULL);
+INSERT INTO egg VALUES (1, 2), (2, 1);
+UPDATE hen SET egg = id;
+INSERT INTO parted_child SELECT n, n % 4, n FROM generate_series(1, 10) n;
+INSERT INTO stamped (id, v) SELECT n, 'v' FROM generate_series(1, 10) n;

@@ -1,0 +1,35 @@
+-- One table for each kind that online mode follows. Run with a search_path of one schema before pg_catalog.
+-- {json}: json on the source, jsonb on the target.
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+CREATE TABLE plain (id int PRIMARY KEY, v text);
+CREATE TABLE "Two keys" (a int, "b b" text, v text, PRIMARY KEY ("b b", a));
+CREATE TABLE no_key (v text, n int);
+CREATE TABLE by_mood (m mood PRIMARY KEY, v text);
+CREATE TABLE reckoned (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int, twice int GENERATED ALWAYS AS (a * 2) STORED);
+CREATE TABLE by_reckoned (a int, twice int GENERATED ALWAYS AS (a * 2) STORED PRIMARY KEY);
+CREATE TABLE document (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), d {json}, big text);
+CREATE TABLE parted (id int, part int, v text, PRIMARY KEY (part, id)) PARTITION BY LIST (part);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
+CREATE TABLE parted_2 (v text, part int NOT NULL, id int NOT NULL) PARTITION BY LIST (part);
+CREATE TABLE parted_2_2 (gone int, id int NOT NULL, v text, part int NOT NULL);
+ALTER TABLE parted_2_2 DROP COLUMN gone;
+ALTER TABLE parted_2 ATTACH PARTITION parted_2_2 FOR VALUES IN (2);
+ALTER TABLE parted ATTACH PARTITION parted_2 FOR VALUES IN (2);
+CREATE TABLE parted_rest PARTITION OF parted DEFAULT;
+CREATE TABLE parted_no_key (id int, v text) PARTITION BY HASH (id);
+CREATE TABLE parted_no_key_0 PARTITION OF parted_no_key FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+CREATE TABLE animal (id int PRIMARY KEY, name text);
+CREATE TABLE dog (bark text, PRIMARY KEY (id)) INHERITS (animal);
+CREATE TABLE swapped (id int PRIMARY KEY, place int UNIQUE);
+CREATE TABLE late (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, place int UNIQUE DEFERRABLE);
+CREATE TABLE booked (id int PRIMARY KEY, during int4range, EXCLUDE USING gist (during WITH &&));
+CREATE TABLE parent (id int PRIMARY KEY, v text);
+CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent ON UPDATE CASCADE ON DELETE CASCADE);
+CREATE TABLE grandchild (id int PRIMARY KEY, child int REFERENCES child ON DELETE SET NULL);
+CREATE TABLE hen (id int PRIMARY KEY, egg int);
+CREATE TABLE egg (id int PRIMARY KEY, hen int NOT NULL REFERENCES hen DEFERRABLE INITIALLY DEFERRED);
+ALTER TABLE hen ADD FOREIGN KEY (egg) REFERENCES egg DEFERRABLE INITIALLY DEFERRED;
+CREATE TABLE parted_child (id int PRIMARY KEY, part int, parted int, FOREIGN KEY (part, parted) REFERENCES parted ON DELETE CASCADE);
+CREATE TABLE stamped (id int PRIMARY KEY, v text, stamps int NOT NULL DEFAULT 0);
+CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.stamps := NEW.stamps + 1; RETURN NEW; END $$;
+CREATE TRIGGER stamp BEFORE INSERT OR UPDATE ON stamped FOR EACH ROW EXECUTE FUNCTION stamp();

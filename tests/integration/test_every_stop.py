@@ -1,0 +1,161 @@
+"""Stopped after any phase, or within it: the same command, or rollback instead, ends where an undisturbed run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consolidation.copy import undo
+from consolidation.errors import StepRefused
+from consolidation.journal import records
+from consolidation.move import phase as move
+from consolidation.preflight import phase as preflight
+from consolidation.rollback import reconcile
+from consolidation.verify import phase as verify
+from demo.servers import installations
+from tests.cluster import Database
+from tests.window import Window
+
+Step = Callable[[Window], Any]
+MIGRATE: dict[str, Step] = {
+    "begin": Window.begin,
+    "schema": Window.schema,
+    "fence_prepare": lambda window: window.fence("source", "prepared", "fence_prepare"),
+    "fence": lambda window: window.fence("source", "closed"),
+    "copy": Window.copy,
+    "verify": lambda window: verify.apply(verify.plan(window.database), verify.Options()),
+    "cutover": Window.cutover,
+    "end": lambda window: window.end(records.MIGRATED),
+}
+"""Phase -> what migrate.yml does in it."""
+ROLLBACK: dict[str, Step] = {
+    "begin": lambda window: window.begin(records.ROLLING_BACK),
+    "rollback_fence": lambda window: window.fence("target", "closed", "rollback_fence"),
+    "reconcile": lambda window: reconcile.apply(reconcile.plan(window.database, "source")),
+    "rollback_copy": lambda window: undo.apply(undo.plan(window.database)),
+    "rollback_move": lambda window: move.apply(move.plan(window.database, back=True), 10),
+    "rollback_open": lambda window: window.fence("source", "open", "rollback_open"),
+    "end": lambda window: window.end(records.ROLLED_BACK),
+}
+"""The same of rollback.yml; no step has a condition."""
+WRITE = (
+    "INSERT INTO {0}.campaigns (id, name, creator_id, owner_id)"
+    " SELECT gen_random_uuid(), 'new', id, id FROM {0}.campaigns"
+)
+CONTENT = "SELECT array_agg(c::text ORDER BY id) FROM {}.campaigns c"
+
+
+def play(window: Window, steps: dict[str, Step], until: str = "end") -> None:
+    """Do the steps up to one."""
+    for name, step in steps.items():
+        step(window)
+        if name == until:
+            return
+
+
+def kill(window: Window, phase: str) -> None:
+    """As if the process had died after its work and before the journal had it."""
+    window.target.execute(
+        "UPDATE consolidation.phase SET state = 'running', finished_at = NULL WHERE name = %s", [phase]
+    )
+
+
+def is_migrated(window: Window) -> None:
+    """What an undisturbed migrate.yml leaves."""
+    assert window.state().standing == "migrated"
+    missing = "SELECT count(*) FROM campaign_db.campaigns c WHERE c.id::text = ANY (%s)"
+    ids = [key for (key,) in window.source.rows("SELECT id::text FROM campaigns")]
+    assert window.target.value(missing, [ids]) == len(ids)
+    window.target.execute(WRITE.format("campaign_db"), user="storage_service")
+    assert closed(window.source, "public", "campaign_app")
+
+
+def is_rolled_back(window: Window, content: list[str]) -> None:
+    """What an undisturbed rollback.yml leaves."""
+    assert window.state().standing == "rolled back"
+    assert window.source.value(CONTENT.format("public")) == content
+    window.source.execute(WRITE.format("public"), user="campaign_app")
+    if window.target.value("SELECT to_regclass('campaign_db.campaigns') IS NOT NULL"):
+        assert closed(window.target, "campaign_db", "storage_service")
+
+
+def closed(database: Database, schema: str, role: str) -> bool:
+    try:
+        database.execute(f"DELETE FROM {schema}.campaigns WHERE false", user=role)
+    except Exception as error:  # noqa: BLE001 - its SQLSTATE says
+        return getattr(error, "pgcode", "") == "25006"
+    return False
+
+
+STOPS = [name for name in MIGRATE if name != "end"]
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["stopped", "killed"])
+@pytest.mark.parametrize("stop", STOPS)
+def test_migrate_again_after_every_stop(campaign: Database, target: Database, stop: str, killed: bool) -> None:
+    window = Window(campaign, target)
+    for _ in range(2):  # and stopped there once more
+        play(window, MIGRATE, stop)
+        if killed:
+            kill(window, stop)
+    play(window, MIGRATE)
+    is_migrated(window)
+    play(window, MIGRATE)  # finished: nothing is done
+    is_migrated(window)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["stopped", "killed"])
+@pytest.mark.parametrize("stop", [*STOPS, "end"])
+def test_rollback_after_every_stop_then_migrate(campaign: Database, target: Database, stop: str, killed: bool) -> None:
+    window = Window(campaign, target)
+    play(window, MIGRATE, stop)
+    if killed:
+        kill(window, stop)
+    content = campaign.value(CONTENT.format("public"))
+    if stop in ("cutover", "end"):
+        target.execute(WRITE.format("campaign_db"), user="storage_service")
+        content = target.value(CONTENT.format("campaign_db"))
+    play(window, ROLLBACK)
+    is_rolled_back(window, content)
+    window.control["started"] = "later"
+    play(window, MIGRATE)
+    is_migrated(window)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["stopped", "killed"])
+@pytest.mark.parametrize("stop", [name for name in ROLLBACK if name != "end"])
+@pytest.mark.parametrize("reached", ["copy", "end"])
+def test_rollback_again_after_every_stop(
+    campaign: Database, target: Database, reached: str, stop: str, killed: bool
+) -> None:
+    window = Window(campaign, target)
+    play(window, MIGRATE, reached)
+    content = campaign.value(CONTENT.format("public"))
+    if reached == "end":
+        target.execute(WRITE.format("campaign_db"), user="storage_service")
+        content = target.value(CONTENT.format("campaign_db"))
+    play(window, ROLLBACK, stop)
+    if killed:
+        kill(window, stop)
+    with pytest.raises(StepRefused, match="is being rolled back"):
+        window.begin()  # migrate.yml instead: it is told what comes first
+    play(window, ROLLBACK)
+    is_rolled_back(window, content)
+
+
+@pytest.mark.parametrize(
+    ("stop", "behind"), [("fence_prepare", False), ("fence", True), ("verify", True), ("cutover", False)]
+)
+def test_a_run_that_resumes_behind_its_fence_is_not_examined_again(
+    campaign: Database, target: Database, tmp_path: Path, stop: str, behind: bool
+) -> None:
+    """What ends the write outage comes first."""
+    window = Window(campaign, target)
+    play(window, MIGRATE, stop)
+    tools = installations()[max(installations())]
+    for resume in (False, True):
+        found = preflight.examine(window.database, preflight.Options(tmp_path, tools, resume=resume)).findings
+        assert ([each.id for each in found] == ["run.behind_fence"]) == (resume and behind)

@@ -1,0 +1,140 @@
+"""The command `consolidation`: what it reads of Ansible's output, what it says, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from consolidation import evidence
+from consolidation.cli import ask
+from consolidation.cli.app import cli
+from consolidation.cli.standing import is_alive, standing
+from consolidation.report import phase as report
+from tests.report_facts import at, database, journal, table
+
+COMMANDS = {"migrate": "M", "rollback": "R"}
+RUNNING = database(state="migrating", last="copy", phase_state="running", at_work=True)
+FAILED = database("image_db", "migrating", "schema", phase_state="failed")
+REFUSING = database(state="migrating", last="copy", phase_state="failed")
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments)
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, *databases: dict[str, Any], failed: dict[str, str] | None = None) -> None:
+    facts = {each["name"]: journal(each) for each in databases}
+    monkeypatch.setattr(ask, "journal", lambda *_: (facts, failed or {}))
+
+
+@pytest.mark.parametrize(
+    ("databases", "failed", "code"),
+    [
+        ([database(), database("image_db")], {}, 0),
+        ([database()], {"image_db": "away"}, 1),
+        ([RUNNING], {}, 10),
+        ([RUNNING, FAILED], {}, 11),
+        ([REFUSING, FAILED], {"third": "away"}, 12),
+    ],
+)
+def test_status_ends_with_the_worst(
+    monkeypatch: pytest.MonkeyPatch, databases: list[dict[str, Any]], failed: dict[str, str], code: int
+) -> None:
+    answers(monkeypatch, *databases, failed=failed)
+    result = invoke("status", "-i", "hosts")
+    assert result.exit_code == code, result.output
+    listed = json.loads(invoke("status", "-i", "hosts", "--json").stdout)
+    assert [each["database"] for each in listed] == sorted(each["name"] for each in databases) + list(failed)
+
+
+def test_status_says_since_when_writes_are_refused_and_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    pace = {
+        "table": "a",
+        "state": "copying",
+        "rows": 500,
+        "bytes": 4000,
+        "share": 0.5,
+        "weight": 8000,
+        "rate": 400.0,
+        "eta": 10,
+    }
+    phases = [*RUNNING["phases"]]
+    phases[-1] = phases[-1] | {"result": {"progress": {"at": 1795305710.0, "tables": [pace]}}}
+    answers(monkeypatch, RUNNING | {"phases": phases})
+    [found] = json.loads(invoke("status", "-i", "hosts", "--json").stdout)
+    assert (found["outcome"], found["phase"], found["refused_since"]) == ("running", "Copy", at(43.5))
+    assert (found["share"], found["rows"], found["rows_per_second"], found["eta_seconds"]) == (0.5, 500, 50.0, 10.0)
+    text = invoke("status", "-i", "hosts").stdout
+    assert "REFUSED for" in text
+    assert "50%, 50 rows/s, 10.0 s left, told" in text
+
+
+def test_a_run_between_two_modules_is_told_from_one_that_died() -> None:
+    facts = journal(database(state="migrating", last="copy"))
+    assert standing("campaign_db", facts, alive=True).outcome == "running"
+    assert standing("campaign_db", facts, alive=False).outcome == "unfinished"
+    assert is_alive({"host": "elsewhere", "pid": 1}) is None
+
+
+def test_ansibles_answer_is_read_by_host() -> None:
+    output = (
+        'campaign_db | SUCCESS => {\n    "run": null\n}\nimage_db | UNREACHABLE! => {\n    "msg": "no route"\n}\n'
+        'x | FAILED! => {"msg": "bad"}\n'
+    )
+    assert ask.parse(output) == ({"campaign_db": {"run": None}}, {"image_db": "no route", "x": "bad"})
+    assert ask.parse("") == ({}, {})
+
+
+@pytest.fixture
+def run_directory(tmp_path: Path) -> Path:
+    facts = journal(database(tables=[table("campaigns", source_digest="a", target_digest="a")]))
+    facts["databases"][0]["phases"][4]["result"]["outcome"] = "equal"
+    report.apply(report.plan(facts, tmp_path, COMMANDS, ["campaign_db"]))
+    directory = tmp_path / facts["run"]["id"]
+    evidence.index(directory, close=True)
+    return directory
+
+
+def test_evidence_that_nobody_touched_holds(run_directory: Path) -> None:
+    result = invoke("evidence", str(run_directory))
+    assert result.exit_code == 0, result.output
+    assert f"SHA-256 {evidence.check(run_directory).index_digest}, closed" in result.output
+    assert "1 tables have the same counts and digests on both sides" in result.output
+    assert json.loads(invoke("evidence", "--json", str(run_directory)).stdout)[0]["holds"]
+
+
+@pytest.mark.parametrize("path", ["campaign_db/verify.json", "report.json"])
+def test_evidence_that_was_altered_with_its_index_is_still_caught(run_directory: Path, path: str) -> None:
+    """Whoever alters a file and its index too meets the other file that says the same."""
+    file = run_directory / path
+    file.write_text(file.read_text().replace('"target_digest": "a"', '"target_digest": "b"'))
+    assert invoke("evidence", str(run_directory)).exit_code == 1
+    evidence.index(run_directory)
+    result = invoke("evidence", str(run_directory))
+    assert result.exit_code == 1
+    assert "WRONG" in result.output
+
+
+def test_an_outage_that_was_shortened_is_caught(run_directory: Path) -> None:
+    file = run_directory / "report.json"
+    content = json.loads(file.read_text())
+    content["databases"][0]["outages"][0]["seconds"] = 0.1
+    file.write_text(json.dumps(content))
+    evidence.index(run_directory)
+    assert "WRONG         campaign_db: the write outages" in invoke("evidence", str(run_directory)).output
+
+
+def test_plan_shows_the_last_look_or_says_how_to_get_one(tmp_path: Path) -> None:
+    missing = invoke("plan", str(tmp_path))
+    assert missing.exit_code == 1
+    assert "migrate.yml -i INVENTORY --check --diff" in missing.output
+
+
+def test_help_names_every_exit_code() -> None:
+    for command in ("status", "plan", "evidence"):
+        assert "Exit codes:" in invoke(command, "--help").output
+    assert invoke("status").exit_code == 2

@@ -1,0 +1,189 @@
+"""What the operator's screen shows, line by line, of what the modules return."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consolidation.console import command, ending
+from consolidation.console.board import Board, Event
+from consolidation.console.figures import BAD, OUTAGE
+from consolidation.console.writes import Writes
+from tests.report_facts import at, database
+
+CLOSED = {"changed": True, "closed_at": at(43.5), "waited_seconds": 0.3}
+FENCE = {"side": "source", "state": "closed"}
+FINDING = {
+    "id": "source.lock",
+    "severity": "warning",
+    "subject": "pid 5",
+    "what": "an old transaction\nmore",
+    "fix": "end it",
+}
+BLOCKER = FINDING | {"id": "source.type", "severity": "blocker"}
+
+
+def event(module: str, values: dict[str, Any], host: str = "campaign_db", **more: Any) -> Event:
+    given = {"role": "", "arguments": {}, "status": "ok", "seconds": 1.0} | more
+    return Event(host=host, module=module, values=values, **given)
+
+
+def texts(lines: Any) -> list[str]:
+    return [" ".join(line.text.split()) for line in lines]
+
+
+def preflight(*findings: dict[str, str], **more: Any) -> dict[str, Any]:
+    counts = {name: sum(each["severity"] == name for each in findings) for name in ("blocker", "warning", "info")}
+    return {"summary": counts, "findings": list(findings), **more}
+
+
+@pytest.fixture
+def board() -> Board:
+    return Board(now=lambda: 100.0)
+
+
+def test_the_moment_writes_are_refused_is_shown_at_once_and_stands_out(board: Board) -> None:
+    list(board.starts("campaign_db", "fence"))
+    [line] = board.ends(event("pg_fence", CLOSED, arguments=FENCE))
+    assert line.tone == OUTAGE
+    assert texts([line]) == [
+        "fence campaign_db CLOSED 1.0 s source REFUSES WRITES from 02:00:43 UTC; waited 300 ms for open writes"
+    ]
+    closing_target = {"side": "target", "state": "closed"}
+    assert not list(board.ends(event("pg_fence", CLOSED, arguments=closing_target))), "it keeps nobody out yet"
+    opened = {"changed": True, "opened_at": at(64), "outage_seconds": 20.9}
+    [line] = board.ends(event("pg_cutover", opened))
+    assert "storage database accepts writes, after 20.9 s" in line.text
+
+
+def test_findings_of_database_and_services_make_one_line_and_warnings_are_grouped(board: Board) -> None:
+    for host in ("campaign_db", "image_db"):
+        list(board.starts(host, "services"))
+        assert not list(board.ends(event("service_preflight_info", preflight(FINDING), host)))
+        assert not list(board.starts(host, "preflight"))
+        tables = [{"name": "a", "rows": 1000, "bytes": 5_000_000}]
+        assert not list(board.ends(event("pg_preflight_info", preflight(tables=tables), host)))
+    assert texts(board.play_ends()) == [
+        "preflight campaign_db ok 1.0 s 1 table, about 1,000 rows, 5.0 MB; 0 blockers, 1 warning, 0 infos",
+        "preflight image_db ok 1.0 s 1 table, about 1,000 rows, 5.0 MB; 0 blockers, 1 warning, 0 infos",
+        "warning source.lock pid 5 (campaign_db, image_db): an old transaction",
+    ]
+
+
+def test_what_failed_is_said_once_however_often_a_rescue_repeats_it(board: Board) -> None:
+    list(board.starts("campaign_db", "fence"))
+    failed = event("pg_fence", {"msg": "no lock"}, status="failed")
+    assert [line.tone for line in board.ends(failed)] == [BAD]
+    list(board.starts("campaign_db", "report"))
+    assert not list(board.ends(event("ansible.builtin.fail", {"msg": "no lock"}, status="failed")))
+    list(board.starts("image_db", "preflight"))
+    list(board.ends(event("pg_preflight_info", preflight(BLOCKER), "image_db")))
+    blocked = event("ansible.builtin.assert", {"msg": "blockers"}, "image_db", status="failed")
+    assert texts(board.ends(blocked)) == ["preflight image_db BLOCKED 1.0 s 1 blocker, 0 warnings, 0 infos"]
+
+
+def test_a_step_that_was_done_before_is_no_change_whatever_it_returns(board: Board) -> None:
+    kept = {
+        "changed": False,
+        "tables": [],
+        "seconds": 0.0,
+        "msg": "run 1 has copied it",
+        "outcome": "equal",
+        "dump_bytes": 5,
+    }
+    for module in ("pg_backup", "pg_copy", "pg_verify_info", "pg_cutover"):
+        [line] = board.ends(event(module, kept))
+        assert "no change" in line.text
+        assert "run 1 has copied it" in line.text
+        assert "/s" not in line.text
+
+
+def test_what_a_role_says_to_the_operator_is_shown_in_check_mode_too() -> None:
+    """The sentence of a consent is to be typed word by word."""
+    board = Board(check=True)
+    list(board.starts("campaign_db", "rollback"))
+    said = {"msg": "may lose writes\n-e 'consent=lose them'"}
+    shown = texts(board.ends(event("ansible.builtin.debug", said, role="backup")))
+    assert shown == ["rollback campaign_db note may lose writes", "-e 'consent=lose them'"]
+    assert not list(board.ends(event("ansible.builtin.debug", {"msg": "a table"}, role="preflight")))
+
+
+def test_a_run_is_named_once_for_all_databases(board: Board) -> None:
+    run = {"id": "1", "state": "migrating", "operator": "ops@control"}
+    shown = [
+        line
+        for host in ("campaign_db", "image_db")
+        for line in board.ends(event("run_journal", {"changed": True, "run": run}, host))
+    ]
+    assert texts(shown) == ["run 1 begins by ops@control"]
+    assert not list(board.ends(event("run_journal", {"changed": True, "run": run | {"state": "migrated"}})))
+
+
+def test_causes_are_shown_once_with_what_to_do() -> None:
+    failures = ending.Failures()
+    assert failures.add("campaign_db", "campaign_db: no space\nNext: make room")
+    assert failures.add("image_db", "image_db: no space\nNext: make room")
+    assert not failures.add(
+        "campaign_db", "campaign_db: the cutover failed (copy: campaign_db: no space\nNext: make room)."
+    )
+    assert failures.add("lost", "gone")
+    same = ending.Failures()
+    for host in ("campaign_db", "image_db"):
+        same.add(host, f"{host}: no space\nNext: make room")
+        same.add(host, f"{host}: no space\nNext: make room")
+    assert texts(ending.failures(same, ["campaign_db", "image_db"])) == [
+        "Cause campaign_db, image_db: no space",
+        "Fix make room",
+    ]
+    assert not list(ending.failures(same, [])), "what a rescue recovered is no failure at the end"
+
+
+def test_blockers_end_with_their_fix() -> None:
+    found = {"campaign_db": [FINDING, BLOCKER], "image_db": [BLOCKER]}
+    blocker = ["Blocker source.type pid 5 (campaign_db, image_db)", "an old transaction", "more", "Fix end it"]
+    assert texts(ending.findings(found, ["blocker"])) == blocker
+    assert texts(ending.findings(found)) == [*blocker, "Warning source.lock pid 5 (campaign_db)", *blocker[1:]]
+
+
+def test_whether_writes_are_refused_is_known_in_every_phase() -> None:
+    writes = Writes()
+    assert writes.lines() == []
+    writes.ends(
+        "campaign_db",
+        "run_journal_info",
+        {},
+        {"databases": [database(state="migrating", last="copy", phase_state="running")]},
+    )
+    assert writes.lines() == ["campaign_db: REFUSED since 02:00:43 UTC"]
+    writes.begins("campaign_db", "pg_cutover", {})
+    assert "NOT CERTAIN" in writes.lines()[0]
+    writes.ends("campaign_db", "pg_cutover", {}, {"opened_at": at(64)})
+    assert writes.lines() == ["campaign_db: accepted"]
+    closing = {"side": "target", "state": "closed"}
+    writes.begins("campaign_db", "pg_fence", closing)
+    writes.ends("campaign_db", "pg_fence", closing, CLOSED)
+    assert writes.lines() == ["campaign_db: accepted"], "a target that was not cut over keeps nobody out"
+    writes.begins("campaign_db", "pg_fence", closing | {"rollback": True})
+    assert "the fence was being closed" in writes.lines()[0]
+    writes.ends("campaign_db", "pg_fence", closing | {"rollback": True}, CLOSED)
+    assert writes.refused() == {"campaign_db": at(43.5)}
+
+
+def test_a_command_shows_no_secret_and_runs_from_here(tmp_path: Path) -> None:
+    given = {
+        "inventory": (f"{tmp_path}/inventories/production",),
+        "extra_vars": ("consolidation_confirm=yes", "password=5ecret", '{"password": "5ecret"}', "@more.yml"),
+        "subset": "campaign_db",
+        "tags": ["all"],
+        "ask_vault_pass": True,
+    }
+    shown = command.again(f"{tmp_path}/migrate.yml", given, tmp_path)
+    assert "5ecret" not in shown
+    assert shown.endswith(
+        "ansible-playbook migrate.yml -i inventories/production --ask-vault-pass -e @more.yml --limit campaign_db"
+        " -e consolidation_confirm=yes -e password=... -e ..."
+    )
+    typed = command.typed(f"ansible-playbook rollback.yml -i {tmp_path}/inventories/production", tmp_path)
+    assert typed.endswith("ansible-playbook rollback.yml -i inventories/production")
