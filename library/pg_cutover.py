@@ -41,6 +41,10 @@ closed_at:
   description: When the fence of the source closed; the write outage began.
   type: str
   returned: when not in check mode, unless there was nothing to do
+opening_at:
+  description: When the opening of the target began.
+  type: str
+  returned: when not in check mode, unless there was nothing to do
 opened_at:
   description: When the target was opened; the write outage of the databases ends.
   type: str
@@ -57,7 +61,12 @@ blockers:
   description: Who was in the way of a lock.
   type: list
   elements: str
-  returned: on the failure to lock the tables
+  returned: on the failure to lock the tables or sequences
+probes:
+  description: Role, table and outcome of every try to write the closed target.
+  type: list
+  elements: dict
+  returned: when a role could not write once it opens
 """
 
 from ansible.module_utils.basic import AnsibleModule

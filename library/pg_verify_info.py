@@ -75,6 +75,10 @@ fence_epoch:
   description: Identity of the closing of the source's fence behind which both sides were compared.
   type: str
   returned: with O(record=true), when not in check mode
+target_epoch:
+  description: Identity of the target's closed fence and of its tables, while they were compared.
+  type: str
+  returned: with O(record=true), when not in check mode
 copy_id:
   description: Identity of the copy that was compared.
   type: str
