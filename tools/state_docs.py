@@ -21,7 +21,14 @@ from tools import role_docs
 ROOT = Path(__file__).resolve().parent.parent
 STATES, ARCHITECTURE = ROOT / "docs" / "states.md", ROOT / "docs" / "architecture.md"
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
-APART = {Phase.REPAIR: "playbooks/repair.yml", Phase.ROLLBACK_CANCEL: "playbooks/cancel_rollback.yml"}
+APART = {
+    Phase.REPAIR: "playbooks/repair.yml",
+    Phase.ROLLBACK_CANCEL: "playbooks/cancel_rollback.yml",
+    Phase.RESOLVE: "playbooks/resolve.yml",
+    Phase.FOLLOW_BACK: "rollback.yml",
+}
+EITHER = {Phase.RESOLVE, Phase.FOLLOW_BACK}
+"""Phases that begin in a run of either direction."""
 RESULTS = {Phase.RECONCILE: {"to": SOURCE}}
 
 
@@ -62,7 +69,7 @@ class Words:
 def tables() -> str:
     """The decision table: one for each command, a row for each phase, a column for each state of the run."""
     words, parts = Words([]), []
-    for name in ("migrate.yml", "rollback.yml", *APART.values()):
+    for name in dict.fromkeys(("migrate.yml", "rollback.yml", *APART.values())):
         rows = {phase: row for phase, row in TABLE.items() if command(phase) == name}
         parts.append(f"### {name}\n\n{_table(rows, words)}")
     parts.append(f"### Where the tables are moved, not copied (`mode: move`)\n\n{_table(MOVED, words)}")
