@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from consolidation.errors import StepRefused
+from consolidation.errors import ConsolidationError, StepRefused
 from consolidation.fence.state import CLOSED, PREPARED, Fenced, epoch, read
 from consolidation.journal import state
 from consolidation.journal.results import Phase
@@ -156,3 +156,11 @@ def require_no_conflict(database: Database) -> Sides:
     if found:
         raise StepRefused(found, hint=HINT)
     return sides
+
+
+def writers(database: Database) -> str:
+    """Which side takes writes right now, in words, for the last line of whatever did not succeed."""
+    try:
+        return check(database)[1].writers
+    except ConsolidationError as error:
+        return f"right now it cannot be told which side takes writes: {error.message}"
