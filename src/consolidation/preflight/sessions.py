@@ -39,7 +39,8 @@ def _sequences(side: Side) -> Iterator[Finding]:
     """Those that a column owns have the table's owner."""
     statement = (
         "SELECT pg_get_userbyid(c.relowner)::text, count(*)"
-        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'S' AND n.nspname = %s AND NOT pg_has_role(%s, c.relowner, 'USAGE') GROUP BY 1 ORDER BY 1"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind = 'S' AND n.nspname = %s AND NOT pg_has_role(%s, c.relowner, 'USAGE') GROUP BY 1 ORDER BY 1"
     )
     owners = {table.owner for table in side.tables}
     for owner, count in rows(side.conn, statement, [side.schema, side.role]):
