@@ -10,7 +10,7 @@ version_added: "0.1.0"
 description:
   - Opens the target's tables to their roles. Refuses unless the source is fenced and every table was verified equal.
   - Measures the write outage, from the closing of the source's fence to the opening of the target's.
-extends_documentation_fragment: [consolidation, consolidation.run]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 options:
   timeout_seconds:
     description: How long to wait for open transactions on the target.

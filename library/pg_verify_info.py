@@ -12,7 +12,7 @@ description:
   - Tests itself first; a verifier that does not see damage done to a scratch table stops the run.
   - A table is C(equal), C(different) or C(could_not_compare); the module fails unless everything is equal.
   - Where tables differ, the result counts missing, extra and different rows and names some of their keys.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [storage.consolidation.consolidation]
 options:
   record:
     description:

@@ -138,7 +138,6 @@ OWNER: list[Case] = [
     Case("source.table.none", BLOCKER, "DROP TABLE chapters, campaigns"),
     Case("run.conflict", BLOCKER, FENCE),
     Case("source.role.cannot_write", BLOCKER, "REVOKE INSERT ON chapters FROM campaign_owner, campaign_app"),
-    Case("source.wal_level", INFO, ""),
     Case("source.login.not_tried", INFO, ""),
     Case("target.login.not_tried", INFO, ""),
     Case("target.lz4.missing", INFO, ""),

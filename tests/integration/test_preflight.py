@@ -50,7 +50,6 @@ def test_clean_databases_as_the_runbook_itself(world: World) -> None:
     report = world.report()
     assert {finding.id for finding in report.findings} == {
         "source.object.default_privileges",
-        "source.wal_level",
         "target.disk.not_visible",
         "target.lineage.pending",
         "target.lz4.missing",

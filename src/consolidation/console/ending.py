@@ -36,6 +36,11 @@ class Failures:
         known.append(message)
         return True
 
+    @property
+    def hosts(self) -> list[str]:
+        """Those that failed at any time."""
+        return list(self._messages)
+
     def of(self, hosts: Sequence[str]) -> dict[tuple[str, ...], list[str]]:
         """Hosts -> the messages that they share, without the host's name before each."""
         shared: dict[str, list[str]] = {}

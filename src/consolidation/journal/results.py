@@ -21,11 +21,17 @@ class Phase(StrEnum):
     """The target is closed to writers, until the cutover."""
     FENCE_PREPARE = "fence_prepare"
     FENCE = "fence"
+    CAPTURE = "capture"
+    """Online mode: the source notes the keys of the rows that change."""
     COPY = "copy"
+    FOLLOW = "follow"
+    """Online mode: rounds bring the noted rows over while the source is written."""
     VERIFY = "verify"
     REPAIR = "repair"
     CUTOVER = "cutover"
     CUTOVER_SERVICES = "cutover_services"
+    FOLLOW_BACK = "follow_back"
+    """What the target has noted since its opening is brought to the source, while the target is written."""
     ROLLBACK_FENCE = "rollback_fence"
     """The target is closed to writers again."""
     ROLLBACK_RESTORE = "rollback_restore"
@@ -33,6 +39,8 @@ class Phase(StrEnum):
     ROLLBACK_COPY = "rollback_copy"
     """The load is taken back: the target's tables are emptied, or moved back."""
     ROLLBACK_OPEN = "rollback_open"
+    ROLLBACK_CAPTURE = "rollback_capture"
+    """The capture is taken off."""
     ROLLBACK_CANCEL = "rollback_cancel"
     """The rollback is given up: the target is open again."""
     RESOLVE = "resolve"
@@ -47,6 +55,7 @@ class Phase(StrEnum):
             Phase.RECONCILE,
             Phase.ROLLBACK_COPY,
             Phase.ROLLBACK_OPEN,
+            Phase.ROLLBACK_CAPTURE,
             Phase.ROLLBACK_CANCEL,
         )
 

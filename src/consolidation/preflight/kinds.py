@@ -86,6 +86,7 @@ _SOURCE = (
     ("source.fence.left", INFO, "Open fence triggers or the fence's schema of a former run; they are used again."),
     ("source.backup.value_too_large", BLOCKER, "A value is too large to be dumped, compared and copied."),
     ("source.backup.function", BLOCKER, "An expression of a table calls a function that fails in every restore."),
+    ("source.backup.check_reads", WARNING, "A CHECK calls a function that may read other tables: it may not restore."),
     ("source.backup.extension", BLOCKER, "The restore drill cannot create an extension that the tables need."),
     ("source.backup.not_restored", WARNING, "An object that the dump lacks, or that the restore drill leaves out."),
     ("source.grant.left", INFO, "Rights of other roles and rights on columns stay behind."),
@@ -94,7 +95,7 @@ _SOURCE = (
     ("source.comment.left", INFO, "Comments stay behind."),
     ("source.replica_identity.left", INFO, "A replica identity stays behind: subscribers of the target may need it."),
     ("source.storage_parameter.left", INFO, "Storage parameters or statistics targets stay behind."),
-    ("source.wal_level", INFO, "wal_level is not logical: the online mode would need it."),
+    ("source.capture.left", WARNING, "Triggers and noted keys of a former run in mode online; they cost every writer."),
 )
 
 _SOURCE_OBJECTS = (
@@ -231,6 +232,14 @@ _RUNNER = (
     ("runner.backup.space", BLOCKER, "The backup directory has less free space than the dump may need."),
 )
 
+_ONLINE = (
+    ("online.table.no_key", INFO, "A small table without a key: followed by comparing it whole."),
+    ("online.table.no_key_large", BLOCKER, "A large table without a key: it would be compared whole in the outage."),
+    ("online.table.unlogged", BLOCKER, "An unlogged table: a crash empties it unseen by the capture."),
+    ("online.key.other", BLOCKER, "The key on the source is not the lineage's: noted keys name no row there."),
+    ("online.publication", BLOCKER, "A publication of all tables would send the noted keys to its subscribers."),
+)
+
 _SERVICES = (
     ("service.config.missing", BLOCKER, "A service's configuration file does not exist or cannot be read."),
     ("service.config.not_writable", BLOCKER, "A service's configuration file could not be replaced."),
@@ -250,7 +259,7 @@ CATALOGUE: tuple[Kind, ...] = (
     *(Kind(f"{side}.{name}", grade, text) for side in ("source", "target") for name, grade, text in _BOTH_SIDES),
     *(Kind(*entry) for entry in _SOURCE),
     *(Kind(f"source.object.{name}", grade, text, grade == BLOCKER) for name, grade, text in _SOURCE_OBJECTS),
-    *(Kind(*entry) for entry in (*_SCHEMA, *_TARGET, *_RUN, *_RUNNER, *_SERVICES)),
+    *(Kind(*entry) for entry in (*_SCHEMA, *_TARGET, *_RUN, *_RUNNER, *_ONLINE, *_SERVICES)),
 )
 
 KINDS = {kind.id: kind for kind in CATALOGUE}

@@ -19,7 +19,7 @@ from consolidation.errors import ConfigurationError, ConnectionFailed, Consolida
 from consolidation.installation import script_directory
 from consolidation.journal import state as journal
 from consolidation.lineage.models import lineage_metadata, lineages
-from consolidation.model import Database
+from consolidation.model import Database, Mode
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import rows
 from consolidation.preflight import (
@@ -30,6 +30,7 @@ from consolidation.preflight import (
     constraints,
     data,
     objects,
+    online,
     replication,
     roles,
     rollback,
@@ -181,6 +182,8 @@ class _Examination:
             self._run("the source's constraints", constraints.checks(source, lineage, moves=database.moves))
             self._run("the source's rows", data.checks(source, lineage))
             self._run("what no lineage carries over", carried.checks(source, database, lineage))
+            if database.mode == Mode.ONLINE:
+                self._run("what mode online needs", online.checks(source, lineage))
             if not database.moves:
                 self._run("what a rollback needs", rollback.checks(source, lineage))
         if target is not None and lineage is not None:

@@ -163,11 +163,6 @@ def _connections(side: Side) -> Iterator[Finding]:
 
 def _capabilities(side: Side) -> Iterator[Finding]:
     if side.name == "source":
-        level = value(side.conn, "SHOW wal_level")
-        if level != "logical":
-            what = f"wal_level is {level}; the maintenance-window mode does not need more"
-            fix = "ALTER SYSTEM SET wal_level = 'logical'; then restart the server"
-            yield found("source.wal_level", "wal_level", what, fix)
         return
     lz4 = value(side.conn, "SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toast_compression'")
     if not lz4:

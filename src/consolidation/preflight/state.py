@@ -17,6 +17,7 @@ from consolidation.lineage.models import lineages
 from consolidation.model import Database
 from consolidation.postgres.catalog import scan
 from consolidation.postgres.queries import query, rows, value
+from consolidation.preflight import online
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.models import Lineage
@@ -132,6 +133,7 @@ def _fence(source: Side, target: Side, database: Database) -> Iterator[Finding]:
     if run is not None and run.state != records.ROLLED_BACK:
         return  # the run owns the fence
     tables = fence.read(source.conn, database.source_side)
+    yield from online.leftovers(source, database)
     prepared = sum(table.state == fence.PREPARED for table in tables)
     closed = any(table.enabled for table in tables)
     if not closed and value(source.conn, "SELECT count(*) FROM pg_namespace WHERE nspname = 'consolidation'"):

@@ -21,4 +21,5 @@ UNION ALL
 SELECT format('trigger %%s of %%s is disabled', t.tgname, w.relname)
   FROM pg_trigger t JOIN wanted w ON w.oid = t.tgrelid
  WHERE t.tgenabled = 'D' AND NOT starts_with(t.tgname, %(fence)s)
+   AND NOT starts_with(t.tgname, 'zz_consolidation_capture_')
  ORDER BY 1

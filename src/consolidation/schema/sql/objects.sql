@@ -21,6 +21,7 @@ WITH object (classid, objid) AS (
     SELECT 'pg_trigger'::regclass, oid
       FROM pg_trigger
      WHERE tgrelid::bigint = ANY (%(oids)s::bigint[]) AND NOT tgisinternal AND NOT starts_with(tgname, %(fence)s)
+       AND NOT starts_with(tgname, 'zz_consolidation_capture_')
     UNION
     SELECT 'pg_rewrite'::regclass, oid FROM pg_rewrite WHERE ev_class::bigint = ANY (%(oids)s::bigint[])
     UNION
