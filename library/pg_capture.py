@@ -13,7 +13,7 @@ description:
   - Making and removing the triggers locks one table at a time, for a moment, and names who is in the way when it gives
     up. The application needs no right for it and goes on.
   - What was switched off, altered or truncated since is seen and put right; such a table is then compared in full.
-extends_documentation_fragment: [consolidation, consolidation.run]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 options:
   side:
     description: Which side of the database.

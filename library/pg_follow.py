@@ -14,7 +14,7 @@ description:
   - A table without a key, and one that was truncated, rewritten or not captured for a moment, is brought over by
     content.
   - The side that receives must be closed by its fence.
-extends_documentation_fragment: [consolidation, consolidation.run]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 options:
   to:
     description:

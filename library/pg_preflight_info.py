@@ -12,7 +12,7 @@ description:
   - Changes nothing; every query runs in a read-only transaction. All findings are collected before the module fails.
   - A check that cannot be made is a finding itself, of severity blocker.
   - The ids of the findings are stable; see docs/preflight.md.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [storage.consolidation.consolidation]
 options:
   backup_directory:
     description: Directory on the runner that the backup phase writes to.

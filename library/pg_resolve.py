@@ -13,7 +13,7 @@ description:
   - Where they differ it refuses without the typed sentence that names the side whose rows stay. What only the other
     side has, or has otherwise, is written to files of mode 0600 in O(backup_directory) first.
   - May be cut off anywhere and run again. Until it has come to its end, M(pg_sides_info) fails.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [storage.consolidation.consolidation]
 options:
   keep:
     description: The sentence that names the side whose rows stay, as check mode prints it.

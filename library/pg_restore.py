@@ -14,7 +14,7 @@ description:
   - What was there before stays as C(DBNAME_lost_RUN); nothing is dropped.
   - Sessions of the runbook on the old database are ended. Where others are left, it stops and names them.
   - Rows that are newer than the dump are brought back afterwards from the storage database (C(pg_reconcile)).
-extends_documentation_fragment: [consolidation, consolidation.run]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 options:
   directory:
     description: Directory on the runner that holds the dumps of all runs.

@@ -12,7 +12,7 @@ description:
   - Fails where they do not fit together. The journal was lost or is older, or a fence was lifted by hand; then a
     command that trusts the run may overwrite the newer rows.
   - Reads only.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [storage.consolidation.consolidation]
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.

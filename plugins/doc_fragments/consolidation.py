@@ -94,7 +94,8 @@ author:
 options:
   run_id:
     description:
-      - The run that this command has begun, as M(run_journal) returned it. Anything else is refused.
+      - The run that this command has begun, as M(storage.consolidation.run_journal) returned it.
+      - Anything else is refused.
       - In check mode it may be empty.
     type: str
     required: true

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import picture, site, states_docs
+from tools import picture, site
 
 
 def test_the_site_builds_and_a_dead_link_would_stop_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,10 +16,6 @@ def test_the_site_builds_and_a_dead_link_would_stop_it(tmp_path: Path, monkeypat
         assert (tmp_path / "site" / page).exists()
     monkeypatch.setattr(site, "INDEX", site.INDEX + "\n[dead](docs/nowhere.md)\n")
     assert site.main() != 0
-
-
-def test_the_page_of_states_is_the_table_that_decides() -> None:
-    assert states_docs.PAGE.read_text(encoding="utf-8") == states_docs.text(), "run `make docs`"
 
 
 def test_the_picture_of_the_console_is_what_the_guide_shows() -> None:

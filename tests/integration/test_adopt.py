@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -115,13 +114,19 @@ def test_it_is_clean_to_the_projects_tools_and_never_written_over(
         adopted(svc, monkeypatch)
     assert {path: path.read_bytes() for path in files} == before
     programs = Path(sys.executable).parent
-    shutil.copy(ROOT / "pyproject.toml", svc.directory)
-    shutil.rmtree(svc.directory / "alembic" / "versions" / "journal")
-    for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["yamllint", "--strict", "inventory"]):
-        done = subprocess.run(
-            [programs / command[0], *command[1:]], cwd=svc.directory, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    for path in files:
+        # Whose imports are the project's own depends on the package around a file.
+        place = ROOT / str(path.relative_to(svc.directory)).replace(f"/{NAME}/", "/image_db/")
+        stdin = ["-", f"--stdin-filename={place}"]
+        for command in {
+            ".py": (["ruff", "check", *stdin], ["ruff", "format", "--check", *stdin]),
+            ".yml": (["yamllint", "--strict", "-"],),
+            ".sql": (),
+        }[path.suffix]:
+            done = subprocess.run(
+                [programs / command[0], *command[1:]], cwd=ROOT, input=before[path], capture_output=True, check=False
+            )
+            assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
     script = next(path for path in files if path.suffix == ".sql")
     squawk = [programs / "squawk", "--config", ROOT / ".squawk.toml", script]
     done = subprocess.run(squawk, capture_output=True, text=True, check=False)

@@ -173,6 +173,38 @@ def subscription(world: World) -> Iterator[None]:
 
 
 @contextmanager
+def target_subscription(world: World) -> Iterator[None]:
+    off = "connect = false, enabled = false, create_slot = false, slot_name = NONE"
+    conn = world.target.server.connect("storage")
+    conn.autocommit = True
+    cursor = conn.cursor()
+    cursor.execute("CREATE SCHEMA campaign_db AUTHORIZATION consolidation; CREATE TABLE campaign_db.fed (id int)")
+    cursor.execute(f"CREATE SUBSCRIPTION s CONNECTION 'dbname=no' PUBLICATION p WITH ({off})")
+    cursor.execute("SET allow_system_table_mods = on")  # what a publisher that answers would have told
+    cursor.execute(
+        "INSERT INTO pg_subscription_rel SELECT oid, 'campaign_db.fed'::regclass, 'i', NULL FROM pg_subscription"
+    )
+    try:
+        yield
+    finally:
+        cursor.execute("DROP SUBSCRIPTION s; DROP SCHEMA campaign_db CASCADE")
+        conn.close()
+
+
+@contextmanager
+def commits_that_wait(database: Database) -> Iterator[None]:
+    with database.connection() as conn:
+        conn.autocommit = True
+        conn.cursor().execute("ALTER SYSTEM SET synchronous_standby_names = 'away'")
+        conn.cursor().execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
+        try:
+            yield
+        finally:
+            conn.cursor().execute("ALTER SYSTEM RESET synchronous_standby_names")
+            conn.cursor().execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
+
+
+@contextmanager
 def standby(database: Database) -> Iterator[None]:
     server, signal = database.server, database.server.directory / "data" / "standby.signal"
     server.stop()
@@ -196,9 +228,18 @@ MOMENTS: list[Moment] = [
     ("source.transaction.prepared", BLOCKER, lambda world: prepared(world.source)),
     ("target.transaction.prepared", BLOCKER, lambda world: prepared(world.target)),
     ("source.object.subscription", BLOCKER, subscription),
+    ("source.standby.synchronous_away", BLOCKER, lambda world: commits_that_wait(world.source)),
+    ("target.standby.synchronous_away", BLOCKER, lambda world: commits_that_wait(world.target)),
     ("source.standby", BLOCKER, lambda world: standby(world.source)),
     ("target.standby", BLOCKER, lambda world: standby(world.target)),
 ]
+
+
+def test_a_subscription_that_writes_the_target_is_named(world: World) -> None:
+    with target_subscription(world):
+        found = [finding for finding in world.report().findings if finding.id == "target.object.subscription"]
+    assert [(finding.subject, finding.severity) for finding in found] == [("s", BLOCKER)]
+    assert "campaign_db.fed" in found[0].what
 
 
 @pytest.mark.parametrize("case", MOMENTS, ids=lambda case: case[0])

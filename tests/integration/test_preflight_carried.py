@@ -66,10 +66,15 @@ SELECT 'column', c.relname, a.attname, concat(nullif(a.attstattarget, -1), a.att
 
 @pytest.mark.every_pair
 def test_the_statements_carry_over_what_is_left_behind(svc: Service) -> None:
-    assert [found.id for found in svc.findings() if found.id.endswith((".left", ".results"))] == []
+    left = [found.subject for found in svc.findings() if found.id.endswith((".left", ".results"))]
+    assert left == ["consolidation_reader"]
     for statement in LEFT.strip().split(";\n"):
         svc.source.execute(statement)
-    findings = [found for found in svc.findings() if found.id.endswith((".left", ".results"))]
+    findings = [
+        found
+        for found in svc.findings()
+        if found.id.endswith((".left", ".results")) and found.subject != "consolidation_reader"
+    ]
     assert {found.id for found in findings} == {
         "source.grant.left", "source.setting.left", "source.setting.results", "source.comment.left",
         "source.replica_identity.left", "source.storage_parameter.left",
@@ -130,7 +135,7 @@ def test_the_fence_names_an_autovacuum_that_is_in_the_way(svc: Service) -> None:
             time.sleep(0.2)
         svc.window.begin()
         svc.window.schema()
-        with pytest.raises(FenceError, match=r"user autovacuum worker, application autovacuum: VACUUM public\.t"):
+        with pytest.raises(FenceError, match=r"user autovacuum worker, application autovacuum: VACUUM .*public\.t "):
             svc.window.fence("source", "closed", timeout=2)
     finally:
         conn.cursor().execute("ALTER SYSTEM RESET autovacuum_naptime")

@@ -39,6 +39,11 @@ def test_documents_may_be_as_deep_as_postgresql_takes_them(depth: int, begin: st
     assert _json.dumps(_json.loads(text.encode())).decode() == text
 
 
+def test_exponent_beyond_every_limit_spoils_nothing() -> None:
+    text = b"[1e99999999999999999999, 1.5]"
+    assert _json.loads(text) == _json._parse(text.decode()) == ["1e99999999999999999999", Decimal("1.5")]
+
+
 def test_lone_surrogates_survive() -> None:
     assert _json.loads(b'["\\ud800", 1.0]') == ["\ud800", Decimal("1.0")]
     assert _json.loads(_json.dumps({"\ud800": "\udfff"})) == {"\ud800": "\udfff"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
@@ -50,11 +50,13 @@ def names_of_extensions(source: Connection, schema: str) -> frozenset[str]:
     return frozenset(name for (name,) in rows(source, query("adopt/extension_names"), {"schema": schema}))
 
 
-def _without_preamble(lines: Iterable[str]) -> Iterable[str]:
-    """Lines that make something; a function's body is left as it is."""
-    quote = ""
+def _without_preamble(lines: Iterable[str]) -> Iterator[str]:
+    """Lines that make something. What looks alike within a statement, in a function's body or a comment, is left."""
+    quote, begins = "", True
     for line in lines:
-        if quote or not PREAMBLE.match(line):
-            yield line
+        if begins and PREAMBLE.match(line):
+            continue
+        yield line
         for tag in re.findall(r"\$\w*\$", line):
             quote = "" if tag == quote else quote or tag
+        begins = not quote and (line.rstrip().endswith(";") or (begins and not line.strip()))

@@ -24,6 +24,9 @@ HEADER = '''"""Tables of {name}, as its service has them. Alembic's lineage {nam
 metadata = sa.MetaData(schema="{name}")
 '''
 
+# SQL in them was compiled for the driver, which doubles %.
+COMPILED = frozenset({"text", "literal_column", "CheckConstraint", "Computed"})
+
 
 class _Named(TypeEngine[Any]):
     """A type that SQLAlchemy does not know, in the server's words."""
@@ -101,8 +104,12 @@ class _AsModel(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        if isinstance(node.func, ast.Attribute) and node.func.attr == "f":
+        word = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        if word == "f":
             return node.args[0]
+        first = node.args[0] if node.args else None
+        if word in COMPILED and isinstance(first, ast.Constant) and isinstance(first.value, str):
+            first.value = first.value.replace("%%", "%")
         return node
 
 

@@ -57,7 +57,10 @@ class Failure:
 
 
 def restore(command: list[str | Path], tools: Path, dump: Path, server: str) -> tuple[Failure, ...]:
-    """Run pg_restore on a dump and say which entries failed. Raises BackupError where it could not work at all."""
+    """Run pg_restore on a dump and say which entries failed. Raises BackupError where it could not work at all.
+
+    ``command``: with ``--verbose``, without it the entries are not named.
+    """
     said = programs.run(command, may_fail=True, server=server)
     failing, general = _failing(said.splitlines())
     if general:

@@ -78,8 +78,8 @@ def load(settings: Settings, tools: Path, dump: Path, options: Sequence[str] = (
     tools: directory of pg_restore. Raises BackupError.
     """
     conninfo = f"--dbname={settings.conninfo(application_name='consolidation restore')}"
-    command: list[str | Path] = [tools / "pg_restore", conninfo, f"--jobs={JOBS}", "--no-password", *options, dump]
-    return archive.restore(command, tools, dump, str(settings))
+    command: list[str | Path] = [tools / "pg_restore", conninfo, f"--jobs={JOBS}", "--no-password", *options]
+    return archive.restore([*command, "--verbose", dump], tools, dump, str(settings))
 
 
 def drop(conn: Connection, name: str) -> None:

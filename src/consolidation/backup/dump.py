@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from psycopg2.extensions import connection as Connection
 from consolidation.backup import content, manifest, programs
 from consolidation.backup.databases import JOBS
 from consolidation.backup.manifest import Manifest
-from consolidation.errors import StatementFailed, describe
+from consolidation.errors import BackupError, StatementFailed, describe
 from consolidation.model import Database
 from consolidation.postgres.background import meanwhile
 from consolidation.postgres.catalog import Table
@@ -57,10 +58,16 @@ def make(database: Database, run_id: str, tables: Sequence[Table], tools: Path, 
         # pg_dump would fail at the first of them; the tables are what the run is responsible for.
         hidden = facts["properties"]["large_objects_hidden"]
         with meanwhile(conn, lambda: content.digests_of(conn, schema)) as digesting:
-            programs.run(
-                command(source, tools, snapshot, directory, large_objects=not hidden),
-                watch=lambda: digesting.done() and digesting.result(),  # its error ends pg_dump
-            )
+            try:
+                programs.run(
+                    command(source, tools, snapshot, directory, large_objects=not hidden),
+                    watch=lambda: digesting.done() and digesting.result(),  # its error ends pg_dump
+                )
+            except BackupError:
+                # The snapshot ends with the session that digests: where that failed, pg_dump is only its victim.
+                with suppress(TimeoutError):
+                    digesting.result(timeout=1)
+                raise
             digests = digesting.result()
     except psycopg2.Error as error:
         raise StatementFailed(

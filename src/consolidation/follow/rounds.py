@@ -40,7 +40,6 @@ from consolidation.journal.records import LOCK_SPACE
 from consolidation.postgres.connection import session
 from consolidation.postgres.locks import lock_for_snapshot
 from consolidation.postgres.queries import execute, value
-from consolidation.postgres.snapshot import end_when_we_are_gone
 
 ENTRIES_A_ROUND = 1_000_000
 """Of each log: what an interruption can cost, and how long a round holds the origin's snapshot."""
@@ -237,7 +236,6 @@ def following(way: Way, memory: Memory, step: Step = lambda _: None) -> Iterator
         session(way.destination.settings, "follow") as destination,
     ):
         for conn in (origin, destination):
-            end_when_we_are_gone(conn)
             execute(
                 conn, "SELECT set_config('jit', 'off', false), set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT]
             )

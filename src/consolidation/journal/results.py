@@ -120,6 +120,8 @@ class VerifyResult(Result):
     """The closing behind which both sides were compared."""
     copy_id: str | None = None
     """The copy that was compared."""
+    target_epoch: str | None = None
+    """Of the target's fence meanwhile."""
 
 
 @dataclass(frozen=True)

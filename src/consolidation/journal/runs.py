@@ -17,6 +17,7 @@ from consolidation.errors import RunInProgress, StepRefused
 from consolidation.journal import records
 from consolidation.journal.phase import refuse_others
 from consolidation.journal.records import LOCK_SPACE, MIGRATED, MIGRATING, ROLLED_BACK, ROLLING_BACK, Run, latest_run
+from consolidation.journal.results import Phase
 from consolidation.journal.state import RunState, read
 from consolidation.lineage import alembic as lineage
 from consolidation.lineage.models import JOURNAL
@@ -165,13 +166,15 @@ def enter(database: Database, caller: Caller) -> Run:
         run = latest_run(target, database.name)
         if run is None or run.state == ROLLED_BACK:
             _create(target, database.name, control)
-        else:
-            if run.state in (MIGRATING, ROLLING_BACK):
-                _refuse_if_at_work(run, control, caller.other_alive)
-            _claim(target, run, control, run.state)
-        entered = latest_run(target, database.name)
-        assert entered is not None  # noqa: S101 - it was written one statement ago
-        return entered
+            run = latest_run(target, database.name)
+            assert run is not None  # noqa: S101 - it was written one statement ago
+            # One with the run: until it is resolved, no command takes it for a migration that has just begun.
+            execute(target, query("journal/phase_start"), [run.id, database.name, Phase.RESOLVE])
+            return run
+        if run.state in (MIGRATING, ROLLING_BACK):
+            _refuse_if_at_work(run, control, caller.other_alive)
+        _claim(target, run, control, run.state)
+        return run
 
 
 def finish(target: Connection, run: Run, state: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, MetaData
+from sqlalchemy.types import UserDefinedType
 
 from consolidation.errors import ConfigurationError
 from consolidation.installation import script_directory
@@ -57,6 +58,8 @@ def comparison_options(metadatas: Iterable[MetaData], conn: Connection) -> dict[
             name in schemas if kind == "schema" else not (kind == "table" and _is_log(name, parents["schema_name"]))
         ),
         "include_object": lambda item, name, kind, *_: not _is_of_partition(item, name, kind, partitions),
+        # What SQLAlchemy does not know, Alembic cannot compare; preflight and the look at the built target do.
+        "compare_type": lambda _c, _i, _m, _inspected, model: False if isinstance(model, UserDefinedType) else None,
         "compare_server_default": True,
         "autogenerate_plugins": PLUGINS,
     }

@@ -76,6 +76,12 @@ def _functions(source: Side) -> Iterator[Finding]:
             what += f"{describe(error)}; neither dump nor copy could be loaded"
             fix = f"ALTER FUNCTION {row['function']} SET search_path = {source.paste('{}', source.schema)};"
             yield found("source.backup.function", f"{row['place']}.{row['name']}", what, fix)
+        else:
+            if row["sort"] == "constraint" and not row["is_immutable"]:
+                what = f"calls {row['function']}, which is not IMMUTABLE: if it reads other tables, no order of loading"
+                what += " satisfies it, and the restore drill will fail on this table"
+                fix = "replace the CHECK by a foreign key, or make the function IMMUTABLE if it reads no table"
+                yield found("source.backup.check_reads", f"{row['place']}.{row['name']}", what, fix)
         finally:
             execute(source.conn, "ROLLBACK TO expression")
 

@@ -30,6 +30,7 @@ _BOTH_SIDES = (
     ("encoding.unchecked", BLOCKER, "The database is SQL_ASCII: nobody knows the encoding of its text."),
     ("collation.version", WARNING, "A collation changed below its indexes (an upgrade of libc or ICU)."),
     ("connections.few", WARNING, "Fewer connections are left than a run opens."),
+    ("standby.synchronous_away", BLOCKER, "Commits wait for a synchronous standby, and none follows."),
     ("locks.few", WARNING, "The server has little room for the locks of all tables in one transaction."),
     ("role.missing", BLOCKER, "The runbook's role does not exist."),
     ("role.cannot_connect", BLOCKER, "The runbook's role may not log in to the database."),
@@ -57,6 +58,17 @@ _SOURCE = (
     ("source.role.cannot_write", BLOCKER, "Rollback could not bring writes back into a table."),
     ("source.role.row_security", BLOCKER, "Row security would hide rows from the runbook's role."),
     ("source.table.none", BLOCKER, "The source schema has no tables."),
+    (
+        "source.table.partition_elsewhere",
+        BLOCKER,
+        "A partition whose root lies in another schema: its rows are not copied.",
+        True,
+    ),
+    (
+        "source.rule.instead",
+        WARNING,
+        "A rule takes statements elsewhere: the fence refuses them only where that is one of its tables.",
+    ),
     ("source.table.missing", BLOCKER, "A table that the inventory names does not exist."),
     ("source.table.left_behind", WARNING, "A table of the source schema is not among the tables to take along."),
     ("source.table.no_primary_key", WARNING, "Rows without a key can be counted, but differences cannot be named."),
@@ -69,6 +81,7 @@ _SOURCE = (
     ("source.fence.left", INFO, "Open fence triggers or the fence's schema of a former run; they are used again."),
     ("source.backup.value_too_large", BLOCKER, "A value is too large to be dumped, compared and copied."),
     ("source.backup.function", BLOCKER, "An expression of a table calls a function that fails in every restore."),
+    ("source.backup.check_reads", WARNING, "A CHECK calls a function that may read other tables: it may not restore."),
     ("source.backup.extension", BLOCKER, "The restore drill cannot create an extension that the tables need."),
     ("source.backup.not_restored", WARNING, "An object that the dump lacks, or that the restore drill leaves out."),
     ("source.grant.left", INFO, "Rights of other roles and rights on columns stay behind."),
@@ -96,7 +109,11 @@ _SOURCE_OBJECTS = (
     ("inheritance", BLOCKER, "Tables inherit from each other, those of the lineage do not."),
     ("large_object", BLOCKER, "Large objects are not copied."),
     ("publication", BLOCKER, "A publication sends the tables to a subscriber: it would receive nothing more."),
-    ("subscription", BLOCKER, "A subscription writes into the database, past the application."),
+    (
+        "subscription",
+        BLOCKER,
+        "A subscription writes into the database: the closed fence stops it.",
+    ),
     ("event_trigger", BLOCKER, "An event trigger would run on the runbook's own DDL."),
     ("other", BLOCKER, "An object of a sort that preflight does not know."),
     ("differs", WARNING, "An object of the same name is defined differently in the target."),
@@ -164,6 +181,7 @@ _SCHEMA = (
 )
 
 _TARGET = (
+    ("target.object.subscription", BLOCKER, "A subscription writes into the target's tables, past the copy.", True),
     ("target.version.older", BLOCKER, "The target's server is older than the source's."),
     ("target.encoding.differs", BLOCKER, "The databases have different encodings."),
     ("target.collation.differs", WARNING, "The databases sort text differently."),

@@ -21,6 +21,7 @@ from consolidation.journal import state as journal
 from consolidation.lineage.models import lineage_metadata, lineages
 from consolidation.model import Database, Mode
 from consolidation.postgres.connection import Settings, session
+from consolidation.postgres.queries import rows
 from consolidation.preflight import (
     activity,
     backup,
@@ -30,6 +31,7 @@ from consolidation.preflight import (
     data,
     objects,
     online,
+    replication,
     roles,
     rollback,
     runner,
@@ -163,6 +165,7 @@ class _Examination:
             self._run(f"the server of the {side.name}", server.checks(side))
             self._run(f"the role on the {side.name}", roles.checks(side, names))
             self._run(f"the sessions on the {side.name}", activity.checks(side))
+            self._run(f"what writes past the application on the {side.name}", replication.checks(side, database))
         if source is not None and target is not None:
             self._run("both servers", server.checks_of_both(source, target))
         if source is not None:
@@ -251,7 +254,9 @@ def _for_a_move(finding: Finding) -> Finding:
 def _fix(error: psycopg2.Error, side: Side) -> str:
     if isinstance(error, psycopg2.errors.InsufficientPrivilege):
         # Journal and revisions lie in a schema of their own.
-        schema = "consolidation" if "schema consolidation" in (error.diag.message_primary or "") else side.schema
+        side.conn.rollback()
+        closed = "SELECT FROM pg_namespace WHERE nspname = 'consolidation' AND NOT has_schema_privilege(oid, 'USAGE')"
+        schema = "consolidation" if rows(side.conn, closed) else side.schema
         templates = (
             "GRANT USAGE ON SCHEMA {} TO {};",
             "GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {};",

@@ -135,7 +135,7 @@ def _fence(source: Side, target: Side, database: Database) -> Iterator[Finding]:
     tables = fence.read(source.conn, database.source_side)
     yield from online.leftovers(source, database)
     prepared = sum(table.state == fence.PREPARED for table in tables)
-    closed = any(table.state == fence.CLOSED for table in tables)
+    closed = any(table.enabled for table in tables)
     if not closed and value(source.conn, "SELECT count(*) FROM pg_namespace WHERE nspname = 'consolidation'"):
         what = f"schema consolidation and {prepared} open fence trigger(s) of a former run"
         yield found("source.fence.left", "consolidation", what, "nothing to do: a run uses them again")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from consolidation.errors import ConnectionFailed, StepRefused
 from consolidation.fence import state as fence
 from consolidation.fence import trigger
 from consolidation.model import Database
+from consolidation.postgres import reach
 from consolidation.postgres.connection import connect, session
 
 SERVICES = (
@@ -22,8 +22,6 @@ RETURNED = (
     "When the storage database is back, ansible-playbook playbooks/resolve.yml comes before any other command: both"
     " sides may take writes then"
 )
-GONE = re.compile('FATAL: +database ".*" does not exist')
-"""Of all that a server says when it refuses a session, what means that the database is lost."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def plan(database: Database) -> Plan:
         connect(database.target, "abandon").close()
     except ConnectionFailed as error:
         unreachable = error.message
-        if "FATAL:" in unreachable and not GONE.search(unreachable):
+        if reach.answers(database.target) and not reach.is_missing(database.target):
             raise StepRefused(
                 f"{database.name}: the server of its storage database answers, others may write there: {unreachable}",
                 hint="mend that, then run ansible-playbook rollback.yml; if it cannot be mended, stop that server",
@@ -94,7 +92,7 @@ def plan(database: Database) -> Plan:
         )
     side = database.source_side
     with session(database.source, "abandon plan") as conn:
-        closed = tuple(table for table in fence.read(conn, side) if table.state == fence.CLOSED)
+        closed = tuple(table for table in fence.read(conn, side) if table.enabled)
     return Plan(database, closed, unreachable)
 
 

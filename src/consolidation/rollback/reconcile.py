@@ -26,7 +26,7 @@ from consolidation.model import SOURCE, TARGET, Database
 from consolidation.postgres.catalog import Sequence
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute
-from consolidation.postgres.snapshot import Snapshot, end_when_we_are_gone, frozen
+from consolidation.postgres.snapshot import Snapshot, frozen
 from consolidation.rollback.counterparts import behind, paired
 from consolidation.rollback.exchange import Change, exchange
 from consolidation.rollback.refused import hint, is_of_rows, json_refused, refused, refusing
@@ -150,8 +150,6 @@ def carry_out(plan: Plan, run: Run) -> None:
     database = plan.database
     here, there = (database.source, database.target) if plan.to == "source" else (database.target, database.source)
     with session(there, "reconcile") as origin, session(here, "reconcile") as destination:
-        for conn in (origin, destination):
-            end_when_we_are_gone(conn)
         execute(origin, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         try:
             exchange(origin, destination, here, plan.changes, plan.pairs)

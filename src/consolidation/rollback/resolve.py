@@ -9,14 +9,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from psycopg2.extensions import connection as Connection
-
-from consolidation.compare import result as verdict
-from consolidation.compare.result import EQUAL, TableResult
 from consolidation.errors import ConsolidationError, StepRefused
 from consolidation.fence import sides as fences
 from consolidation.fence import state as fence
@@ -25,14 +21,12 @@ from consolidation.fence.sides import Sides
 from consolidation.journal import records, runs
 from consolidation.journal.phase import Work, recorded
 from consolidation.journal.results import Phase
-from consolidation.journal.state import RunState, Standing
+from consolidation.journal.state import RunState
 from consolidation.model import SOURCE, TARGET, Database
 from consolidation.postgres.connection import session
-from consolidation.rollback import both, cancel, kept, reconcile
+from consolidation.rollback import both, cancel, kept, reconcile, resolved
 from consolidation.rollback.both import Comparison
-
-SOURCE_FIRST = (Standing.MIGRATING, Standing.ROLLING_BACK)
-"""The run is under way and has not opened the target."""
+from consolidation.rollback.resolved import SOURCE_FIRST
 
 
 @dataclass(frozen=True)
@@ -133,36 +127,51 @@ def apply(plan: Plan, caller: runs.Caller, timeout_seconds: float) -> dict[str, 
     if not plan.conflict:
         state = plan.run.run.state if plan.run.run else ""
         return {"msg": plan.msg, "state": state, "keep": plan.run.resolution.keep or ""}
-    if not plan.keep:
-        _open_again(plan.database, plan.run.phases[Phase.RESOLVE].result if plan.run.resolving else {}, timeout_seconds)
+    if not (plan.keep or plan.run.resolving):
         raise plan.refusal
     after = plan.after
     run = runs.enter(plan.database, caller)
     database = replace(plan.database, run_id=run.id)
-    with recorded(database, Phase.RESOLVE) as work:
+    with recorded(database, Phase.RESOLVE, partial(_require_as_planned, plan)) as work:
+        if not plan.keep:  # an attempt was cut off, and what both sides hold is not equal any more
+            _open_again(database, work, timeout_seconds)
+            raise plan.refusal
         were_open = [side for side in (SOURCE, TARGET) if plan.sides.open(side)]
         work.result.update(run_id=run.id, keep=plan.keep, typed=plan.typed, conflict=plan.conflict, state=after)
         work.result.setdefault("were_open", were_open)
         work.keep()
         try:
-            _settle_rows(replace(plan, database=database), work, timeout_seconds)
+            closed = _settle_rows(replace(plan, database=database), work, timeout_seconds)
         except ConsolidationError:
             with suppress(ConsolidationError):  # the first one says what is wrong
-                _open_again(database, work.result, timeout_seconds)
-                work.result.pop("were_open")
+                _open_again(database, work, timeout_seconds)
             raise
         if plan.keep == TARGET:
-            _make_target_authoritative(database, work, after, timeout_seconds)
+            resolved.target_stays(database, work, closed[SOURCE], after)
         else:
-            _make_source_authoritative(plan, work, after, timeout_seconds)
-        both.stamp(database)
+            resolved.source_stays(database, work, after, own_run=plan.own_run)
+        if not plan.goes_on:
+            _open(database, plan.keep, timeout_seconds)
+        with suppress(ConsolidationError):  # preflight says what is wrong with the revisions; the sides are settled
+            both.stamp(database)
         work.result.pop("were_open")
         return {**work.result, "msg": both.done(database, plan.keep, after, work.result.get("kept_in", []))}
 
 
+def _require_as_planned(plan: Plan, database: Database, run: RunState) -> None:
+    """What was planned is still so, behind the lock. Raises StepRefused."""
+    if plan.own_run and run.phases.keys() <= {Phase.RESOLVE}:
+        return
+    if plan.own_run or run.standing != plan.run.standing:
+        raise StepRefused(
+            f"{database.name}: another process has changed the run meanwhile",
+            hint="nothing was changed; run the same command again",
+        )
+
+
 def _open_tables(sides: Sides, name: str) -> list[str]:
     tables = sides.source if name == SOURCE else sides.target
-    return [f"{table.schema}.{table.name}" for table in tables if table.state != fence.CLOSED]
+    return [f"{table.schema}.{table.name}" for table in tables if fence.needs_change(table.state, fence.LOADING)]
 
 
 def _stays(run: RunState, sides: Sides) -> str:
@@ -193,8 +202,11 @@ def _require_whole_target(plan: Plan) -> None:
         )
 
 
-def _settle_rows(plan: Plan, work: Work, timeout_seconds: float) -> None:
-    """Close what is not to take writes, compare again, keep what is given up, and bring it to the source if need be."""
+def _settle_rows(plan: Plan, work: Work, timeout_seconds: float) -> dict[str, str]:
+    """Close what is not to take writes, compare again, keep what is given up, bring the target's rows if they stay.
+
+    Returns the epoch of each side's fence, empty where it is open.
+    """
     database, keep = plan.database, plan.keep
     _close(database, TARGET, timeout_seconds)
     if keep == TARGET:
@@ -214,13 +226,14 @@ def _settle_rows(plan: Plan, work: Work, timeout_seconds: float) -> None:
     if keep == TARGET and changes:
         _bring(reconcile.Plan(database, SOURCE, changes, (), found.pairs, closed, ""), work)
     work.result["tables"] = [change.as_result() for change in changes]
-    work.result["compared"] = [both.source.name for both in found.pairs]
+    work.result["compared"] = [each.source.name for each in found.pairs]
     both.advance_sequences(database, found.pairs, (SOURCE, TARGET) if keep == TARGET else (SOURCE,))
-    if keep == TARGET and reconcile.fences(database) != closed:
+    if keep == TARGET and not (closed[SOURCE] and reconcile.fences(database) == closed):
         raise StepRefused(
-            f"{database.name}: a side was opened while both were compared",
+            f"{database.name}: a side was opened, or got a new table, while both were compared",
             hint="find out by whom, then run the same command again",
         )
+    return closed
 
 
 def _bring(plan: reconcile.Plan, work: Work) -> None:
@@ -247,53 +260,9 @@ def _open(database: Database, name: str, timeout_seconds: float) -> None:
         trigger.open_side(conn, database.side(name), timeout_seconds)
 
 
-def _open_again(database: Database, result: dict[str, Any], timeout_seconds: float) -> None:
+def _open_again(database: Database, work: Work, timeout_seconds: float) -> None:
     """An attempt that came to nothing must not leave an outage: whoever took writes before takes them again."""
     closed = reconcile.fences(database)
-    for side in result.get("were_open", []):
+    for side in work.result.pop("were_open", []):
         if closed[side]:
             _open(database, side, timeout_seconds)
-
-
-def _make_target_authoritative(database: Database, work: Work, after: str, timeout_seconds: float) -> None:
-    """Have the run say that it has copied, verified and cut over what is there now, then open the target."""
-    epoch = reconcile.fences(database)[SOURCE]
-    copy_id, now = uuid4().hex, work.now()
-    known = work.state
-    with session(database.target, "resolve") as target:
-        records.forget(target, work.run, Phase.RECONCILE, Phase.ROLLBACK_RESTORE)
-        fenced = {"fence_epoch": epoch, "closed_at": known.fence.closed_at or now}
-        records.note(target, work.run, Phase.FENCE, **fenced)
-        records.note(target, work.run, Phase.COPY, copy_id=copy_id, emptied=False)
-        records.note(target, work.run, Phase.VERIFY, fence_epoch=epoch, copy_id=copy_id, **_equal(work.result))
-        records.note(target, work.run, Phase.CUTOVER, **({} if known.cut_over else {"opened_at": now}))
-        runs.finish(target, work.run, after)
-    _open(database, TARGET, timeout_seconds)
-
-
-def _equal(result: dict[str, Any]) -> dict[str, Any]:
-    tables = [TableResult(name, EQUAL, reason="compared by the resolution") for name in result["compared"]]
-    return verdict.as_result(tables, (), ())
-
-
-def _make_source_authoritative(plan: Plan, work: Work, after: str, timeout_seconds: float) -> None:
-    """Have the run say that the source has every row that stays; open it where the run does not need it closed."""
-    database = plan.database
-    with session(database.target, "resolve") as target:
-        _note_source(target, plan, work.run)
-        runs.finish(target, work.run, after)
-    if not plan.goes_on:
-        _open(database, SOURCE, timeout_seconds)
-
-
-def _note_source(target: Connection, plan: Plan, run: records.Run) -> None:
-    if plan.own_run:
-        return
-    if plan.run.standing in SOURCE_FIRST:
-        records.renew_copy(target, run)  # it was open to writers: what was verified is another one
-        return
-    # No reconciliation may take the target for the newer side again.
-    if Phase.VERIFY in plan.run.phases:
-        records.note(target, run, Phase.VERIFY, fence_epoch=None)
-    records.forget(target, run, Phase.ROLLBACK_RESTORE)
-    records.note(target, run, Phase.RECONCILE, to=SOURCE, resolved=True)

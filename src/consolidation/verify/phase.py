@@ -105,9 +105,15 @@ def apply(plan: Plan, options: Options) -> dict[str, Any]:
         work.result.update(run_id=work.run.id, outcome=NOT_COMPARED, tables=[], sequences=[], faults=[])
         # What is compared, by name: the cutover asks for this closing of the fence and this copy.
         work.result.update(fence_epoch=work.state.fence.fence_epoch, copy_id=work.state.copy.copy_id)
-        _require_fences(plan.database, work.state)
+        target_epoch = _require_fences(plan.database, work.state)
         fewer = replace(options, workers=chunks.workers(plan.tables, options.workers))
         work.result.update(compare(plan.database, fewer, work.state))
+        if _require_fences(plan.database, work.state) != target_epoch:
+            raise StepRefused(
+                f"{plan.database.name}: the target was opened or altered while it was compared",
+                hint="find out by whom, then run ansible-playbook migrate.yml: it copies and verifies again",
+            )
+        work.result["target_epoch"] = target_epoch
         _require_equal(plan.database, work.result)
         return dict(work.result)
 
@@ -230,7 +236,8 @@ def _sequence_result(ours: Sequence, theirs: Sequence | None) -> SequenceResult:
     return SequenceResult(ours.name, EQUAL, next_value(ours), next_value(theirs))
 
 
-def _require_fences(database: Database, run: RunState) -> None:
+def _require_fences(database: Database, run: RunState) -> str:
+    """Both sides closed, the source as the run has closed it; the epoch of the target's fence. Raises StepRefused."""
     if database.mode != Mode.MOVE:
         with session(database.source, "verify fence") as source:
             fence.require_unbroken(source, database, run)
@@ -240,6 +247,7 @@ def _require_fences(database: Database, run: RunState) -> None:
                 f"{database.name}: the target is not fenced, equality would hold for a moment only",
                 hint="run ansible-playbook migrate.yml: it fences before it copies and verifies",
             )
+        return fence.epoch(fence.read(target, database.target_side))
 
 
 def _require_one_encoding(database: Database, source: Snapshot, target: Snapshot) -> None:

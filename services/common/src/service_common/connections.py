@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from service_common.config import ServerConfig
 
 START_FAILED = 3
+LINGER_SECONDS = 1
 RESERVED_FILES = 128
 """Of the process's limit: log, configuration, connections to the database."""
 
@@ -59,6 +60,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._connections = connections
         self._head_bytes = 0
         self._head_complete = False
+        self._ended = False
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
@@ -72,6 +74,8 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
         self._head_bytes += len(data)
         super().data_received(data)
         if self._head_complete or self.transport.is_closing():
@@ -90,7 +94,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_complete = True
         self._stop_timer()
         super().on_headers_complete()
-        self.cycle.transport = cast(asyncio.Transport, HeadWithBody(self.transport, self.loop))
+        self.cycle.transport = cast(asyncio.Transport, HeadWithBody(self))
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -99,6 +103,16 @@ class BoundedHttp(HttpToolsProtocol):
     def authenticated(self) -> None:
         """The application knows who this is."""
         self._connections.strangers.pop(self, None)
+
+    def end(self) -> None:
+        """Close. A body that is still coming is taken in for a while: else its sender may lose the answer."""
+        if self.cycle.more_body and self.transport.can_write_eof():
+            self._ended = True
+            self.flow.resume_reading()
+            self.transport.write_eof()
+            self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        else:
+            self.transport.close()
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:
@@ -112,11 +126,11 @@ class HeadWithBody:
     uvicorn writes them one after the other.
     """
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
+    def __init__(self, connection: BoundedHttp) -> None:
+        self._connection = connection
+        self._transport = connection.transport
         self._held = b""
-        self.is_closing = transport.is_closing
+        self.is_closing = connection.transport.is_closing
 
     def write(self, data: bytes) -> None:
         if self._held:
@@ -124,11 +138,11 @@ class HeadWithBody:
             self._transport.write(data)
         else:
             self._held = data
-            self._loop.call_soon(self._flush)
+            self._connection.loop.call_soon(self._flush)
 
     def close(self) -> None:
         self._flush()
-        self._transport.close()
+        self._connection.end()
 
     def _flush(self) -> None:
         if self._held:

@@ -16,6 +16,7 @@ from storage_client.transport import NoAnswer, Request, Response
 IDLE_SECONDS = 20.0
 """An idle connection is not used any longer; well below the service's own limit, so that the two do not race."""
 MAX_CONNECTIONS = 100
+CLOSE_SECONDS = 1.0
 
 
 class HttpTransport:
@@ -41,6 +42,7 @@ class HttpTransport:
         self._idle: list[_Connection] = []
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._open = 0
+        self._connections: set[_Connection] = set()
 
     async def send(self, request: Request, timeout_seconds: float) -> Response:
         """The complete answer. Raises NoAnswer."""
@@ -58,9 +60,14 @@ class HttpTransport:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for connection in self._idle:
-            connection.close()
         self._idle.clear()
+        for connection in self._connections:
+            connection.close()
+        if self._connections:
+            # Until they are: a loop that ends before would leave them open. TLS says good-bye first.
+            await asyncio.wait([connection.closed for connection in self._connections], timeout=CLOSE_SECONDS)
+        for connection in [*self._connections]:
+            connection.abort()
 
     async def _take(self, timeout_seconds: float) -> "_Connection":
         try:
@@ -88,6 +95,8 @@ class HttpTransport:
             self._open -= 1
             self._wake()
             raise
+        self._connections.add(connection)
+        connection.closed.add_done_callback(lambda _: self._connections.discard(connection))
         return connection
 
     async def _wait_for_one(self) -> None:
@@ -136,6 +145,7 @@ class _Connection(asyncio.Protocol):
         self._begun = False
         self._kept = False
         self._used = self._loop.time()
+        self.closed = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by inheritance
@@ -149,6 +159,10 @@ class _Connection(asyncio.Protocol):
         self._kept = False
         if self._transport is not None:
             self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     async def exchange(self, data: bytes, timeout_seconds: float) -> Response:
         if self._transport is None or self._transport.is_closing():
@@ -186,6 +200,8 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         used_before = self._used > 0 and not self._begun
         self._fail(type(exc).__name__ if exc else "connection closed", stale=used_before)
+        if not self.closed.done():
+            self.closed.set_result(None)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")

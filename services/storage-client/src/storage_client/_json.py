@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the stubs do not have it
 from typing import Any
 from uuid import UUID
@@ -17,14 +17,24 @@ from uuid import UUID
 import msgspec
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_WORDS = {"true": True, "false": False, "null": None}
+
+
+def fraction(text: str) -> Decimal | str:
+    """A number with a fraction or an exponent; its text where the exponent is one that Decimal has not."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
+
+
+_DECODER = msgspec.json.Decoder(float_hook=fraction)
 _FAILURES = (msgspec.MsgspecError, RecursionError, UnicodeError, ValueError, OverflowError)
 # Python refuses to parse integers of more than 4300 digits.
 _MAX_INT_DIGITS = 4000
 _TOKEN = re.compile(
     r'[ \t\n\r]*(?:([{}\[\],:])|(")|(-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?)|(true|false|null))'
 )
-_WORDS = {"true": True, "false": False, "null": None}
 
 
 def loads(content: bytes) -> Any:
@@ -160,7 +170,7 @@ class _Parser:
             return value
         if token[3]:
             inexact = token[4] or token[5] or len(token[3]) > _MAX_INT_DIGITS
-            return Decimal(token[3]) if inexact else int(token[3])
+            return fraction(token[3]) if inexact else int(token[3])
         return _WORDS[token[6]]
 
     def _put(self, value: Any) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Generic, TypedDict, TypeVar, get_type_hints
 from uuid import UUID
 
@@ -78,8 +77,8 @@ class Reader(Generic[AnyRow]):
             "Page", [("rows", list[columns]), ("versions", list[str]), ("next_cursor", str | None, None)]
         )
         self._columns = columns
-        self._row = msgspec.json.Decoder(columns, float_hook=Decimal)
-        self._page = msgspec.json.Decoder(page, float_hook=Decimal)
+        self._row = msgspec.json.Decoder(columns, float_hook=_json.fraction)
+        self._page = msgspec.json.Decoder(page, float_hook=_json.fraction)
         self._page_type = page
 
     def row(self, content: bytes, version: str | None, key: str | None = None) -> AnyRow:

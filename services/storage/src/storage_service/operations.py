@@ -262,3 +262,5 @@ def _validated(schema: type[BaseModel], content: Any) -> Any:
         return schema.model_validate(content)
     except ValidationError as error:
         raise of_faults(error.errors(include_url=False, include_input=False, include_context=False), "body") from None
+    except RecursionError:
+        raise Problem(422, "too-complex", "A value is nested too deeply for its column.") from None

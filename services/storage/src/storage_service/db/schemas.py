@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
@@ -31,7 +31,7 @@ def _only_text(value: Any) -> Any:
 
 def _only_number(value: Any) -> Any:
     # To JSON Schema 1.0 is an integer; "1", true and 1.00000000000000000001 are none.
-    if isinstance(value, Decimal) and abs(value) < 2**63 and value == value.to_integral_value():
+    if isinstance(value, Decimal) and value.adjusted() < 20 and value == value.to_integral_value():
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -45,7 +45,14 @@ def _integer(text: str) -> int | str:
 
 def parse(text: str | bytes) -> Any:
     """A JSON value, its fractions as Decimal. Raises ValueError, RecursionError."""
-    return json.loads(text, parse_int=_integer, parse_float=Decimal, parse_constant=_refuse)
+    return json.loads(text, parse_int=_integer, parse_float=_fraction, parse_constant=_refuse)
+
+
+def _fraction(text: str) -> Decimal | str:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent that is a number of many digits itself
+        return text
 
 
 def _refuse(name: str) -> None:
