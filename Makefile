@@ -56,6 +56,11 @@ lint: setup ## Lint Python, YAML, playbooks and roles, module documentation, the
 	python tools/validate_modules.py
 	sh tools/lint_sql.sh
 
+.PHONY: format
+format: setup ## Put Python in its form, and fix what ruff can fix
+	ruff check --fix .
+	ruff format .
+
 .PHONY: types
 types: setup ## Check types with mypy --strict
 	mypy
@@ -72,15 +77,25 @@ integration: setup ## Tests on real PostgreSQL servers, the runbook's and the se
 	  $(filter-out $(SLOW),$(wildcard tests/integration/test_*.py)) $(wildcard services/*/tests)
 
 .PHONY: docs
-docs: setup ## Write the tables that are generated: variables of roles, findings of preflight, what verification sees
+docs: setup ## Write what is generated: variables of roles, findings of preflight, decisions by state, what verification sees
 	python -m tools.role_docs
 	python tools/picture.py
 	python tools/preflight_docs.py
+	python -m tools.state_docs
 	python -m tools.verification_docs
 
 .PHONY: site
 site: setup ## Build the documentation as a site in site/; warnings and dead links are errors
 	python tools/site.py
+
+.PHONY: collection
+collection: setup ## Pack the modules as a collection, into dist/
+	ansible-galaxy collection build --force --output-path dist .
+
+.PHONY: release-notes
+release-notes: setup ## Write the section of CHANGELOG.md that a tag's release is announced with: make release-notes TAG=v0.1.0
+	mkdir -p dist
+	python -m tools.release_notes $(TAG) > dist/release-notes.md
 
 .PHONY: molecule-packages
 molecule-packages: ## Install the Debian packages that the hosts of the scenarios need; as root

@@ -11,7 +11,7 @@ description:
   - Applies the pending revisions of the lineage that has the database's name, as C(alembic upgrade NAME@head) does.
   - Then proves with C(alembic check) that the schema is what the models say.
   - In check mode returns the pending revisions and the SQL that they would run.
-extends_documentation_fragment: [consolidation, consolidation.run]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.

@@ -10,7 +10,7 @@ version_added: "0.1.0"
 description:
   - Opens the source to its writers again without a journal to ask, because the storage database that holds it is lost.
   - Refuses while the storage database answers, and without the typed sentence that names what may be lost.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [storage.consolidation.consolidation]
 options:
   consent:
     description: The sentence that check mode returns.

@@ -15,7 +15,7 @@ description:
   - A dump appears under its final name, C(DIRECTORY/RUN/DATABASE), only when it is complete and proved.
   - Where this run has an intact dump already (its hashes are checked again), nothing is done.
 version_added: "0.1.0"
-extends_documentation_fragment: [consolidation, consolidation.run]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 options:
   directory:
     description: Directory on the runner that holds the dumps of all runs. Created with mode 0700 where it is missing.
@@ -137,9 +137,16 @@ sequences:
   returned: when not in check mode
   type: dict
 drill:
-  description: Server, database, number of tables and seconds of the restore drill.
+  description:
+    - Server, database, number of tables and seconds of the restore drill.
+    - C(not_restored), the entries of the dump that it could not restore, each with the reason; no table needs them.
   returned: when not in check mode
   type: dict
+left_out:
+  description: What the dump does not hold, in sentences.
+  returned: when not in check mode
+  type: list
+  elements: str
 seconds:
   description: Duration of dump and drill.
   returned: when not in check mode

@@ -11,7 +11,7 @@ description:
   - Opens the target of a database whose rollback was begun, and makes the target authoritative again in the journal.
   - Refuses where the source is open or was opened since the run closed it, and where the target was never open.
   - What the rollback has brought to the source already stays there; the next rollback brings all rows again.
-extends_documentation_fragment: [consolidation, consolidation.run]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 options:
   timeout_seconds:
     description: How long to wait for open transactions.

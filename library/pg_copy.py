@@ -12,7 +12,7 @@ description:
   - A chunk and its mark in the journal commit together, so an interrupted copy resumes and nothing is loaded twice.
   - Keys, indexes and triggers of the target are dropped for the load and restored after it; then ANALYZE runs.
   - V(absent) empties the target's tables again and restores their keys (rollback before the cutover).
-extends_documentation_fragment: [consolidation, consolidation.run]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 options:
   state:
     description: Whether the rows are to be in the target.

@@ -12,7 +12,7 @@ description:
     is left.
   - The lead needs no helper, and loads what one leaves behind. Nothing that a helper does counts without its lead.
   - Start it with C(async) before C(pg_copy).
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [storage.consolidation.consolidation]
 options:
   workers:
     description: Number of worker processes, each with a connection to both sides.

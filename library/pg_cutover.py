@@ -10,7 +10,7 @@ version_added: "0.1.0"
 description:
   - Opens the target's tables to their roles. Refuses unless the source is fenced and every table was verified equal.
   - Measures the write outage, from the closing of the source's fence to the opening of the target's.
-extends_documentation_fragment: [consolidation, consolidation.run]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 options:
   timeout_seconds:
     description: How long to wait for open transactions on the target.
@@ -41,6 +41,10 @@ closed_at:
   description: When the fence of the source closed; the write outage began.
   type: str
   returned: when not in check mode, unless there was nothing to do
+opening_at:
+  description: When the opening of the target began.
+  type: str
+  returned: when not in check mode, unless there was nothing to do
 opened_at:
   description: When the target was opened; the write outage of the databases ends.
   type: str
@@ -57,7 +61,12 @@ blockers:
   description: Who was in the way of a lock.
   type: list
   elements: str
-  returned: on the failure to lock the tables
+  returned: on the failure to lock the tables or sequences
+probes:
+  description: Role, table and outcome of every try to write the closed target.
+  type: list
+  elements: dict
+  returned: when a role could not write once it opens
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -11,7 +11,7 @@ description:
   - A fence is a statement trigger on every table that refuses every writer, the owner and superusers included.
   - Closing waits for the transactions that have written, up to a limit, and names who is in the way when it gives up.
   - A closed fence is proved by a write as every role, which must be refused. Readers go on.
-extends_documentation_fragment: [consolidation, consolidation.run]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 options:
   side:
     description: Which side of the database.

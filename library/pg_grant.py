@@ -10,7 +10,7 @@ version_added: "0.1.0"
 description:
   - Grants each of the database's O(database.target_roles) usage of the target schema, reading and writing of its
     tables, use of its sequences, and reading of the Alembic heads.
-extends_documentation_fragment: [consolidation, consolidation.run]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.

@@ -13,7 +13,7 @@ description:
     defaults use or the lineage names. The fence moves with its table.
   - The lineage is stamped in the same transaction, after Alembic has found the tables equal to its models; otherwise
     the tables stay where they were and the differences are named.
-extends_documentation_fragment: [consolidation, consolidation.run]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 options:
   state:
     description: V(moved) to the target schema, or V(returned) to the source schema (rollback).

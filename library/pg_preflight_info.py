@@ -12,7 +12,7 @@ description:
   - Changes nothing; every query runs in a read-only transaction. All findings are collected before the module fails.
   - A check that cannot be made is a finding itself, of severity blocker.
   - The ids of the findings are stable; see docs/preflight.md.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [storage.consolidation.consolidation]
 options:
   backup_directory:
     description: Directory on the runner that the backup phase writes to.
@@ -52,6 +52,14 @@ options:
     type: list
     elements: str
     default: []
+  resume:
+    description: Examine nothing where the run stands behind its closed fence, what ends the write outage comes first.
+    type: bool
+    default: false
+  backup:
+    description: Whether the command that looks has a backup phase; else a finding says what that means.
+    type: bool
+    default: true
   fail_on_blocker:
     description: Whether the module fails when there is a blocker. The findings are returned in any case.
     type: bool
@@ -127,6 +135,8 @@ OPTIONS = {
     "source_reader": READER,
     "target_reader": READER,
     "accepted": {"type": "list", "elements": "str", "default": []},
+    "resume": {"type": "bool", "default": False},
+    "backup": {"type": "bool", "default": True},
     "fail_on_blocker": {"type": "bool", "default": True},
 }
 
@@ -142,6 +152,8 @@ def main() -> None:
             preflight.Reader.from_options(given["source_reader"]),
             preflight.Reader.from_options(given["target_reader"]),
             tuple(given["accepted"]),
+            given["resume"],
+            backup=given["backup"],
         )
         report = preflight.examine(Database.from_options(given["database"]), options)
         if report.blockers and given["fail_on_blocker"]:

@@ -15,7 +15,7 @@ description:
     or where a reader is in the way.
   - Nothing is changed. Meanwhile readers of the source may wait; the target goes on to take writes.
   - Does nothing where the target was never authoritative, or is no longer.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [storage.consolidation.consolidation]
 options:
   workers:
     description: Number of tables compared at the same time, each with a session on either side.

@@ -14,7 +14,7 @@ description:
   - What was there before stays as C(DBNAME_lost_RUN); nothing is dropped.
   - Sessions of the runbook on the old database are ended. Where others are left, it stops and names them.
   - Rows that are newer than the dump are brought back afterwards from the storage database (C(pg_reconcile)).
-extends_documentation_fragment: [consolidation, consolidation.run]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 options:
   directory:
     description: Directory on the runner that holds the dumps of all runs.
@@ -84,6 +84,11 @@ tables:
   returned: when restored
   type: list
   elements: dict
+not_restored:
+  description: Entries of the dump that could not be restored, each with the reason; no table needs them.
+  returned: when restored, unless a run that was killed had loaded the dump
+  type: list
+  elements: str
 settings_not_restored:
   description: Settings of the database that the role may not set; set them as superuser.
   returned: when restored, unless a run that was killed had loaded the dump

@@ -12,7 +12,7 @@ description:
     policies and partitions among them.
   - Tries a statement that touches no row on every table as each of O(database.target_roles).
   - Fails where the run would stop behind the fence. Changes nothing; once the copy has begun it does not look.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [storage.consolidation.consolidation]
 options:
   accepted:
     description:

@@ -12,7 +12,7 @@ description:
   - Tests itself first; a verifier that does not see damage done to a scratch table stops the run.
   - A table is C(equal), C(different) or C(could_not_compare); the module fails unless everything is equal.
   - Where tables differ, the result counts missing, extra and different rows and names some of their keys.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [storage.consolidation.consolidation]
 options:
   record:
     description:
@@ -73,6 +73,10 @@ run_id:
   returned: with O(record=true), when not in check mode
 fence_epoch:
   description: Identity of the closing of the source's fence behind which both sides were compared.
+  type: str
+  returned: with O(record=true), when not in check mode
+target_epoch:
+  description: Identity of the target's closed fence and of its tables, while they were compared.
   type: str
   returned: with O(record=true), when not in check mode
 copy_id:

@@ -11,7 +11,7 @@ description:
   - Begins a run for a service database, or resumes the unfinished one; creates the journal where there is none.
   - Refuses while another ansible-playbook process is at work on the same database, and says whose.
   - Ends a run by setting its final state.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [storage.consolidation.consolidation]
 options:
   state:
     description:

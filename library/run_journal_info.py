@@ -11,7 +11,7 @@ description:
   - Reads the newest run of a service database from the journal in the storage database, with all databases of that run,
     their phases, results, times, errors and how far each table is loaded.
   - Reads one snapshot and writes nothing.
-extends_documentation_fragment: [consolidation]
+extends_documentation_fragment: [storage.consolidation.consolidation]
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.

@@ -12,7 +12,7 @@ description:
     of the application's roles on the old side for some time.
   - Takes the rows away again, whatever the outcome. They are in the journal before they are written (V(announced)), so
     that the next command finds them where this one was killed.
-extends_documentation_fragment: [consolidation, consolidation.run]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 options:
   rows:
     description:

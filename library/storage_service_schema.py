@@ -10,7 +10,7 @@ version_added: "0.1.0"
 description:
   - The tables that the storage service needs for itself (idempotency keys), in schema C(storage_service) of the target,
     and the grants of the target's roles on them.
-extends_documentation_fragment: [consolidation, consolidation.run]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ import pytest
 from demo import data
 from demo.servers import Server
 from tests.cluster import PAIRS, Cluster, Database, missing_versions
+
+# With its tasks and the recap, which tests read; those of the console set theirs.
+os.environ.setdefault("ANSIBLE_STDOUT_CALLBACK", "default")
 
 FEW_ROWS = data.Volume(campaigns=40, chapters=200, images=60, overlays=120)
 

@@ -114,9 +114,10 @@ class Site:
             "ANSIBLE_HOME": str(home / ".ansible"),
             "ANSIBLE_NOCOLOR": "1",
             MARK: str(self.directory),
-            "ANSIBLE_STDOUT_CALLBACK": "default",  # with the recap; tests of the console set theirs
             **(environment or {}),
         }
+        # As AWX sets it: log and last lines are there all the same.
+        variables["ANSIBLE_CALLBACKS_ENABLED"] = "ansible.builtin.minimal"
         variables["ANSIBLE_CALLBACK_PLUGINS"] = f"{ROOT / 'plugins/callback'}:{ROOT / 'tests/callback'}"
         variables[RETURNS] = str(self.directory / "undocumented-results")
         log = self.directory / f"output-{time.monotonic_ns()}"

@@ -121,11 +121,23 @@ OWNER: list[Case] = [
     Case("source.object.index", INFO, "CREATE INDEX ON chapters (lower(title))"),
     Case("source.object.statistics", INFO, "CREATE STATISTICS st ON title, state FROM chapters"),
     Case("source.object.default_privileges", INFO, ""),
+    Case(
+        "source.table.partition_elsewhere",
+        BLOCKER,
+        "CREATE SCHEMA roots; CREATE TABLE roots.parted (id int) PARTITION BY RANGE (id);"
+        "CREATE TABLE public.part PARTITION OF roots.parted DEFAULT; GRANT USAGE ON SCHEMA roots TO PUBLIC;"
+        "GRANT SELECT ON roots.parted, part TO PUBLIC",
+    ),
+    Case(
+        "source.rule.instead",
+        WARNING,
+        "CREATE RULE r AS ON DELETE TO chapters DO INSTEAD NOTHING",
+        {"source.object.rule"},
+    ),
     Case("source.table.unlogged", WARNING, "ALTER TABLE chapters SET UNLOGGED"),
     Case("source.table.none", BLOCKER, "DROP TABLE chapters, campaigns"),
-    Case("source.fence.closed", BLOCKER, FENCE),
+    Case("run.conflict", BLOCKER, FENCE),
     Case("source.role.cannot_write", BLOCKER, "REVOKE INSERT ON chapters FROM campaign_owner, campaign_app"),
-    Case("source.wal_level", INFO, ""),
     Case("source.login.not_tried", INFO, ""),
     Case("target.login.not_tried", INFO, ""),
     Case("target.lz4.missing", INFO, ""),

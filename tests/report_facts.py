@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from consolidation import __version__
+
 START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 ORDER = (
     "backup",
@@ -100,7 +102,7 @@ def journal(*databases: dict[str, Any], run_id: str = "20261122T020000Z") -> dic
         "operator": "ops@control",
         "control": {"host": "control", "pid": 4242, "started": 1},
         "started_at": at(0),
-        "runbook_version": "0.1.0",
+        "runbook_version": __version__,
         "target_version": "18.4",
     }
     return {"run": run, "databases": list(databases)}

@@ -66,7 +66,7 @@ def variables(role: str) -> str:
     for entry_point, spec in sorted(specs(role).items()):
         parts.append(f"## Entry point `{entry_point}`\n\n{spec['short_description']}.\n")
         parts += [f"{line}\n" for line in _lines(spec.get("description"))]
-        parts.append(_table(("Variable", "Type", "Default", "Meaning"), _rows(spec.get("options", {}))))
+        parts.append(table(("Variable", "Type", "Default", "Meaning"), _rows(spec.get("options", {}))))
     return "\n".join(parts)
 
 
@@ -77,12 +77,12 @@ def role_table() -> str:
         for role in roles()
         for entry_point, spec in sorted(specs(role).items())
     ]
-    return _table(("Role", "Entry point", "What it does"), lines)
+    return table(("Role", "Entry point", "What it does"), lines)
 
 
 def module_table() -> str:
     """A line for each module."""
-    return _table(("Module", "What it does"), [(f"`{name}`", summary) for name, summary in modules().items()])
+    return table(("Module", "What it does"), [(f"`{name}`", summary) for name, summary in modules().items()])
 
 
 def command_manual() -> str:
@@ -113,7 +113,8 @@ def _rows(options: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, ...]
         yield from _rows(option.get("options", {}), f"{prefix}{name}.")
 
 
-def _table(heads: tuple[str, ...], rows: Any) -> str:
+def table(heads: tuple[str, ...], rows: Any) -> str:
+    """A Markdown table."""
     lines = [heads, tuple("---" for _ in heads), *rows]
     return "".join(f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 

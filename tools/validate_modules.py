@@ -1,6 +1,6 @@
 """Run ansible-test's validate-modules over library/: does the documentation say what the argument specs say?
 
-ansible-test only works inside a collection; this makes a throw-away one whose modules are links to library/.
+ansible-test only works inside a collection; this makes a throw-away one of links to what galaxy.yml would pack.
 Exit code 1 and a line for each fault.
 """
 
@@ -15,9 +15,11 @@ from pathlib import Path
 
 import ansible_test
 
+from consolidation import __version__
+
 ROOT = Path(__file__).resolve().parent.parent
 VALIDATE = Path(ansible_test.__file__).parent / "_util/controller/sanity/validate-modules/validate.py"
-COLLECTION = "ansible_collections/local/consolidation"
+COLLECTION = "ansible_collections/storage/consolidation"
 
 # For modules that are published one by one, each with its licence; ours share the repository's.
 LEFT_OUT = re.compile(r"missing-gplv3-license")
@@ -26,19 +28,13 @@ LEFT_OUT = re.compile(r"missing-gplv3-license")
 def validate(parent: Path) -> subprocess.CompletedProcess[str]:
     """Build the collection below ``parent`` and validate it."""
     collection = parent / COLLECTION
-    (collection / "meta").mkdir(parents=True)
-    (collection / "plugins").mkdir()
-    (collection / "galaxy.yml").write_text("namespace: local\nname: consolidation\nversion: 0.1.0\n")
-    (collection / "meta" / "runtime.yml").write_text('requires_ansible: ">=2.19"\n')
-    (collection / "plugins" / "modules").symlink_to(ROOT / "library")
+    collection.mkdir(parents=True)
+    for name in ("galaxy.yml", "meta", "library", "plugins"):
+        (collection / name).symlink_to(ROOT / name)
     modules = sorted(f"plugins/modules/{path.name}" for path in (ROOT / "library").glob("*.py"))
     command = [sys.executable, str(VALIDATE), "--arg-spec", "--collection", COLLECTION]
-    command += ["--collection-version", "0.1.0", *modules]
-    environment = {
-        **os.environ,
-        "ANSIBLE_COLLECTIONS_PATH": str(parent),
-        "ANSIBLE_DOC_FRAGMENT_PLUGINS": str(ROOT / "plugins" / "doc_fragments"),
-    }
+    command += ["--collection-version", __version__, *modules]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(parent)}
     return subprocess.run(command, cwd=collection, env=environment, check=False, capture_output=True, text=True)
 
 

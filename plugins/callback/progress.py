@@ -27,6 +27,7 @@ name: progress
 type: notification
 short_description: Shows rows, bytes, rate and time left of every table while copy and verify work, and what else works
 description:
+  - Loaded from C(callback_plugins) of ansible.cfg, whatever else is enabled.
   - Follows the files that the modules write on their hosts. A table on a terminal, lines now and then elsewhere.
 options:
   show:
@@ -40,8 +41,6 @@ options:
     type: float
     default: 10
     env: [{name: CONSOLIDATION_PROGRESS_SECONDS}]
-requirements:
-  - enable it in ansible.cfg (C(callbacks_enabled=progress))
 """
 
 PHASES = {"pg_copy": "copy", "pg_verify_info": "verify"}
@@ -71,7 +70,8 @@ class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
     CALLBACK_NAME = "progress"
-    CALLBACK_NEEDS_ENABLED = True
+    # Whatever ANSIBLE_CALLBACKS_ENABLED says, as AWX and others set it.
+    CALLBACK_NEEDS_ENABLED = False
 
     def __init__(self) -> None:
         super().__init__()

@@ -8,6 +8,7 @@ import json
 import platform
 import socket
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ from ansible.release import __version__ as ansible_version
 from ansible.template import Templar, trust_as_template
 
 from consolidation import evidence
-from consolidation.console import command, ending
-from consolidation.console.board import PHASES, Shown
+from consolidation.console import ending
+from consolidation.console.board import Shown
 from consolidation.console.figures import BAD, GOOD, OUTAGE, WARNING
-from consolidation.console.writes import Writes
+from consolidation.console.last_words import Seen
 from consolidation.errors import ConsolidationError
 from consolidation.notices import hooks, metrics
 from consolidation.notices.outbox import Outbox
@@ -45,8 +46,7 @@ description:
     which have failed.
   - Writes metrics of each run into C(consolidation_metrics_directory), where the inventory has it.
   - The run directory lies in the inventory variable C(consolidation_run_directory).
-requirements:
-  - enable it in ansible.cfg (C(callbacks_enabled=runbook))
+  - It is loaded from C(callback_plugins) of ansible.cfg, whatever else is enabled.
 """
 
 LOG = "log.txt"
@@ -62,26 +62,16 @@ class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
     CALLBACK_NAME = "runbook"
-    CALLBACK_NEEDS_ENABLED = True
+    # Whatever ANSIBLE_CALLBACKS_ENABLED says, as AWX and others set it: without it there is no log.
+    CALLBACK_NEEDS_ENABLED = False
 
     def __init__(self) -> None:
         super().__init__()
-        self._playbook = ""
+        self._seen = Seen("", {}, Path.cwd())
         self._play: Any = None
-        self._phases: dict[str, str] = {}
-        """Host -> the phase it is in."""
-        self._at_work: dict[str, str] = {}
-        """Host -> the module that works for it."""
         self._waiting: list[str] = []
         self._directories: dict[str, Path] = {}
         """Of the runs seen, by id; the newest last."""
-        self._reports: dict[str, dict[str, Any]] = {}
-        """By run id."""
-        self._begun: set[str] = set()
-        """Runs that this command has begun, resumed or rolled back."""
-        self._failures = ending.Failures()
-        self._findings: dict[str, list[dict[str, Any]]] = {}
-        self._writes = Writes()
         self._outbox = Outbox()
         self._metrics: Path | None = None
         """Where the metrics go."""
@@ -93,12 +83,12 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """The beginning."""
-        self._playbook = str(playbook._file_name)
+        self._seen = Seen(str(playbook._file_name), context.CLIARGS, Path.cwd())
         self._is_over = False
-        if C.DEFAULT_STDOUT_CALLBACK == "default" and self._display.verbosity == 0:
+        if C.DEFAULT_STDOUT_CALLBACK != "console" and self._display.verbosity == 0:
             self._display.display(
-                "Every task is shown: the stdout callback is `default`. `console` shows one line a phase;"
-                f" from another terminal: {self._status()}"
+                f"Every task is shown: the stdout callback is `{C.DEFAULT_STDOUT_CALLBACK}`. `console` shows one line a"
+                f" phase; from another terminal: {self._seen.status()}"
             )
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
@@ -108,16 +98,12 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """A task begins on a host."""
-        self._at_work[host.get_name()] = task.action
         role = str(task._role.get_name()) if task._role else ""
-        if role in PHASES:
-            self._phases[host.get_name()] = role
-        if not context.CLIARGS["check"]:
-            self._writes.begins(host.get_name(), task.action, task.args)
+        self._seen.begins(host.get_name(), role, task.action, task.args)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A task ended well."""
-        self._at_work.pop(result.host.get_name(), None)
+        self._seen.at_work.pop(result.host.get_name(), None)
         if result.task.action == "ansible.builtin.validate_argument_spec":
             return
         self._find_run(result)
@@ -126,7 +112,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """A task failed."""
-        self._at_work.pop(result.host.get_name(), None)
+        self._seen.at_work.pop(result.host.get_name(), None)
         self._find_run(result)
         self._keep_result(result, "failed, ignored" if ignore_errors else "failed")
         if not ignore_errors:
@@ -134,14 +120,14 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """A host did not answer."""
-        self._at_work.pop(result.host.get_name(), None)
+        self._seen.at_work.pop(result.host.get_name(), None)
         self._keep_result(result, "unreachable")
         if not result.task.ignore_unreachable:
             self._remember_failure(result)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         """A task was skipped."""
-        self._at_work.pop(result.host.get_name(), None)
+        self._seen.at_work.pop(result.host.get_name(), None)
         self._keep_result(result, "skipped")
 
     def v2_runner_item_on_failed(self, result: Any) -> None:
@@ -154,23 +140,16 @@ class CallbackModule(CallbackBase):
         self._keep("END")
         # What a rescue or the next try recovered is no failure at the end; the log has it.
         failed = [host for host in stats.processed if host in stats.failures or host in stats.dark]
-        lines = list(ending.blockers({host: self._findings[host] for host in self._findings if host in failed}))
-        lines = lines or list(ending.failures(self._failures, failed))
-        # A run of another time is no result of this command.
-        ours = {run: found for run, found in self._reports.items() if run in self._begun} or self._reports
-        for found in ours.values():
-            lines += ending.report(
-                found, check=context.CLIARGS["check"], typed=lambda text: command.typed(text, Path.cwd())
-            )
-        lines += self._plan()
+        lines = [*self._seen.at_end(failed), *self._plan()]
+        warnings = self._outbox.failures()
         for run_id, directory in self._directories.items():
             lines += ending.block("Log", str(directory / LOG))
-            over = self._reports.get(run_id, {}).get("outcome") in FINISHED
-            digest = evidence.index(directory, close=over)
-            if over:
-                text = f"{directory / evidence.INDEX} is closed; keep its SHA-256 elsewhere:\n{digest}"
-                lines += ending.block("Evidence", text)
-        for failure in (*self._outbox.failures(), *self._write_metrics()):
+            try:
+                lines += self._index(run_id, directory)
+                self._write_metrics(run_id, directory)
+            except (ConsolidationError, OSError) as error:  # a full disk must not take the last lines away
+                warnings.append(str(error).partition("\n")[0])
+        for failure in warnings:
             lines += ending.block("Warning", f"{failure}; it stopped nothing", WARNING)
         self._print(lines)
 
@@ -178,21 +157,30 @@ class CallbackModule(CallbackBase):
         """The reviewer's page of a look."""
         if not context.CLIARGS["check"] or not self._review.saw_steps or self._base is None:
             return []
-        name = Path(self._playbook).name
-        plan = page.content(self._review, self._base, name, self._command(self._playbook), datetime.now(UTC))
+        name = Path(self._seen.playbook).name
+        plan = page.content(self._review, self._base, name, self._seen.command(), datetime.now(UTC))
         lines = [Shown(line) for line in page.lines(plan, texts=bool(context.CLIARGS["diff"]))]
-        return [*lines, Shown(""), *ending.block("Plan", str(page.write(plan, self._base)))]
+        try:
+            written = str(page.write(plan, self._base))
+        except ConsolidationError as error:
+            written = str(error)
+        return [*lines, Shown(""), *ending.block("Plan", written)]
 
-    def _write_metrics(self) -> Iterator[str]:
-        """For the exporter, of each run; what failed."""
-        for run_id, directory in self._directories.items():
-            content = evidence.read(Path(self._reports.get(run_id, {}).get("path", directory)).parent / "report.json")
-            if self._metrics is None or content is None:
-                continue
-            try:
-                metrics.write(self._metrics / f"consolidation_{run_id}.prom", metrics.text(json.loads(content)))
-            except (ConsolidationError, ValueError) as error:
-                yield str(error).partition("\n")[0]
+    def _index(self, run_id: str, directory: Path) -> Iterator[Shown]:
+        """Index the evidence, and close it where the run is over."""
+        over = self._seen.reports.get(run_id, {}).get("outcome") in FINISHED
+        digest = evidence.index(directory, close=over)
+        if over:
+            yield from ending.block(
+                "Evidence", f"{directory / evidence.INDEX} is closed; keep its SHA-256 elsewhere:\n{digest}"
+            )
+
+    def _write_metrics(self, run_id: str, directory: Path) -> None:
+        """For the exporter. Raises ConfigurationError."""
+        path = Path(self._seen.reports.get(run_id, {}).get("path", directory / "report.html"))
+        content = evidence.read(path.with_name("report.json"))
+        if self._metrics is not None and content is not None:
+            metrics.write(self._metrics / f"consolidation_{run_id}.prom", metrics.text(json.loads(content)))
 
     def _interrupted(self) -> None:
         """At the end of the process, where the playbook has not come to its end: Ctrl-C, or a fault of Ansible's."""
@@ -200,26 +188,9 @@ class CallbackModule(CallbackBase):
             return
         self._is_over = True
         for directory in self._directories.values():
-            evidence.index(directory)
-        check = context.CLIARGS.get("check")
-        where = ", ".join(f"{module} of {host}" for host, module in self._at_work.items())
-        while_ = f" while these worked: {where}" if where else ""
-        phases = ", ".join(sorted({self._phases.get(host, "start") for host in self._at_work})) or "start"
-        lines = list(ending.block("STOPPED", f"in phase {phases}{while_}. What is done is kept.", BAD))
-        if check:
-            lines += ending.block("Writes", "nothing was changed, this was a look only")
-        else:
-            writes = self._writes.lines(datetime.now(UTC))
-            tone = OUTAGE if self._writes.refused() else WARNING
-            lines += ending.block("Writes", "\n".join(writes) or self._writes_unknown(), tone)
-        lines += ending.block("Resume", self._command(self._playbook))
-        if self._directories:
-            lines += ending.block("Rollback", self._command(str(Path(self._playbook).parent / "rollback.yml")))
-        lines += ending.block("Status", self._status())
-        self._print(lines)
-
-    def _writes_unknown(self) -> str:
-        return "not touched by this command; if an earlier one was stopped, the status below says how they stand"
+            with suppress(ConsolidationError, OSError):  # the next command indexes it
+                evidence.index(directory)
+        self._print(self._seen.when_stopped(has_run=bool(self._directories)))
 
     def _print(self, lines: Iterable[Shown]) -> None:
         lines = list(lines)
@@ -229,34 +200,21 @@ class CallbackModule(CallbackBase):
             colour = COLOURS.get(line.tone)
             self._display.display(line.text, color=getattr(C, colour) if colour else None)
 
-    def _command(self, playbook: str) -> str:
-        return command.again(playbook, context.CLIARGS, Path.cwd())
-
-    def _status(self) -> str:
-        sources = "".join(f" -i {source}" for source in context.CLIARGS.get("inventory") or ())
-        return command.typed(f"consolidation status{sources}", Path.cwd())
-
     def _learn(self, result: Any) -> None:
-        """What the modules of the runbook return, for the last lines."""
+        """What the modules of the runbook return, for the last lines and for the hooks."""
         host, module, values = result.host.get_name(), result.task.action, result.result
-        if not context.CLIARGS["check"] or module == "run_journal_info":
-            self._writes.ends(host, module, result.task.args, values)
+        self._seen.ends(host, module, result.task.args, values)
         if context.CLIARGS["check"]:
             self._base = self._base or self._run_directory(result.host)
             self._review.add(host, module, result.task.args, values)
-        if module in ("pg_preflight_info", "service_preflight_info"):
-            self._findings.setdefault(host, []).extend(values.get("findings") or [])
-        if module == "run_journal" and isinstance(run := values.get("run"), dict) and run.get("id"):
-            self._begun.add(run["id"])
-            if values.get("changed") and run["state"] in ENDS:
-                self._tell(result, ENDS[run["state"]])
-            if run["state"] == "rolling_back" and values.get("changed"):
-                self._event(evidence.ROLLING_BACK, database=host)
-        if module == "pg_cutover" and values.get("changed") and "opened_at" in values:
+        if not values.get("changed"):
+            return
+        if module == "run_journal" and (state := (values.get("run") or {}).get("state")) in ENDS:
+            self._tell(result, ENDS[state])
+        if module == "run_journal" and state == "rolling_back":
+            self._event(evidence.ROLLING_BACK, database=host)
+        if module == "pg_cutover" and "opened_at" in values:
             self._tell(result, hooks.OPENED, outage_seconds=values.get("outage_seconds"))
-        report = values.get("report")
-        if isinstance(report, dict) and "verdict" in report:
-            self._reports[report["run_id"]] = report
 
     def _tell(self, result: Any, event: str, **figures: Any) -> None:
         """The inventory's hooks, behind the fence: nothing waits for them."""
@@ -268,19 +226,23 @@ class CallbackModule(CallbackBase):
 
     def _remember_failure(self, result: Any) -> None:
         host, message = result.host.get_name(), _message(result.result)
-        if self._failures.add(host, message):
+        if self._seen.failures.add(host, message):
             self._event(
-                evidence.FAILED, database=host, phase=self._phases.get(host, ""), task=result.task_name, message=message
+                evidence.FAILED,
+                database=host,
+                phase=self._seen.phases.get(host, ""),
+                task=result.task_name,
+                message=message,
             )
             if self._directories:
-                self._tell(result, hooks.FAILED, phase=self._phases.get(host, ""))
+                self._tell(result, hooks.FAILED, phase=self._seen.phases.get(host, ""))
 
     def _event(self, kind: str, **more: Any) -> None:
         """Keep what the report cannot know from the journal."""
         if not self._directories or context.CLIARGS["check"]:
             return
         event = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": kind}
-        event |= {"playbook": Path(self._playbook).name, **more}
+        event |= {"playbook": Path(self._seen.playbook).name, **more}
         directory = next(reversed(self._directories.values()))
         evidence.append(directory / evidence.EVENTS, json.dumps(event, ensure_ascii=False) + "\n")
 
@@ -299,7 +261,7 @@ class CallbackModule(CallbackBase):
             self._metrics = Path(str(metrics_directory)) if metrics_directory else None
             user = f"{getpass.getuser()}@{socket.gethostname()}"
             versions = {"ansible-core": ansible_version, "Python": platform.python_version()}
-            self._event(evidence.COMMAND, by=user, command=self._command(self._playbook), versions=versions)
+            self._event(evidence.COMMAND, by=user, command=self._seen.command(), versions=versions)
 
     def _run_directory(self, host: Any) -> Path | None:
         found = self._variable(host, "consolidation_run_directory")

@@ -68,6 +68,13 @@ options:
         type: list
         elements: str
         default: []
+      mode:
+        description:
+          - V(window) refuses writes from the fence on until the cutover. V(online) follows the source while it is
+            written and refuses writes for the change-over only; migrate.yml does not offer it yet and refuses it.
+        type: str
+        choices: [window, online]
+        default: window
       application_roles:
         description: Roles the service writes with on the source.
         type: list
@@ -87,7 +94,8 @@ author:
 options:
   run_id:
     description:
-      - The run that this command has begun, as M(run_journal) returned it. Anything else is refused.
+      - The run that this command has begun, as M(storage.consolidation.run_journal) returned it.
+      - Anything else is refused.
       - In check mode it may be empty.
     type: str
     required: true

@@ -17,6 +17,8 @@ class Mode(StrEnum):
     """How a database's rows get to their schema."""
 
     COPY = "copy"
+    ONLINE = "online"
+    """As copy, while the source is written: its changes are noted and followed until the cutover."""
     MOVE = "move"
     """The tables are in the storage database already: SET SCHEMA."""
 
@@ -49,13 +51,15 @@ class Database:
     """Roles the service writes with on the source; the fence is probed as each of them."""
     target_roles: tuple[str, ...] = ()
     """Roles that read and write the target schema after the cutover."""
+    online: bool = False
+    """Whether the source is followed while it is written, instead of being closed for the copy."""
     run_id: str | None = None
     """The run that the operator's command has begun: phases of another one are refused. None: not asked."""
 
     @property
     def mode(self) -> Mode:
-        """``move`` where the tables are in the storage database already, else ``copy``."""
-        return Mode.MOVE if self.moves else Mode.COPY
+        """``move`` where the tables are in the storage database already, else ``online`` where that is wanted."""
+        return Mode.MOVE if self.moves else Mode.ONLINE if self.online else Mode.COPY
 
     @property
     def moves(self) -> bool:
@@ -89,8 +93,15 @@ class Database:
             target=connection_settings(options["target"]),
             application_roles=tuple(options.get("application_roles") or ()),
             target_roles=tuple(options.get("target_roles") or ()),
+            online=options.get("mode") == "online",
             run_id=run_id,
         )
+        if database.moves and database.online:
+            raise ConfigurationError(
+                f"{database.name}: its tables are in the storage database already and are moved, which takes a moment:"
+                " there is nothing to follow",
+                hint="leave consolidation_database.mode out, or set it to window",
+            )
         if database.moves and database.source_schema == database.name:
             raise ConfigurationError(
                 f"{database.name}: source and target are the same schema of the same database",

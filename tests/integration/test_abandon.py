@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 
 import psycopg2
 import pytest
 
-from consolidation.errors import StepRefused
+from consolidation.errors import ConnectionFailed, StepRefused
+from consolidation.postgres import reach
 from consolidation.rollback import abandon
 from tests.cluster import Database
 from tests.window import Window
@@ -50,3 +52,30 @@ def test_opened_with_the_typed_sentence_only(window: Window) -> None:
     abandon.apply(plan, plan.sentence, 5)
     window.source.execute(WRITE, user="campaign_app")
     assert not abandon.plan(window.database).changed
+
+
+def test_a_server_of_another_language_or_without_a_word_is_not_lost(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Busy, in any language: nothing hangs on the words of its refusal."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise ConnectionFailed("cannot connect: SCHWERWIEGEND: tut mir leid, schon zu viele Verbindungen")
+
+    monkeypatch.setattr(abandon, "connect", refused)
+    with pytest.raises(StepRefused, match="others may write there"):
+        abandon.plan(window.database)
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        monkeypatch.setattr(reach, "SECONDS", 0.3)
+        silent = replace(window.database.target, port=frozen.getsockname()[1])
+        with pytest.raises(StepRefused, match="others may write there"):
+            abandon.plan(replace(window.database, target=silent))
+
+
+def test_a_server_that_is_down_answers_nothing(window: Window) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        port = used.getsockname()[1]
+    assert not reach.answers(replace(window.database.target, port=port))
+    assert reach.answers(window.database.target)
+    assert reach.is_missing(replace(window.database.target, dbname="nowhere"))
+    assert not reach.is_missing(window.database.target)

@@ -86,6 +86,18 @@ def test_a_look_ends_with_one_page_and_a_file(site: Site) -> None:
     assert status(site).returncode == 0, "no run is none that has stopped"
 
 
+def test_a_blocked_preflight_ends_with_cause_and_fix(site: Site) -> None:
+    campaign = site.sources["campaign_db"]
+    campaign.execute("CREATE VIEW v AS SELECT 1 AS one", role="campaign_owner")
+    blocked = site.play("playbooks/preflight.yml", confirm=False, environment=CONSOLE).failed()
+    campaign.execute("DROP VIEW v", role="campaign_owner")
+    last = lines(blocked)
+    assert any(line.startswith("Blocker    source.object.view public.v (campaign_db)") for line in last), blocked.output
+    assert sum("DROP VIEW public.v;" in line for line in last) == 1, blocked.output
+    assert re.search(r"^preflight +campaign_db +BLOCKED ", blocked.output, re.M)
+    assert re.search(r"^Info +target.lineage.pending image_db", blocked.output, re.M), "all that was found, when asked"
+
+
 def test_a_migration_of_two_databases_fits_a_screen(site: Site) -> None:
     migrated = site.play("migrate.yml", *hooks(site), environment=CONSOLE).succeeded()
     shown = lines(migrated)
@@ -174,6 +186,18 @@ def test_a_hook_that_fails_stops_before_the_fence(site: Site) -> None:
     assert re.search(r"^Resume .* --limit image_db$", stopped.output, re.M)
     assert "5ecret" not in stopped.output
     assert status(site).returncode == 11
+
+
+def test_ctrl_c_says_whether_writes_are_refused_and_what_to_type(site: Site) -> None:
+    playing = site.start("migrate.yml", "--limit", "image_db", environment=CONSOLE)
+    playbooks.wait_for(lambda: re.search(r"^run ", playing.log.read_text(), re.M), "the run")
+    stopped = playing.interrupt().failed()
+    playbooks.wait_for(site.nothing_left, "the end of its modules")
+    assert re.search(r"^STOPPED +in phase \w+", stopped.output, re.M), stopped.output
+    assert re.search(r"^ +image_db: accepted$|^Writes +image_db: accepted$", stopped.output, re.M), stopped.output
+    assert re.search(r"^Resume +\S*ansible-playbook migrate.yml -i \S+ --limit image_db ", stopped.output, re.M)
+    assert re.search(r"^Rollback +\S*ansible-playbook rollback.yml -i \S+ --limit image_db ", stopped.output, re.M)
+    assert site.is_open("source", "image_db")
 
 
 def test_an_inventory_that_is_none_is_no_success(site: Site, tmp_path: Path) -> None:

@@ -9,14 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from psycopg2.extensions import connection as Connection
 
 from consolidation.copy import chunks
 from consolidation.copy import phase as copy
@@ -24,8 +23,7 @@ from consolidation.copy import undo as discard
 from consolidation.errors import CopyError, FenceError, RunInProgress, StatementFailed, StepRefused
 from consolidation.journal import records
 from consolidation.journal.phase import recorded
-from consolidation.postgres.catalog import Table
-from consolidation.postgres.locks import lock_for_snapshot
+from consolidation.postgres.locks import hold
 from consolidation.verify import by_row_hash as copied
 from consolidation.verify import phase as verify
 from tests.cluster import BEHIND_THE_FENCE, Database, digest_of_everything, quoted
@@ -89,6 +87,7 @@ def definitions(database: Database, schema: str) -> list[tuple[object, ...]]:
         SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(t.oid), tgenabled::text, NULL
           FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
          WHERE c.relnamespace = %(schema)s::regnamespace AND NOT tgisinternal
+           AND tgname <> 'aa_consolidation_fence_rows'
         ORDER BY 1, 2, 3""",
         {"schema": quoted(schema)},
     )
@@ -263,15 +262,19 @@ def test_a_table_that_is_rewritten_at_the_start_is_not_copied_as_empty(
                 time.sleep(0.01)
             owner.commit()
 
-        def lock_behind_a_rewrite(conn: Connection, tables: Sequence[Table]) -> None:
+        def lock_behind_a_rewrite(*arguments: Any) -> None:
             cursor.execute("ALTER TABLE t ALTER COLUMN a TYPE text USING a || ''")
             rewriting.append(pool.submit(end_the_rewrite))
-            lock_for_snapshot(conn, tables)
+            hold(*arguments)
 
         rewriting: list[Future[None]] = []
-        monkeypatch.setattr(copy, "lock_for_snapshot", lock_behind_a_rewrite)
-        window.copy()
+        with monkeypatch.context() as patched:
+            patched.setattr(copy, "hold", lock_behind_a_rewrite)
+            with pytest.raises(StepRefused, match="a table was altered"):
+                window.copy()
         [each.result() for each in rewriting]
+    window.fence("source", "closed")
+    window.copy()
     assert target.value("SELECT count(*) FROM campaign_db.t") == 100
 
 
@@ -589,6 +592,9 @@ def test_a_referenced_table_rewritten_after_its_load_is_loaded_anew(source: Data
     window = ready(source, target, ddl + filled, ddl)
     window.copy()
     source.execute("CLUSTER one USING one_pkey")  # as VACUUM FULL, a new file
+    with pytest.raises(StepRefused, match="a table was altered"):
+        window.copy()
+    window.fence("source", "closed")
     assert {table["rows"] for table in window.copy()["tables"]} == {100}
     assert verify.compare(window.database, verify.Options())["outcome"] == "equal"
     assert target.value("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conname = 'many_one_fkey'") == 1

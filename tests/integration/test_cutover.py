@@ -88,10 +88,37 @@ def test_a_verification_that_found_a_difference_keeps_it_closed(window: Window) 
         window.cutover()
 
 
-def test_a_role_that_cannot_write_afterwards_is_not_passed_over(window: Window) -> None:
+OTHERS_RULE = (
+    "ALTER TABLE campaign_db.chapters ENABLE ROW LEVEL SECURITY;"
+    "CREATE POLICY p ON campaign_db.chapters FOR SELECT TO storage_service USING (true)"
+)
+CANNOT = {
+    "no DELETE": "REVOKE DELETE ON campaign_db.chapters FROM storage_service",
+    "no INSERT": "REVOKE INSERT ON campaign_db.chapters FROM storage_service",
+    "no UPDATE": "REVOKE UPDATE ON campaign_db.chapters FROM storage_service",
+    "read-only role": "ALTER ROLE storage_service SET default_transaction_read_only = on",
+    "read-only role here": "ALTER ROLE storage_service IN DATABASE storage SET default_transaction_read_only = on",
+    "read-only database": "ALTER DATABASE storage SET default_transaction_read_only = on",
+    "row security": OTHERS_RULE,
+}
+
+
+@pytest.mark.parametrize("done", CANNOT.values(), ids=CANNOT.keys())
+def test_a_role_that_could_not_write_is_seen_before_the_target_opens(window: Window, done: str) -> None:
     verified(window)
-    window.target.execute("REVOKE DELETE ON campaign_db.chapters FROM storage_service")
-    with pytest.raises(FenceError, match=r"storage_service cannot write campaign_db\.chapters"):
+    window.target.execute(f"SET default_transaction_read_only = off; {done}")
+    with pytest.raises(FenceError, match=r"storage_service cannot write campaign_db\.\w+ of the target once it opens"):
+        window.cutover()
+    assert "cutover" not in window.phases()
+
+
+def test_a_role_that_cannot_write_after_the_opening_is_not_passed_over(window: Window) -> None:
+    verified(window)
+    window.target.execute(
+        "CREATE FUNCTION campaign_db.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END';"
+        "CREATE TRIGGER refuse BEFORE DELETE ON campaign_db.chapters EXECUTE FUNCTION campaign_db.refuse()"
+    )
+    with pytest.raises(FenceError, match=r"storage_service cannot write campaign_db\.chapters after the opening"):
         window.cutover()
     assert window.phases()["cutover"].state == "failed"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from consolidation.copy import undo
 from consolidation.errors import StepRefused
 from consolidation.journal import records
 from consolidation.move import phase as move
+from consolidation.preflight import phase as preflight
 from consolidation.rollback import reconcile
 from consolidation.verify import phase as verify
+from demo.servers import installations
 from tests.cluster import Database
 from tests.window import Window
 
@@ -141,3 +144,18 @@ def test_rollback_again_after_every_stop(
         window.begin()  # migrate.yml instead: it is told what comes first
     play(window, ROLLBACK)
     is_rolled_back(window, content)
+
+
+@pytest.mark.parametrize(
+    ("stop", "behind"), [("fence_prepare", False), ("fence", True), ("verify", True), ("cutover", False)]
+)
+def test_a_run_that_resumes_behind_its_fence_is_not_examined_again(
+    campaign: Database, target: Database, tmp_path: Path, stop: str, behind: bool
+) -> None:
+    """What ends the write outage comes first."""
+    window = Window(campaign, target)
+    play(window, MIGRATE, stop)
+    tools = installations()[max(installations())]
+    for resume in (False, True):
+        found = preflight.examine(window.database, preflight.Options(tmp_path, tools, resume=resume)).findings
+        assert ([each.id for each in found] == ["run.behind_fence"]) == (resume and behind)

@@ -250,3 +250,39 @@ def test_a_target_that_is_in_charge_is_not_closed_again(window: Window) -> None:
     assert not fence_phase.plan(window.database, "target", "closed").changed
     window.begin(records.ROLLING_BACK)
     assert fence_phase.plan(window.database, "target", "closed", rollback=True).changed
+
+
+RULES = {
+    "soft delete": "CREATE RULE r AS ON DELETE TO t DO INSTEAD UPDATE t SET gone = true WHERE t.id = old.id",
+    "nothing at all": "CREATE RULE r AS ON DELETE TO t DO INSTEAD NOTHING; CREATE RULE s AS ON INSERT TO t DO INSTEAD"
+    " NOTHING; CREATE RULE u AS ON UPDATE TO t DO INSTEAD NOTHING",
+    "elsewhere": "CREATE RULE r AS ON DELETE TO t DO INSTEAD INSERT INTO elsewhere.log VALUES (old.id)",
+}
+
+
+@pytest.mark.parametrize("rules", RULES.values(), ids=RULES.keys())
+def test_a_rule_that_takes_a_statement_elsewhere_is_no_hole_of_the_fence(
+    source: Database, target: Database, rules: str
+) -> None:
+    source.execute("CREATE SCHEMA elsewhere AUTHORIZATION campaign_owner")
+    source.execute(f"CREATE TABLE elsewhere.log (id int); CREATE TABLE t (id int, gone bool); {rules}",
+                   role="campaign_owner")  # fmt: skip
+    window = Window(source, target)
+    window.begin()
+    assert {probed["outcome"] for probed in window.fence("source", "closed")["probes"]} == {"refused by the fence"}
+
+
+def test_the_probe_asks_for_no_words_of_the_server(window: Window) -> None:
+    """A server that speaks another language: a role that only reads is no leak, and our refusal is known as ours."""
+    window.source.execute('REVOKE ALL ON "Plain" FROM campaign_app; GRANT SELECT ON "Plain" TO campaign_app')
+    window.fence("source", "prepared", "fence_prepare")
+    replaced = window.source.value("SELECT prosrc FROM pg_proc WHERE oid = 'consolidation.fence()'::regprocedure")
+    translated = replaced.replace("is fenced by the storage consolidation", "ist eingezäunt")
+    window.fence("source", "closed")
+    body = f"CREATE OR REPLACE FUNCTION consolidation.fence() RETURNS trigger LANGUAGE plpgsql AS $${translated}$$"
+    window.source.execute(body)
+    outcomes = {
+        (probed["role"], probed["table"]): probed["outcome"] for probed in probe.probe(window.database.source_side)
+    }
+    assert outcomes.pop(("campaign_app", "public.Plain")) == "role cannot write"
+    assert set(outcomes.values()) == {"refused by the fence"}

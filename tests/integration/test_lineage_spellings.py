@@ -57,6 +57,8 @@ SPELLINGS: dict[str, tuple[str, list[sa.Column[object]]]] = {
     "array_made": ("v text[] DEFAULT ARRAY[]::text[]", [sa.Column("v", sa.ARRAY(sa.Text), server_default=sa.text("ARRAY[]::text[]"))]),
     "no_equality": ("v point DEFAULT '(0,0)'", [sa.Column("v", Raw("point"), server_default=sa.text("'(0,0)'::point"))]),
     "enum": ("v {s}mood DEFAULT 'ok'", [sa.Column("v", ENUM, server_default=sa.text(f"'ok'::{NAME}.mood"))]),
+    "domain": ("v {s}positive", [sa.Column("v", pg.DOMAIN("positive", sa.Integer(), schema=NAME, constraint_name="positive_check", not_null=False, check=sa.text("VALUE > 0")))]),
+    "domain_named": ("v {s}positive", [sa.Column("v", Raw("positive"))]),
     "interval": ("v interval DEFAULT '1 day'", [sa.Column("v", pg.INTERVAL, server_default=sa.text("'1 day'::interval"))]),
     "collated": ('v text COLLATE "C"', [sa.Column("v", sa.Text(collation="C"))]),
     "collated_length": ('v varchar(9) COLLATE "POSIX"', [sa.Column("v", sa.String(9, collation="POSIX"))]),
@@ -81,7 +83,7 @@ DIFFERENT: dict[str, tuple[str, list[sa.Column[object]]]] = {
     "only_there": ("v int DEFAULT 1", [sa.Column("v", sa.Integer)]),
     "number": ("v int DEFAULT 1", [sa.Column("v", sa.Integer, server_default="2")]),
 }  # fmt: skip
-BESIDE = "CREATE TYPE {s}mood AS ENUM ('sad', 'ok'); CREATE FUNCTION {s}one() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+BESIDE = "CREATE TYPE {s}mood AS ENUM ('sad', 'ok'); CREATE DOMAIN {s}positive AS int CHECK (value > 0); CREATE FUNCTION {s}one() RETURNS int LANGUAGE sql AS 'SELECT 1';"
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_failed_verification_keeps_the_target_closed(site: Site) -> None:
     assert "table chapters different" in stopped.text
     report = site.report()
     assert (report["outcome"], report["databases"][0]["outcome"]["phase"]) == ("failed", "verify")
-    assert "rollback.yml" in report["way_back"]["command"]
+    assert "rollback.yml" in report["rollbacks"][0]["command"]
     evidence = json.loads((site.run_directory / "campaign_db" / "verify.json").read_text())
     assert evidence["result"]["outcome"] == "different"
     site.play("rollback.yml").succeeded()

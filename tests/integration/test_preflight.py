@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -49,7 +50,6 @@ def test_clean_databases_as_the_runbook_itself(world: World) -> None:
     report = world.report()
     assert {finding.id for finding in report.findings} == {
         "source.object.default_privileges",
-        "source.wal_level",
         "target.disk.not_visible",
         "target.lineage.pending",
         "target.lz4.missing",
@@ -173,6 +173,38 @@ def subscription(world: World) -> Iterator[None]:
 
 
 @contextmanager
+def target_subscription(world: World) -> Iterator[None]:
+    off = "connect = false, enabled = false, create_slot = false, slot_name = NONE"
+    conn = world.target.server.connect("storage")
+    conn.autocommit = True
+    cursor = conn.cursor()
+    cursor.execute("CREATE SCHEMA campaign_db AUTHORIZATION consolidation; CREATE TABLE campaign_db.fed (id int)")
+    cursor.execute(f"CREATE SUBSCRIPTION s CONNECTION 'dbname=no' PUBLICATION p WITH ({off})")
+    cursor.execute("SET allow_system_table_mods = on")  # what a publisher that answers would have told
+    cursor.execute(
+        "INSERT INTO pg_subscription_rel SELECT oid, 'campaign_db.fed'::regclass, 'i', NULL FROM pg_subscription"
+    )
+    try:
+        yield
+    finally:
+        cursor.execute("DROP SUBSCRIPTION s; DROP SCHEMA campaign_db CASCADE")
+        conn.close()
+
+
+@contextmanager
+def commits_that_wait(database: Database) -> Iterator[None]:
+    with database.connection() as conn:
+        conn.autocommit = True
+        conn.cursor().execute("ALTER SYSTEM SET synchronous_standby_names = 'away'")
+        conn.cursor().execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
+        try:
+            yield
+        finally:
+            conn.cursor().execute("ALTER SYSTEM RESET synchronous_standby_names")
+            conn.cursor().execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
+
+
+@contextmanager
 def standby(database: Database) -> Iterator[None]:
     server, signal = database.server, database.server.directory / "data" / "standby.signal"
     server.stop()
@@ -196,9 +228,18 @@ MOMENTS: list[Moment] = [
     ("source.transaction.prepared", BLOCKER, lambda world: prepared(world.source)),
     ("target.transaction.prepared", BLOCKER, lambda world: prepared(world.target)),
     ("source.object.subscription", BLOCKER, subscription),
+    ("source.standby.synchronous_away", BLOCKER, lambda world: commits_that_wait(world.source)),
+    ("target.standby.synchronous_away", BLOCKER, lambda world: commits_that_wait(world.target)),
     ("source.standby", BLOCKER, lambda world: standby(world.source)),
     ("target.standby", BLOCKER, lambda world: standby(world.target)),
 ]
+
+
+def test_a_subscription_that_writes_the_target_is_named(world: World) -> None:
+    with target_subscription(world):
+        found = [finding for finding in world.report().findings if finding.id == "target.object.subscription"]
+    assert [(finding.subject, finding.severity) for finding in found] == [("s", BLOCKER)]
+    assert "campaign_db.fed" in found[0].what
 
 
 @pytest.mark.parametrize("case", MOMENTS, ids=lambda case: case[0])
@@ -229,8 +270,11 @@ def test_what_the_journal_says(world: World, kind: str, severity: str, state: st
         world.target.execute(RUN, [state])
         if state != "rolled_back":
             world.owner(FENCE)
+        for table in ("campaigns", "chapters"):
+            world.target.execute(f"SET search_path = campaign_db; {FENCE.replace('chapters', table)}")
     read_target(world)
-    assert_found(world, kind, severity, set())
+    # Nothing says behind which closing of the fence that run was verified.
+    assert_found(world, kind, severity, {"run.conflict"} if state == "migrated" else set())
 
 
 def test_unknown_revision(world: World) -> None:
@@ -364,20 +408,28 @@ def test_the_fix_is_the_fix(world: World) -> None:
     assert blockers(world.report().findings) == set()
 
 
-def test_a_closed_fence_is_opened_by_nobody_who_could_not_read_the_journal(world: World) -> None:
-    """After a cutover, opening it would make two sides that take writes."""
+def test_while_the_sides_are_in_conflict_no_fix_touches_rows_or_fences(world: World) -> None:
+    """Journal lost after a cutover: what the target holds is not on the source, and the fence must not be opened."""
+    lineage.upgrade(world.database.target, "campaign_db")
+    world.target.execute(f"SET search_path = campaign_db; {ROWS}")
+    read_target(world)
+    world.owner(NO_REFERENCE + "INSERT INTO chapters (id, campaign_id, title, sequence_number)"
+                " VALUES (gen_random_uuid(), gen_random_uuid(), 'orphan', 1)")  # fmt: skip
     world.owner(FENCE)
     reached = world.report()
-    [closed] = [finding for finding in reached.findings if finding.id == "source.fence.closed"]
-    assert f"the journal of {world.database.target} knows no run" in closed.what
-    assert closed.fix.startswith("see that no service writes to a Storage database")
-    assert closed.fix.endswith('DISABLE TRIGGER "aa_consolidation_fence";')
+    [conflict] = [finding for finding in reached.findings if finding.id == "run.conflict"]
+    assert "the journal knows no run, and the source is fenced" in conflict.what
+    assert "right now both sides take writes" in conflict.what  # one table of the source is fenced
+    assert "playbooks/resolve.yml --check" in conflict.fix
+    assert {"target.table.not_empty", "data.orphan"} <= {finding.id for finding in reached.findings}
+    word = re.compile(r"TRUNCATE|DELETE|TRIGGER|DROP|SET SCHEMA")
+    assert not [finding.id for finding in reached.findings if word.search(finding.fix)]
     world.target.server.stop("immediate")
     try:
         findings = world.report().findings
     finally:
         world.target.server.start()
-    assert blockers(findings) == {"target.connection.failed"}
+    assert blockers(findings) == {"target.connection.failed", "data.orphan"}
     assert not [finding.id for finding in findings if "TRIGGER" in finding.fix]
 
 

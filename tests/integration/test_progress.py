@@ -80,8 +80,7 @@ class Playbook:
         """The progress file."""
 
     def environment(self, **more: str) -> dict[str, str]:
-        path = f"{BIN}:{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, MARK: str(self.file), "ANSIBLE_STDOUT_CALLBACK": "default", **more}
+        return {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", MARK: str(self.file), **more}
 
     def processes(self) -> list[str]:
         """Process ids of what a run has left; whatever it started has its environment."""

@@ -136,7 +136,6 @@ def play(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         (tmp_path / "play.yml").write_text(PLAY)
         command = ["ansible-playbook", str(tmp_path / "play.yml"), "-i", str(tmp_path / "inventory.json"), *arguments]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-        environment["ANSIBLE_STDOUT_CALLBACK"] = "default"
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
     return run

@@ -152,18 +152,25 @@ def test_all_reasons_are_named_at_once(window: Window) -> None:
     }
 
 
-def test_rows_that_the_source_takes_after_its_owner_has_widened_the_table(window: Window) -> None:
-    """The way on that the message names; and the writes that go on meanwhile are no matter."""
+def test_rows_that_the_source_takes_after_its_owner_has_dropped_what_refused_them(window: Window) -> None:
+    """The ways on that the message names."""
+    window.source.execute(f"SET search_path = public; {CASES['unique'].ddl}", role="campaign_owner")
     cut_over(window)
-    window.target.execute("SET search_path = campaign_db;" + CASES["shorter string"].write, user="consolidation")
-    with pytest.raises(StepRefused, match="column note"):
+    for name in ("unique", "NOT NULL", "narrower number"):
+        window.target.execute("SET search_path = campaign_db;" + CASES[name].write, user="consolidation")
+    with pytest.raises(StepRefused, match="column id: 2 rows"):
         trial.look(window.database)
-    window.source.execute("ALTER TABLE things ALTER note TYPE text", role="campaign_owner")
+    window.target.execute("UPDATE campaign_db.things SET id = id - 3000000000 WHERE id > 3000000000")
+    with pytest.raises(StepRefused, match="constraint one"):
+        trial.look(window.database)
+    window.source.execute(
+        """DROP INDEX one; ALTER TABLE things ALTER "odd ""100%s" DROP NOT NULL""", role="campaign_owner"
+    )
     assert trial.look(window.database)
     window.begin(records.ROLLING_BACK)
     window.fence("target", "closed", "rollback_fence")
     reconcile.apply(reconcile.plan(window.database, "source"))
-    assert window.source.value("SELECT length(note) FROM things WHERE id = 3") == 54
+    assert window.source.value("SELECT count(*) FROM things WHERE note = 'same'") == 5
 
 
 def test_a_write_between_the_look_and_the_closing_is_named_as_well(window: Window) -> None:

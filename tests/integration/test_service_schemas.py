@@ -368,3 +368,13 @@ def test_not_null_that_is_not_valid(svc: Service) -> None:
     svc.owner("ALTER TABLE t VALIDATE CONSTRAINT nn")
     with pytest.raises(StepRefused, match="nn of t is not validated, on the target only"):
         built.require(svc.window.database)
+
+
+def test_forced_row_security_is_foretold_for_the_target(svc: Service) -> None:
+    svc.owner((T + PARTITIONS + FORCED).format(s=""))
+    svc.source.execute("ALTER ROLE consolidation BYPASSRLS")
+    svc.lay((T + PARTITIONS + FORCED).format(s=f"{NAME}."), t_models())
+    [found] = svc.found("target.role.row_security")
+    svc.target.execute(found.fix)
+    assert svc.found("target.role.row_security") == []
+    svc.migrate()

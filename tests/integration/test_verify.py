@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
 
 from consolidation.compare import row_hash as rowsum
 from consolidation.compare.digest import Digest, table_digest
 from consolidation.errors import StepRefused, VerificationFailed
 from consolidation.fence import phase as fence_phase
 from consolidation.fence import state as fence
+from consolidation.fence import trigger
 from consolidation.journal import records, runs
 from consolidation.journal.phase import recorded
 from consolidation.lineage import alembic as lineage
@@ -271,7 +273,20 @@ def test_a_row_hash_that_calls_all_different_is_found_out(service: Service, monk
 
 def test_a_role_that_cannot_test_the_verifier_stops_the_run(service: Service, target: Database) -> None:
     target.execute("REVOKE TEMPORARY ON DATABASE storage FROM consolidation")
-    assert "could not test itself" in failure(service).message
+    error = failure(service)
+    assert "could not test itself" in error.message
+    assert "TEMPORARY" in error.hint
+
+
+def test_a_server_that_dies_meanwhile_is_no_missing_right(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(_: Connection, target: Connection) -> list[str]:
+        target.cursor().execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return []
+
+    monkeypatch.setattr(selftest, "_unseen", die)
+    error = failure(service)
+    assert "could not test itself" in error.message
+    assert "TEMPORARY" not in error.hint
 
 
 def begin(service: Service) -> records.Run:
@@ -298,6 +313,8 @@ def call_module(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, A
 def close(service: Service) -> None:
     for side in ("source", "target"):
         fence_phase.apply(fence_phase.plan(service, side, fence.CLOSED), 10)
+    with session(service.target, "test") as conn:
+        trigger.close_side(conn, service.target_side, 10)  # as the copy ends
 
 
 def record(service: Service) -> records.PhaseRecord:

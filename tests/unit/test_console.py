@@ -100,6 +100,16 @@ def test_a_step_that_was_done_before_is_no_change_whatever_it_returns(board: Boa
         assert "/s" not in line.text
 
 
+def test_what_a_role_says_to_the_operator_is_shown_in_check_mode_too() -> None:
+    """The sentence of a consent is to be typed word by word."""
+    board = Board(check=True)
+    list(board.starts("campaign_db", "rollback"))
+    said = {"msg": "may lose writes\n-e 'consent=lose them'"}
+    shown = texts(board.ends(event("ansible.builtin.debug", said, role="backup")))
+    assert shown == ["rollback campaign_db note may lose writes", "-e 'consent=lose them'"]
+    assert not list(board.ends(event("ansible.builtin.debug", {"msg": "a table"}, role="preflight")))
+
+
 def test_a_run_is_named_once_for_all_databases(board: Board) -> None:
     run = {"id": "1", "state": "migrating", "operator": "ops@control"}
     shown = [
@@ -131,8 +141,10 @@ def test_causes_are_shown_once_with_what_to_do() -> None:
 
 
 def test_blockers_end_with_their_fix() -> None:
-    shown = texts(ending.blockers({"campaign_db": [BLOCKER, FINDING], "image_db": [BLOCKER]}))
-    assert shown == ["Blocker source.type pid 5 (campaign_db, image_db)", "an old transaction", "more", "Fix end it"]
+    found = {"campaign_db": [FINDING, BLOCKER], "image_db": [BLOCKER]}
+    blocker = ["Blocker source.type pid 5 (campaign_db, image_db)", "an old transaction", "more", "Fix end it"]
+    assert texts(ending.findings(found, ["blocker"])) == blocker
+    assert texts(ending.findings(found)) == [*blocker, "Warning source.lock pid 5 (campaign_db)", *blocker[1:]]
 
 
 def test_whether_writes_are_refused_is_known_in_every_phase() -> None:

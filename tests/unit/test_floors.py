@@ -17,7 +17,7 @@ FLOORS = (
     {"compare", "lineage"},
     {"journal"},
     {"fence", "capture", "backup", "progress"},
-    {"schema"},
+    {"schema", "adopt"},
     {"copy", "move", "services"},
     {"verify"},
     {"follow"},

@@ -108,6 +108,13 @@ def test_a_cutover_that_was_begun_counts_as_one(phase_state: str) -> None:
     assert rollback_text(facts) == commands.AFTER_CUTOVER
 
 
+def test_a_run_without_its_backup_says_what_that_means() -> None:
+    bare = database("image_db")
+    bare["phases"] = [found for found in bare["phases"] if found["name"] != "backup"]
+    assert rollback_text(bare).endswith("no way back from a lost source: this run has no backup of image_db.")
+    assert "backup" not in rollback_text(database())
+
+
 def test_outages_of_migration_and_rollback() -> None:
     [migration, rollback] = outage.outages(database(state="rolled_back", last="rollback_open"))
     assert (migration.opened, migration.seconds) == ("the storage database", pytest.approx(20.9))

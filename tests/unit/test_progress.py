@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from hypothesis import given
@@ -27,8 +28,10 @@ def pace(name: str, state: str, weight: int = 1, **more: float) -> Pace:
     return Pace(name, state, 0, 0, 0.0, weight, more.get("rate"), more.get("eta"))
 
 
-def progress(*tables: Pace, ended: bool = False) -> Progress:
-    return Progress("run", "campaign_db", "copy", 0, 0, ended, tables, pace("", "done" if ended else "", eta=9))
+def progress(*tables: Pace, ended: bool = False, age: float = 0) -> Progress:
+    return Progress(
+        "run", "campaign_db", "copy", 0, time.time() - age, ended, tables, pace("", "done" if ended else "", eta=9)
+    )
 
 
 def test_the_pace_is_that_since_the_table_was_seen_to_move() -> None:
@@ -42,6 +45,22 @@ def test_the_pace_is_that_since_the_table_was_seen_to_move() -> None:
     done = meter.read(amount(1.0), 13)
     assert (done.rate, done.eta) == (found.rate, None)
     assert meter.read(amount(1.0), 99).rate == found.rate
+
+
+def test_what_was_done_before_anybody_looked_has_no_pace() -> None:
+    """A finished run, looked at again: all its bytes were there in the first second."""
+    meter = _Meter()
+    meter.read(_sum([]), 0)
+    assert meter.read(amount(1.0), 0.01).rate is None
+
+
+def test_a_phase_that_has_died_shows_the_age_of_its_figures() -> None:
+    old = progress(pace("t", "waiting"), age=120)
+    assert line(old, old.tables[0]).endswith("waiting (no news for 2 min 00 s)")
+    fresh = progress(pace("t", "waiting"))
+    assert line(fresh, fresh.tables[0]).endswith("waiting")
+    ended = progress(pace("t", "done"), ended=True, age=120)
+    assert line(ended, ended.tables[0]).endswith("done")
 
 
 @given(SHARES)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import string
 from typing import Any
 
@@ -24,11 +25,11 @@ EDITS = {
     ),
     "flow": (
         "database: {type: postgresql, host: h}  # db\nz: 'q'\n",
-        "database: {type: storage_service, schema: campaign_db, client: storage_client}  # db\nz: 'q'\n",
+        f"database: {json.dumps(WANTED)}  # db\nz: 'q'\n",
     ),
     "flow over lines": (
         "database: {type: postgresql,\n   host: h}\nz: 1\n",
-        "database: {type: storage_service, schema: campaign_db, client: storage_client}\nz: 1\n",
+        f"database: {json.dumps(WANTED)}\nz: 1\n",
     ),
     "json": (
         '{"a": 1, "database": {"type": "postgresql"}, "z": 1}',
@@ -82,14 +83,19 @@ def test_only_the_section_changes(before: str, after: str) -> None:
 REFUSED = {
     "not YAML": ("a: [1\n", "line 2 is not valid YAML"),
     "tab": ("database:\n\ttype: postgresql\n", "line 2 is not valid YAML"),
-    "two documents": ("a: 1\n---\nb: 1\n", "2 documents"),
-    "empty": ("# nothing\n", "0 documents|a scalar"),
+    "two documents": ("a: 1\n---\nb: 1\n", "line 2 is not valid YAML .*another document"),
+    "empty": ("# nothing\n", "it holds nothing"),
     "a list": ("- 1\n", "a sequence"),
-    "key twice": ("database:\n  type: a\nz: 1\ndatabase:\n  type: b\n", "line 4 repeats a key of line 1"),
-    "key twice, quoted": ("a: 1\n'a': 2\n", "line 2 repeats a key of line 1"),
-    "key twice below": ("a:\n  - b: 1\n    b: 2\n", "line 3 repeats a key of line 2"),
-    "anchor inside, used outside": ("database:\n  type: postgresql\n  host: &h secret-host\nz: *h\n", "anchor h|alias"),
-    "section's anchor used outside": ("database: &db\n  type: postgresql\nz: *db\n", "anchor db|without changing"),
+    "key twice": ("database:\n  type: a\nz: 1\ndatabase:\n  type: b\n", "line 4 .*repeats a key"),
+    "key twice, quoted": ("a: 1\n'a': 2\n", "line 2 .*repeats a key"),
+    "key twice below": ("a:\n  - b: 1\n    b: 2\n", "line 3 .*repeats a key"),
+    "anchor inside, used outside": (
+        "database:\n  type: postgresql\n  host: &h secret-host\nz: *h\n",
+        "write it without anchors",
+    ),
+    "section's anchor used outside": ("database: &db\n  type: postgresql\nz: *db\n", "write it without anchors"),
+    "an alias": ("x: &x {type: postgresql}\ndatabase: *x\n", "write it without anchors"),
+    "contains itself": ("a: &a [*a]\ndatabase:\n  type: postgresql\n", "contains itself"),
     "alias without anchor": ("database:\n  type: postgresql\nz: *nope\n", "not valid YAML"),
     "control character": ("a: \x01\n", "not valid YAML"),
 }

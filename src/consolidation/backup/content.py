@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from consolidation.backup.archive import Failure
 from consolidation.backup.manifest import Manifest
 from consolidation.compare.digest import own_columns, table_digest
+from consolidation.errors import StatementFailed, describe
 from consolidation.postgres.background import meanwhile
 from consolidation.postgres.catalog import LEFT_BEHIND, Table, read_sequences, read_tables
 
@@ -19,6 +23,11 @@ class Content:
 
     tables: dict[str, dict[str, Any]]
     sequences: dict[str, dict[str, Any]]
+
+    def complaints(self, manifest: Manifest, failures: Sequence[Failure]) -> list[str]:
+        """How a restored schema differs from what a manifest says, and which of its tables' entries failed."""
+        ours = [str(failure) for failure in failures if failure.is_of(manifest.source_schema)]
+        return ours + self.differences(manifest)
 
     def differences(self, manifest: Manifest) -> list[str]:
         """How this differs from what a manifest says, in words; no values of rows."""
@@ -61,7 +70,14 @@ def digests_of(conn: Connection, schema: str) -> dict[str, dict[str, Any]]:
     found = {}
     for table in tables_of(conn, schema):
         stored = [column for column in own_columns(table) if not table.column(column.name).generated]
-        digest = table_digest(conn, table, stored)
+        try:
+            digest = table_digest(conn, table, stored)
+        except psycopg2.Error as error:
+            raise StatementFailed(
+                f"table {table}: {describe(error)}",
+                hint="preflight names values that are too large, and functions that fail outside their schema; fix"
+                " the cause, then run the same command again",
+            ) from error
         found[table.name] = {"rows": digest.rows, "digest": digest.hex}
     return found
 

@@ -12,8 +12,9 @@ import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from consolidation.backup import programs
-from consolidation.postgres.connection import Settings, session
+from consolidation.backup import archive
+from consolidation.backup.archive import Failure
+from consolidation.postgres.connection import Settings
 from consolidation.postgres.queries import execute
 
 JOBS = 2
@@ -71,18 +72,14 @@ def give_properties(conn: Connection, name: str, properties: dict[str, Any]) -> 
     return [setting for setting, given in properties["settings"] if not _give_setting(conn, name, setting, given)]
 
 
-def load(settings: Settings, tools: Path, dump: Path, options: Sequence[str] = ()) -> None:
-    """Restore a dump into an empty database. tools: directory of pg_restore. Raises BackupError."""
-    with session(settings, "restore plan") as conn:
-        knows_transaction_timeout = conn.server_version >= 170000
+def load(settings: Settings, tools: Path, dump: Path, options: Sequence[str] = ()) -> tuple[Failure, ...]:
+    """Restore a dump into an empty database, as far as it goes; the entries that failed.
+
+    tools: directory of pg_restore. Raises BackupError.
+    """
     conninfo = f"--dbname={settings.conninfo(application_name='consolidation restore')}"
-    command: list[str | Path] = [tools / "pg_restore", conninfo, f"--jobs={JOBS}", "--no-password", *options, dump]
-    if knows_transaction_timeout:
-        programs.run([*command, "--exit-on-error"], server=str(settings))
-    else:
-        # pg_restore sets it since 17, whatever the server knows; then it cannot stop at the first error.
-        tolerated = 'unrecognized configuration parameter "transaction_timeout"'
-        programs.run(command, tolerated=tolerated, server=str(settings))
+    command: list[str | Path] = [tools / "pg_restore", conninfo, f"--jobs={JOBS}", "--no-password", *options]
+    return archive.restore([*command, "--verbose", dump], tools, dump, str(settings))
 
 
 def drop(conn: Connection, name: str) -> None:

@@ -60,10 +60,10 @@ def prove(made: Manifest, directory: Path, tools: Path, drill: Settings) -> dict
     name = database_name(made.run_id, made.database)
     with session(drill, "drill", autocommit=True) as conn, _scratch(conn, name, made):
         scratch = replace(drill, dbname=name)
-        databases.load(scratch, tools, directory / manifest.DUMP, LEFT_OUT)
+        failures = databases.load(scratch, tools, directory / manifest.DUMP, LEFT_OUT)
         with session(scratch, "drill compare") as restored:
             found = content.read(restored, made.source_schema)
-    wrong = found.differences(made)
+    wrong = found.complaints(made, failures)
     if wrong:
         raise BackupError(
             f"{made.database}: the dump does not restore to what was dumped: {'; '.join(wrong)}",
@@ -74,6 +74,7 @@ def prove(made: Manifest, directory: Path, tools: Path, drill: Settings) -> dict
         "server": f"{drill.host}:{drill.port}",
         "database": name,
         "tables": len(found.tables),
+        "not_restored": [str(failure) for failure in failures],
         "seconds": round(time.monotonic() - started, 3),
     }
 

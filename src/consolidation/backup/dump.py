@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from psycopg2.extensions import connection as Connection
 from consolidation.backup import content, manifest, programs
 from consolidation.backup.databases import JOBS
 from consolidation.backup.manifest import Manifest
-from consolidation.errors import StatementFailed, describe
+from consolidation.errors import BackupError, StatementFailed, describe
 from consolidation.model import Database
 from consolidation.postgres.background import meanwhile
 from consolidation.postgres.catalog import Table
@@ -22,9 +23,12 @@ from consolidation.postgres.locks import lock_for_snapshot
 from consolidation.postgres.queries import execute, query, value
 
 LOCK_SECONDS = 60
+LARGE_OBJECTS = "the dump holds no large objects: the runbook's role may not read all of them"
 
 
-def command(source: Settings, tools: Path, snapshot: str, directory: Path) -> list[str | Path]:
+def command(
+    source: Settings, tools: Path, snapshot: str, directory: Path, *, large_objects: bool = True
+) -> list[str | Path]:
     """The command line of pg_dump: no secret in it."""
     return [
         tools / "pg_dump",
@@ -36,6 +40,7 @@ def command(source: Settings, tools: Path, snapshot: str, directory: Path) -> li
         f"--lock-wait-timeout={LOCK_SECONDS * 1000}",
         "--no-password",
         f"--file={directory / manifest.DUMP}",
+        *([] if large_objects else ["-B"]),
     ]
 
 
@@ -50,11 +55,19 @@ def make(database: Database, run_id: str, tables: Sequence[Table], tools: Path, 
     try:
         facts = _begin(conn, tables, schema)
         snapshot = value(conn, "SELECT pg_export_snapshot()")
+        # pg_dump would fail at the first of them; the tables are what the run is responsible for.
+        hidden = facts["properties"]["large_objects_hidden"]
         with meanwhile(conn, lambda: content.digests_of(conn, schema)) as digesting:
-            programs.run(
-                command(source, tools, snapshot, directory),
-                watch=lambda: digesting.done() and digesting.result(),  # its error ends pg_dump
-            )
+            try:
+                programs.run(
+                    command(source, tools, snapshot, directory, large_objects=not hidden),
+                    watch=lambda: digesting.done() and digesting.result(),  # its error ends pg_dump
+                )
+            except BackupError:
+                # The snapshot ends with the session that digests: where that failed, pg_dump is only its victim.
+                with suppress(TimeoutError):
+                    digesting.result(timeout=1)
+                raise
             digests = digesting.result()
     except psycopg2.Error as error:
         raise StatementFailed(
@@ -98,7 +111,10 @@ def _begin(conn: Connection, tables: Sequence[Table], schema: str) -> dict[str, 
     return {
         "snapshot_at": snapshot_at.isoformat(timespec="microseconds"),
         "lsn": value(conn, "SELECT pg_current_wal_lsn()::text") if may_read_lsn else None,
-        "properties": value(conn, query("backup/database_properties")),
+        "properties": {
+            **value(conn, query("backup/database_properties")),
+            "large_objects_hidden": value(conn, query("backup/large_objects_hidden"), {"role": conn.info.user}),
+        },
         "database_bytes": int(value(conn, "SELECT pg_database_size(current_database())")),
         "server_version": value(conn, "SHOW server_version"),
         "sequences": content.sequences_of(conn, schema),

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from consolidation import text as figures
 from consolidation.backup import content, drill, dump, manifest, programs
 from consolidation.backup.manifest import Manifest
 from consolidation.errors import BackupError, ConfigurationError, StepRefused
@@ -73,8 +74,9 @@ class Plan:
         after = [
             f"dump of {self.database.name}: {self.final}",
             f"content: {len(self.tables)} tables of schema {self.database.source_schema}, in all about"
-            f" {sum(table.estimated_rows for table in self.tables)} rows; the whole database has"
-            f" {_mib(self.database_bytes)} before compression; free there: {_mib(_free_bytes(self.directory))}",
+            f" {figures.count(sum(table.estimated_rows for table in self.tables))} rows; the whole database has"
+            f" {figures.size(self.database_bytes)} before compression;"
+            f" free there: {figures.size(_free_bytes(self.directory))}",
             f"command: {' '.join(map(str, command))}",
             f"restore drill: database {name} on {self.drill.host}:{self.drill.port}, dropped afterwards",
         ]
@@ -132,6 +134,7 @@ def apply(plan: Plan) -> dict[str, Any]:
         work.result["run_id"] = work.run.id
         with _partial(plan.final) as partial:
             made = dump.make(plan.database, work.run.id, plan.tables, plan.tools, partial)
+            work.result["left_out"] = [dump.LARGE_OBJECTS] if made.properties["large_objects_hidden"] else []
             sha256 = manifest.write(partial, made)
             drilled = drill.prove(made, partial, plan.tools, plan.drill)
             _publish(partial, plan.final)
@@ -180,9 +183,22 @@ def _evidence(made: Manifest) -> dict[str, Any]:
 def _summary(result: dict[str, Any]) -> str:
     counted = sum(table["rows"] for table in result["tables"])
     return (
-        f"dumped {len(result['tables'])} tables with {counted} rows in {_mib(result['dump_bytes'])} to"
+        f"dumped {len(result['tables'])} tables with {figures.count(counted)} rows in"
+        f" {figures.size(result['dump_bytes'])} to"
         f" {result['directory']}, restored and compared by content, in {result['seconds']:.1f} s"
+        + _rest(result["drill"]["not_restored"], result["left_out"])
     )
+
+
+def _rest(not_restored: list[str], left_out: list[str]) -> str:
+    """What the dump lacks, or holds and the drill could not restore: a whole database needs a superuser for it."""
+    words = [f"; {name}" for name in left_out]
+    if not_restored:
+        words.append(
+            f"; the drill did not restore {len(not_restored)} other entries of the dump, which no table needs:"
+            f" {'; '.join(not_restored[:5])}{'; …' if len(not_restored) > 5 else ''}"
+        )
+    return "".join(words)
 
 
 @contextmanager
@@ -238,7 +254,3 @@ def _refuse_unwritable(directory: Path) -> None:
 
 def _free_bytes(directory: Path) -> int:
     return shutil.disk_usage(next(path for path in (directory, *directory.parents) if path.exists())).free
-
-
-def _mib(size: int) -> str:
-    return f"{size / 2**20:.1f} MiB"

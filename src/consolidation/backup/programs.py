@@ -29,8 +29,13 @@ os.execv(sys.argv[2], sys.argv[2:])
 WITHOUT_ROWS = re.compile(
     r"(permission denied|must (be|have)|canceling|terminating|no space"
     r"|could not (open|create|extend|write|read|access|connect)"
-    r"|(database|schema|relation|role|type|function|extension|tablespace|collation|language|server) .*"
-    r"(exist|available|permi)|lock|out of|query would be affected by row-level security)"
+    r"|(database|schema|relation|role|type|function|extension|tablespace|collation|language|server|column|operator"
+    r"|access method|index|constraint|sequence|large object|event trigger) .*(exist|available|permi)"
+    r"|lock|out of memory|out of shared memory|query would be affected by row-level security"
+    r"|invalid memory alloc|unrecognized configuration parameter|unsupported frontend protocol"
+    r"|null value in column|new row for relation|duplicate key value violates|could not create unique index"
+    r"|insert or update on table|check constraint .* is violated by some row|syntax error at end of input"
+    r"|cannot (drop|alter|create|execute|insert into|be|use))"
 )
 
 
@@ -52,14 +57,14 @@ def run(
     *,
     output: Path | None = None,
     watch: Callable[[], object] = lambda: None,
-    tolerated: str | None = None,
+    may_fail: bool = False,
     server: str = "",
-) -> None:
-    """Run a program to its end; it and its workers end with us, however we end.
+) -> str:
+    """Run a program to its end; what it wrote to its standard error. It and its workers end with us, however we end.
 
     output: file for its standard output. watch: called while it runs; what it raises ends the program.
     server: which one it works on, for messages.
-    tolerated: an error that is none.
+    may_fail: errors are the caller's.
     Raises BackupError with the first error that the program wrote, without what could quote a row.
     """
     name = Path(command[0]).name
@@ -75,14 +80,24 @@ def run(
         _stop(process)
         raise
     errors = [line for line in said.splitlines() if line.startswith(f"{name}: error: ")]
-    if tolerated and errors and all(tolerated in line for line in errors):
-        return
+    failed = process.returncode < 0 or (process.returncode > 0 and not errors)
     # pg_dumpall of some versions ends with 0 after an error.
-    if process.returncode != 0 or errors:
+    if failed or ((process.returncode > 0 or errors) and not may_fail):
         ours, theirs = _reason(name, said)
         reason = f"{ours} {theirs}".strip() or f"ended with {process.returncode}"
         where = f"{name} on {server}" if server else name
-        raise BackupError(f"{where}: {reason}", hint=_advice(ours, theirs, server))
+        raise BackupError(f"{where}: {reason}", hint=advice(ours, theirs, server))
+    return said
+
+
+def read(command: Sequence[str | Path]) -> str:
+    """Standard output of a program that is soon done. Raises BackupError."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
+    if done.returncode != 0:
+        name = Path(command[0]).name
+        ours, theirs = _reason(name, done.stderr)
+        raise BackupError(f"{name}: {ours} {theirs}".strip(), hint=advice(ours, theirs, ""))
+    return done.stdout
 
 
 @contextmanager
@@ -166,13 +181,18 @@ def _reason(name: str, said: str) -> tuple[str, str]:
     if not found:
         details = (line for line in lines if line.startswith(f"{name}: detail: "))
         theirs = next((line.partition("ERROR:")[2] for line in details if "ERROR:" in line), "")
+    return ours.strip(), without_rows(theirs)
+
+
+def without_rows(theirs: str) -> str:
+    """The server's words only where they cannot quote a row."""
     theirs = theirs.strip()
     if theirs and not WITHOUT_ROWS.match(theirs):
-        theirs = "the server refused (its log has the text, which may quote a row)"
-    return ours.strip(), theirs
+        return "the server refused (its log has the text, which may quote a row)"
+    return theirs
 
 
-def _advice(ours: str, theirs: str, server: str) -> str:
+def advice(ours: str, theirs: str, server: str) -> str:
     reason = f"{ours} {theirs}"
     if "No space left" in theirs:
         return f"free space on the disk of the server {server or 'that it names'} itself, then run again"

@@ -107,6 +107,8 @@ def read(conn: Connection, side: Side) -> tuple[Captured, ...]:
 
 def with_entries(conn: Connection, tables: Sequence[Captured]) -> set[str]:
     """Names of the tables whose log has entries. All must have one."""
+    if not tables:
+        return set()
     looks = sql.SQL(", ").join(sql.SQL("EXISTS (SELECT FROM {})").format(table.log) for table in tables)
     found = value(conn, sql.SQL("SELECT ARRAY[{}]::bool[]").format(looks))
     return {table.name for table, has_entries in zip(tables, found, strict=True) if has_entries}

@@ -114,13 +114,20 @@ def _create_statements(table: Captured) -> Iterator[sql.Composable]:
         )
 
 
+def removal(tables: Iterable[Captured]) -> Iterator[sql.Composable]:
+    """The statements that take the capture off, triggers first: one that fires without its log fails its writer."""
+    for table in tables:
+        for name in EVENTS:
+            yield sql.SQL("DROP TRIGGER IF EXISTS {} ON {};").format(sql.Identifier(name), table.identifier)
+        for row in ("new", "old"):
+            yield sql.SQL("DROP FUNCTION IF EXISTS {}();").format(_function(table, row))
+        yield sql.SQL("DROP TABLE IF EXISTS {};").format(table.log)
+
+
 def _remove(conn: Connection, side: Side, table: Captured, timeout_seconds: float) -> None:
     with locked(conn, side.settings, table.members, timeout_seconds, ACCESS_EXCLUSIVE):
-        for name in EVENTS:
-            execute(conn, sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(sql.Identifier(name), table.identifier))
-        for row in ("new", "old"):
-            execute(conn, sql.SQL("DROP FUNCTION IF EXISTS {}()").format(_function(table, row)))
-        execute(conn, sql.SQL("DROP TABLE IF EXISTS {}").format(table.log))
+        for statement in removal([table]):
+            execute(conn, statement)
 
 
 def _function(table: Captured, row: str) -> sql.Identifier:

@@ -38,6 +38,8 @@ FORMS = {
 }
 
 PADDED = frozenset({"character", "bpchar"})
+# Its text keeps the encoding that a declaration names, its output does not.
+PRINTED = PADDED | {"xml"}
 
 # Types whose values print alike when they are the same value.
 FAMILIES = (
@@ -164,7 +166,7 @@ def _form(column: Column) -> str:
         return "byte"
     if column.type_category in PLAIN_CATEGORIES:
         return "plain"
-    return "printed" if _base(column.type) in PADDED or column.type_kind == "d" else "text"
+    return "printed" if _base(column.type) in PRINTED or column.type_kind == "d" else "text"
 
 
 def _common_form(here: Table, ours: Column, theirs: Column) -> str:

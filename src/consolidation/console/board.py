@@ -17,6 +17,9 @@ PHASES = frozenset(
 """Roles that are phases. What other roles do belongs to the phase that called them."""
 ASIDE = frozenset({"", "command_line", "journal", "report"})
 """Roles whose end is no news."""
+COVERED = frozenset({"preflight", "services", "verify"})
+"""Roles whose messages a line of ours holds; those of the others are for the operator."""
+DEBUG = "ansible.builtin.debug"
 DEFERRED = frozenset({"preflight", "schema"})
 """Phases of several results: shown when the next one begins."""
 PHASE_WIDTH, STATE_WIDTH, SECONDS_WIDTH = 10, 10, 10
@@ -90,7 +93,9 @@ class Board:
             yield self._line(event.host, Figure(host.phase, "warning", "a helper failed; it goes on without", WARNING))
             return
         host.changed += bool(event.values.get("changed"))
-        if event.module == "run_journal":
+        if event.module == DEBUG and event.role not in COVERED:
+            yield from self._message(event)
+        elif event.module == "run_journal":
             yield from self._run(event)
         elif event.module in ("pg_preflight_info", "service_preflight_info"):
             self._preflight(event)
@@ -122,6 +127,12 @@ class Board:
             yield self._line(name, host.deferred, self._now() - (host.began or host.since))
             host.began = 0.0
             host.deferred = None
+
+    def _message(self, event: Event) -> Iterator[Shown]:
+        """What a role has to say: a reason, or the sentence of a consent that is to be typed."""
+        first, *rest = str(event.values.get("msg", "")).strip().splitlines() or [""]
+        yield self._line(event.host, Figure(self._hosts[event.host].phase, "note", first, WARNING))
+        yield from (Shown(f"{'':{PHASE_WIDTH}} {line}", WARNING) for line in rest)
 
     def _preflight(self, event: Event) -> None:
         host = self._hosts[event.host]
@@ -175,7 +186,7 @@ class Board:
             yield from self._flush(event.host)
             host.failed_in = host.phase
             return
-        phase = host.phase or event.role or "start"
+        phase = host.phase if host.phase in PHASES else "start"
         if host.failed_in == phase or (host.failed_in and event.module.endswith("fail")):
             return  # a rescue repeats what it was for
         host.failed_in = phase

@@ -36,6 +36,11 @@ class Failures:
         known.append(message)
         return True
 
+    @property
+    def hosts(self) -> list[str]:
+        """Those that failed at any time."""
+        return list(self._messages)
+
     def of(self, hosts: Sequence[str]) -> dict[tuple[str, ...], list[str]]:
         """Hosts -> the messages that they share, without the host's name before each."""
         shared: dict[str, list[str]] = {}
@@ -71,18 +76,24 @@ def failures(found: Failures, failed: Sequence[str]) -> Iterator[Shown]:
         yield from block("", f"{shown - MOST_CAUSES} more: see the log")
 
 
-def blockers(findings: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Shown]:
-    """The blockers of a preflight with their fixes, each once; host -> findings."""
-    shared: dict[tuple[str, str, str, str], list[str]] = {}
-    for host, found in findings.items():
+SEVERITIES = {"blocker": BAD, "warning": WARNING, "info": PLAIN}
+
+
+def findings(
+    of_hosts: Mapping[str, Sequence[Mapping[str, Any]]], severities: Sequence[str] = tuple(SEVERITIES)
+) -> Iterator[Shown]:
+    """The findings of a preflight with their fixes, each once, the worst first; host -> findings."""
+    shared: dict[tuple[str, str, str, str, str], list[str]] = {}
+    for host, found in of_hosts.items():
         for each in found:
-            if each.get("severity") == "blocker":
-                key = (each["id"], each.get("subject", ""), each.get("what", ""), each.get("fix", ""))
-                shared.setdefault(key, []).append(host)
-    for (identity, subject, what, fix), hosts in shared.items():
-        where = ", ".join(dict.fromkeys(hosts))
-        yield from block("Blocker", f"{identity} {subject} ({where})\n{what}", BAD)
-        yield from block("Fix", fix, WARNING)
+            words = (each.get("subject", ""), each.get("what", ""), each.get("fix", ""))
+            shared.setdefault((each["severity"], each["id"], *words), []).append(host)
+    for wanted in severities:
+        for (severity, identity, subject, what, fix), hosts in shared.items():
+            if severity == wanted:
+                where = ", ".join(dict.fromkeys(hosts))
+                yield from block(severity.capitalize(), f"{identity} {subject} ({where})\n{what}", SEVERITIES[severity])
+                yield from block("Fix", fix)
 
 
 def report(content: Mapping[str, Any], *, check: bool, typed: Callable[[str], str] = str) -> Iterator[Shown]:

@@ -21,6 +21,7 @@ from consolidation.journal import records
 from consolidation.journal.phase import Work
 from consolidation.model import Database
 from consolidation.postgres.catalog import Table, read_tables
+from consolidation.postgres.locks import ACCESS_EXCLUSIVE, hold
 from consolidation.postgres.queries import dicts, execute, query, rows, value
 
 Pairs = Sequence[tuple[Table, Table]]
@@ -75,8 +76,11 @@ def enqueue(source: Connection, target: Connection, work: Work, tables: Pairs, l
     waiting = [(table, counterpart) for table, counterpart in tables if void or table.name not in known]
     keys = {"run_id": run.id, "database": run.database}
     # First of all: it waits for a chunk that a worker of an earlier attempt may still have in its hands.
+    execute(target, "SET LOCAL lock_timeout = '5min'")
     execute(target, query("copy/loads_delete"), {**keys, "tables": [table.name for table, _ in waiting]})
     fence.pass_through(target)
+    # A reader of the target would have dropping keys and emptying wait; here it has a limit and a name.
+    hold(target, work.database.target, [there for _, there in waiting], ACCESS_EXCLUSIVE)
     deferred = _defer(target, run, [there for _, there in waiting], known)
     # Rows of a load whose source was open or rewritten since: its page ranges mean nothing now, it is done again.
     _empty(target, [there for table, there in waiting if table.name in leftovers or table.name in known])

@@ -27,13 +27,14 @@ from consolidation.copy import deferred as defer
 from consolidation.copy.pool import started
 from consolidation.errors import CopyError, StepRefused
 from consolidation.fence import state as fence
+from consolidation.fence import trigger
 from consolidation.journal import records, state
 from consolidation.journal.phase import recorded
 from consolidation.journal.results import Phase
 from consolidation.model import Database, Mode
 from consolidation.postgres.catalog import Table, read_sequences, read_tables, scan
 from consolidation.postgres.connection import session
-from consolidation.postgres.locks import lock_for_snapshot
+from consolidation.postgres.locks import ACCESS_EXCLUSIVE, ACCESS_SHARE, LOCK_SECONDS, hold, limited
 from consolidation.postgres.queries import dicts, execute, query, rows, value
 from consolidation.postgres.sequences import implied, is_behind, pairs
 
@@ -125,6 +126,7 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
         _restore(database, work.run, workers)
         work.result["copy_id"] = before if before and not loading else uuid4().hex
         with session(database.target, "copy") as target:
+            trigger.close_side(target, database.target_side, LOCK_SECONDS)  # rows as well, now that they are loaded
             work.result["tables"] = dicts(target, query("copy/load_figures"), [work.run.id, database.name])
             work.result["hosts"] = helper.loaded_by_host(target, work.run.id, database.name)
         work.result.update(sequences=sequences, seconds=round(time.monotonic() - begun, 3))
@@ -135,12 +137,12 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
 def _snapshot(database: Database) -> Iterator[tuple[Connection, str]]:
     """The source frozen: a snapshot for all workers, its tables locked. Raises StepRefused."""
     with session(database.source, "copy snapshot") as source:
-        tables = read_tables(source, database.source_schema, database.tables)
+        tables = fence.read(source, database.source_side)
         source.commit()
         execute(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        lock_for_snapshot(source, tables)
-        locked = {table.oid for table in tables}
-        if {table.oid for table in read_tables(source, database.source_schema, database.tables)} != locked:
+        # TRUNCATE and rewrites are not MVCC-safe: a snapshot that is older than the end of one sees an empty table.
+        hold(source, database.source, tables, ACCESS_SHARE)
+        if {table.oid for table in fence.read(source, database.source_side)} != {table.oid for table in tables}:
             raise StepRefused(
                 f"{database.name}: tables of the source were made or dropped at this moment",
                 hint="find out by whom, then run the same command again",
@@ -150,7 +152,7 @@ def _snapshot(database: Database) -> Iterator[tuple[Connection, str]]:
 
 def _require_fences(source: Connection, target: Connection, database: Database, run: state.RunState) -> None:
     fence.require_unbroken(source, database, run)
-    if not fence.is_closed(target, database.target_side):
+    if not fence.is_closed(target, database.target_side, fence.LOADING):
         raise StepRefused(
             f"{database.name}: the target is not fenced, rows could change while they are copied",
             hint="run the phases in order: ansible-playbook migrate.yml closes both fences first",
@@ -213,18 +215,22 @@ def _restore(database: Database, run: records.Run, workers: int) -> None:
             with session(database.target, "copy restore") as target:
                 waiting = [row for row in loads.of_run(target, run) if row["state"] == state]
             with ThreadPoolExecutor(workers) as pool:
-                made = list(pool.map(lambda row, after=following: _restore_table(free, run, row, after), waiting))
+                made = list(
+                    pool.map(lambda row, after=following: _restore_table(free, database, run, row, after), waiting)
+                )
             # A foreign key locks both its tables, so two tables may wait for each other. Who gave way comes after them.
             for row in (row for row, is_made in zip(waiting, made, strict=True) if not is_made):
                 with session(database.target, "copy restore") as target:
-                    _restore_in(target, run, row, following)
+                    _restore_in(target, database, run, row, following)
 
 
-def _restore_table(free: SimpleQueue[Connection], run: records.Run, load: dict[str, Any], following: str) -> bool:
+def _restore_table(
+    free: SimpleQueue[Connection], database: Database, run: records.Run, load: dict[str, Any], following: str
+) -> bool:
     """One table on a session that is free; False where it gave way to another one (a deadlock)."""
     target = free.get()
     try:
-        _restore_in(target, run, load, following)
+        _restore_in(target, database, run, load, following)
     except DeadlockDetected:
         return False
     else:
@@ -235,11 +241,13 @@ def _restore_table(free: SimpleQueue[Connection], run: records.Run, load: dict[s
         free.put(target)
 
 
-def _restore_in(target: Connection, run: records.Run, load: dict[str, Any], following: str) -> None:
+def _restore_in(target: Connection, database: Database, run: records.Run, load: dict[str, Any], following: str) -> None:
     """One table in one transaction."""
     last = following == "done"
     execute(target, "SET LOCAL maintenance_work_mem = '256MB'")
-    defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=last)
+    tables = fence.read(target, database.target_side)
+    with limited(target, database.target, tables, ACCESS_EXCLUSIVE):
+        defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=last)
     if last:
         execute(target, sql.SQL("ANALYZE {}").format(sql.Identifier(run.database, load["table_name"])))
     execute(

@@ -20,13 +20,17 @@ from consolidation.copy import chunks
 from consolidation.copy.pool import Queue
 from consolidation.copy.stream import stream
 from consolidation.errors import ConsolidationError, CopyError, describe
-from consolidation.fence.state import pass_through
+from consolidation.fence import state as fence
 from consolidation.journal.records import LOCK_SPACE
 from consolidation.model import Database
 from consolidation.postgres.catalog import Table, read_tables
 from consolidation.postgres.connection import connect
+from consolidation.postgres.locks import ACCESS_SHARE, hold
 from consolidation.postgres.queries import dicts, execute, query, value
 from consolidation.processes import die_with_parent
+
+LOCK_SECONDS = 5
+"""Nobody but DDL is in a reader's way, and the coordinator has just got the same locks."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,9 @@ def work(task: Task) -> None:
     try:
         execute(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         execute(source, "SET TRANSACTION SNAPSHOT %s", [task.queue.snapshot])
+        # All at the start: whoever asks for ACCESS EXCLUSIVE later on waits for us, and not we for them, while the
+        # coordinator's own lock keeps them waiting.
+        hold(source, database.source, fence.read(source, database.source_side), ACCESS_SHARE, LOCK_SECONDS)
         source_tables = {table.name: table for table in read_tables(source, database.source_schema, database.tables)}
         target_tables = {table.name: table for table in read_tables(target, database.name)}
         prefer_lz4(target)
@@ -73,15 +80,16 @@ def _next_chunk(
 ) -> dict[str, Any] | None:
     """Load one chunk; its rows and its ``done`` commit together, so it is loaded exactly once whatever dies."""
     keys = {"run_id": task.queue.run_id, "database": task.database["name"]}
-    claimed = dicts(target, query("copy/claim_chunk") + "SKIP LOCKED", keys) or dicts(
-        target, query("copy/claim_chunk"), keys
-    )
+    claimed = dicts(target, query("copy/claim_chunk") + "SKIP LOCKED", keys)
+    if not claimed:
+        execute(target, "SET LOCAL lock_timeout = 0")  # as long as those take who load the last chunks
+        claimed = dicts(target, query("copy/claim_chunk"), keys)
     if not claimed:
         return None
     chunk = claimed[0]
     started = time.monotonic()
     here, there = sources[chunk["table_name"]], targets[chunk["table_name"]]
-    pass_through(target)
+    fence.pass_through(target)
     names = [column.name for column in here.stored_columns]
     copy_out = chunks.copy_out(here, names, chunk["low"], chunk["high"], is_binary=chunk["binary"])
     copy_in = chunks.copy_in(here, there, is_binary=chunk["binary"])
@@ -110,7 +118,7 @@ def main() -> int:
     try:
         work(task)
     except (ConsolidationError, psycopg2.Error) as error:
-        text = describe(error) if isinstance(error, psycopg2.Error) else str(error)
+        text = describe(error) if isinstance(error, psycopg2.Error) else error.message
         print(json.dumps({"error": text}), flush=True)  # noqa: T201 - the coordinator reads it
         return 1
     return 0

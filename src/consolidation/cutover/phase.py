@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import psycopg2
-from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
 
 from consolidation.compare.result import EQUAL
-from consolidation.errors import FenceError, StepRefused, describe
+from consolidation.errors import StepRefused
 from consolidation.fence import probe, trigger
 from consolidation.fence import state as fence
 from consolidation.journal import state
 from consolidation.journal.phase import recorded
 from consolidation.journal.results import Phase
 from consolidation.journal.state import RunState
-from consolidation.model import Database, Mode, Side
+from consolidation.model import Database, Mode
 from consolidation.postgres.connection import session
-from consolidation.postgres.queries import execute
-from consolidation.postgres.roles import act_as
+from consolidation.postgres.durability import await_standbys
+from consolidation.postgres.handover import End, sequences_handed_over
+from consolidation.postgres.locks import LOCK_SECONDS
+
+OPENING = "opening_at"
+"""Key of the phase's result: from then on the target may have been open."""
+STANDBY_SECONDS = 30.0
+"""For the target's synchronous standbys to have the copy."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Plan:
     @property
     def changed(self) -> bool:
         """Whether any table is still closed."""
-        return not self.skip_reason and any(table.state == fence.CLOSED for table in self.tables)
+        return not self.skip_reason and any(table.enabled for table in self.tables)
 
     def diff(self) -> dict[str, str]:
         """One line for each table."""
@@ -59,13 +65,15 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
     with recorded(database, Phase.CUTOVER, _require) as work:
         work.result["run_id"] = work.run.id
         side = database.target_side
-        with session(database.target, Phase.CUTOVER) as target:
+        with _sequences(database, timeout_seconds), session(database.target, Phase.CUTOVER) as target:
+            work.result.setdefault(OPENING, work.now())
+            work.keep()  # killed from here on, the fence is another one by our own hand
             trigger.open_side(target, side, timeout_seconds)
         opened_at = work.result.setdefault("opened_at", work.now())
         closed_at = work.state.fence.closed_at or opened_at
         outage = datetime.fromisoformat(opened_at) - datetime.fromisoformat(closed_at)
         work.result.update(closed_at=closed_at, outage_seconds=round(outage.total_seconds(), 3))
-        _prove_open(side)
+        probe.require_open(side)
         return dict(work.result)
 
 
@@ -90,21 +98,27 @@ def _require(database: Database, run: RunState) -> None:
     if database.mode != Mode.MOVE:
         with session(database.source, "cutover check") as source:
             fence.require_unbroken(source, database, run)
+    if Phase.CUTOVER not in run.phases or OPENING not in run.phases[Phase.CUTOVER].result:
+        with session(database.target, "cutover check") as target:
+            _require_as_verified(target, database, run)
+        await_standbys(database.target, STANDBY_SECONDS)
+        probe.probe(database.target_side)  # what would refuse its roles, seen while nothing is open yet
+        with _sequences(database, STANDBY_SECONDS):
+            pass  # who has drawn a number and stays in the transaction is named before anything is opened
 
 
-def _prove_open(side: Side) -> None:
-    """A write that touches no row must pass as every role that is to write here."""
-    with session(side.settings, "cutover proof") as conn:
-        probe.prepare_probe(conn)
-        for role in side.roles:
-            for table in fence.read(conn, side):
-                try:
-                    act_as(conn, role)
-                    execute(conn, sql.SQL("DELETE FROM {} WHERE false").format(table.identifier))
-                except psycopg2.Error as error:
-                    raise FenceError(
-                        f"{side.database}: {role} cannot write {table.schema}.{table.name} after the cutover: "
-                        f"{describe(error)}",
-                        hint="mend the grant, then run ansible-playbook migrate.yml",
-                    ) from error
-                conn.rollback()
+def _sequences(database: Database, seconds: float) -> AbstractContextManager[None]:
+    """The target's sequences where the source's stand; a moved table has the same one."""
+    if database.mode == Mode.MOVE:
+        return nullcontext()
+    source, target = End(database.source, database.source_schema), End(database.target, database.name)
+    return sequences_handed_over(source, target, min(seconds, LOCK_SECONDS))
+
+
+def _require_as_verified(target: Connection, database: Database, run: RunState) -> None:
+    """The target's tables must be as the verification has seen them, behind the same closing of their fence."""
+    if run.verification.target_epoch != fence.epoch(fence.read(target, database.target_side)):
+        raise StepRefused(
+            f"{database.name}: the target was opened or altered after it was verified, it stays as it is",
+            hint="find out by whom, then run ansible-playbook migrate.yml: it copies and verifies again",
+        )

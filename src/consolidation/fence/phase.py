@@ -8,7 +8,9 @@ trigger is dropped only by finalize, because DROP TRIGGER needs a stronger lock 
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg2.extensions import connection as Connection
@@ -16,12 +18,15 @@ from psycopg2.extensions import connection as Connection
 from consolidation.errors import ConfigurationError, FenceError
 from consolidation.fence import trigger
 from consolidation.fence.probe import probe
-from consolidation.fence.state import ABSENT, CLOSED, OPEN, PREPARED, Fenced, epoch, needs_change, read
+from consolidation.fence.state import ABSENT, CLOSED, LOADING, OPEN, PREPARED, Fenced, epoch, needs_change, read
 from consolidation.journal import state
 from consolidation.journal.phase import Work, recorded
 from consolidation.journal.results import Phase
 from consolidation.model import SOURCE, TARGET, Database, Mode, Side
 from consolidation.postgres.connection import session
+from consolidation.postgres.durability import await_standbys
+from consolidation.postgres.handover import End, sequences_handed_over
+from consolidation.postgres.locks import ACCESS_EXCLUSIVE, LOCK_SECONDS, locked
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Plan:
     phase: Phase
     side: Side
     wanted: str
-    """``prepared``, ``closed`` or ``open``."""
+    """``prepared``, ``loading``, ``closed`` or ``open``."""
     before: tuple[Fenced, ...]
     skip_reason: str
     """Why there is nothing to do, where the journal says so."""
@@ -44,8 +49,9 @@ class Plan:
 
     def diff(self) -> dict[str, str]:
         """The states of all tables before and after."""
+        becomes = PREPARED if self.wanted == "open" else self.wanted
         after = [
-            self.wanted if self.changed and needs_change(fenced.state, self.wanted) else fenced.state
+            becomes if self.changed and needs_change(fenced.state, self.wanted) else fenced.state
             for fenced in self.before
         ]
         names = [f"{self.side.name} {fenced.schema}.{fenced.name}" for fenced in self.before]
@@ -87,6 +93,8 @@ def plan(database: Database, side_name: str, wanted: str, *, rollback: bool = Fa
         skip_reason = "the tables bring their fence along when they are moved"
     if not skip_reason and phase == Phase.ROLLBACK_FENCE and not before:
         skip_reason = f"{database.name}: the target has no tables yet"
+    if phase is Phase.SCHEMA_FENCE:
+        wanted = LOADING  # the copy closes it wholly
     return Plan(database, phase, side, wanted, before, skip_reason)
 
 
@@ -98,41 +106,72 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
         work.result["run_id"] = work.run.id
         with session(plan.side.settings, plan.phase) as conn:
             if plan.wanted == OPEN:
-                trigger.open_side(conn, plan.side, timeout_seconds)
+                await_standbys(plan.side.settings, timeout_seconds)  # what was brought back outlives a failover
+                with _sequences(work, timeout_seconds):
+                    trigger.open_side(conn, plan.side, timeout_seconds)
                 work.result["opened_at"] = work.now()
             else:
+                if plan.phase is Phase.FENCE and not any(fenced.enabled for fenced in plan.before):
+                    _require_unread(plan.database, timeout_seconds)
                 trigger.prepare(conn, plan.side, timeout_seconds)
-                if plan.wanted == CLOSED:
-                    _close(work, conn, plan.side, timeout_seconds)
+                if plan.wanted in {CLOSED, LOADING}:
+                    _close(work, conn, plan, timeout_seconds)
             work.result["tables"] = _states(read(conn, plan.side))
-        if plan.wanted == CLOSED:
+        if plan.wanted in {CLOSED, LOADING}:
             work.result["probes"] = probe(plan.side)
         return dict(work.result)
+
+
+def _require_unread(database: Database, timeout_seconds: float) -> None:
+    """The copy takes the target's tables for itself: who reads them is found before the outage. Raises FenceError."""
+    if database.mode == Mode.MOVE:
+        return
+    with session(database.target, "fence target") as conn:
+        tables = read(conn, database.target_side)
+        conn.commit()
+        if tables:
+            with locked(conn, database.target, tables, timeout_seconds, ACCESS_EXCLUSIVE):
+                pass
+
+
+def _sequences(work: Work, seconds: float) -> AbstractContextManager[None]:
+    """The source's sequences no longer behind the target's, where that has handed out numbers."""
+    database = work.database
+    if database.mode == Mode.MOVE or not work.state.reconciled:
+        return nullcontext()
+    source, target = End(database.source, database.source_schema), End(database.target, database.name)
+    return sequences_handed_over(target, source, min(seconds, LOCK_SECONDS), back=True)
 
 
 def _states(tables: tuple[Fenced, ...]) -> list[dict[str, str]]:
     return [{"name": f"{fenced.schema}.{fenced.name}", "state": fenced.state} for fenced in tables]
 
 
-def _close(work: Work, conn: Connection, side: Side, timeout_seconds: float) -> None:
-    """Enable all triggers; note when, and the epoch that tells this closing from any other."""
+def _close(work: Work, conn: Connection, plan: Plan, timeout_seconds: float) -> None:
+    """Enable all triggers; note since when writers are refused, and the epoch that tells this closing from others."""
+    side = plan.side
     tables = read(conn, side)
+    conn.commit()
     if not tables:
         raise FenceError(
             f"{side.database}: no tables to fence in schema {side.schema} of {side.settings}",
             hint="check consolidation_database.source_schema and .tables",
         )
     found = work.result
-    if any(fenced.state != CLOSED for fenced in tables):
+    if any(needs_change(fenced.state, plan.wanted) for fenced in tables):
+        # An attempt that was killed has closed some tables: writers are refused since then.
+        begun = found.get("closing_at") if any(fenced.enabled for fenced in tables) else None
         for name in ("closed_at", "waited_seconds", "fence_epoch"):
             found.pop(name, None)
-        found["closing_at"] = work.now()
+        found["closing_at"] = begun or work.now()
         work.keep()  # killed from here on, it is not taken for the closing before
         started = time.monotonic()
-        trigger.enable(conn, side, tables, timeout_seconds)
-        found.update(closed_at=work.now(), waited_seconds=round(time.monotonic() - started, 3))
+        first = trigger.enable(side, tables, timeout_seconds, plan.wanted)
+        closed_at = datetime.fromisoformat(found["closing_at"]) + timedelta(seconds=0 if begun else first)
+        found["closed_at"] = closed_at.isoformat(timespec="milliseconds")
+        found["waited_seconds"] = round(time.monotonic() - started, 3)
     elif found.get("fence_epoch") != epoch(tables):
-        # Closed by an attempt that was killed, or by somebody who had opened it.
+        # Closed by an attempt that was killed, or by somebody who had opened it; or a table was altered.
         found.update(closed_at=found.get("closing_at") or work.now(), waited_seconds=0.0)
     found["fence_epoch"] = epoch(read(conn, side))
     found.pop("closing_at", None)

@@ -1,6 +1,10 @@
-"""The proof that a fence holds: a write as every role, which must be refused."""
+"""The proof that a fence holds, or that an opening is one: a write as every role, which touches no row."""
 
 from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
 
 import psycopg2
 import psycopg2.errors
@@ -8,65 +12,144 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.errors import FenceError
-from consolidation.fence.state import Fenced, read
-from consolidation.model import Side
+from consolidation.fence.state import TRIGGER, Fenced, read
+from consolidation.model import TARGET, Side
 from consolidation.postgres.connection import session
-from consolidation.postgres.queries import execute
+from consolidation.postgres.queries import dicts, execute, query
 from consolidation.postgres.roles import act_as
 
 PROBE_TIMEOUT = "10s"  # a probe waits for a lock no longer: the write outage has begun
+
+REFUSED = "refused by the fence"
+PASSED = "WRITE WENT THROUGH"
+CANNOT_WRITE = "role cannot write"
+READ_ONLY = "role is read-only (default_transaction_read_only)"
+NO_POLICY = "row security has no policy that lets the role insert"
+
+# COPY asks no rule, but refuses where row security applies.
+_STATEMENTS = {
+    "DELETE": "DELETE FROM {table} WHERE false",
+    "INSERT": "INSERT INTO {table} ({column}) SELECT NULL WHERE false",
+    "UPDATE": "UPDATE {table} SET {column} = {column} WHERE false",
+    "COPY": "COPY {table} FROM STDIN",
+}
+_UNKNOWN: dict[str, Any] = {"read_only": False, "unprotected": False, "ruled": [], "column": None}
 
 
 def probe(side: Side) -> list[dict[str, str]]:
     """Try to write every table as every role of the side; every try must be refused by the fence.
 
-    Nothing is written: no row is touched, and each try is rolled back. Raises FenceError.
+    The target's roles must be able to write once it opens: what else refuses them is an error as well. Nothing is
+    written: no row is touched, and each try is rolled back. Raises FenceError.
     """
-    outcomes = []
-    with session(side.settings, "fence probe") as conn:
-        prepare_probe(conn)
-        for role in side.roles:
-            for fenced in read(conn, side):
-                outcome = _probe_table(conn, role, fenced)
-                conn.rollback()
-                outcomes.append({"role": role, "table": f"{fenced.schema}.{fenced.name}", "outcome": outcome})
-    leaks = [probed for probed in outcomes if probed["outcome"] not in ("refused by the fence", "role cannot write")]
+    outcomes, leaks = [], []
+    for role, fenced, outcome in _outcomes(side):
+        probed = {"role": role, "table": f"{fenced.schema}.{fenced.name}", "outcome": outcome}
+        outcomes.append(probed)
+        if outcome != REFUSED and (_must_write(side, role) or outcome not in {CANNOT_WRITE, READ_ONLY, NO_POLICY}):
+            leaks.append(probed)
     if leaks:
         first = leaks[0]
+        fails = first["outcome"] in {CANNOT_WRITE, READ_ONLY, NO_POLICY}
         raise FenceError(
-            f"{side.database}: the fence of the {side.name} does not hold: as {first['role']} on {first['table']}: "
-            f"{first['outcome']} ({len(leaks)} of {len(outcomes)} probes)",
-            hint="nothing was written; look at the triggers of that table, then run again",
+            f"{side.database}: {first['role']} cannot write {first['table']} of the {side.name} once it opens: "
+            f"{first['outcome']} ({len(leaks)} of {len(outcomes)} probes)"
+            if fails
+            else f"{side.database}: the fence of the {side.name} does not hold: as {first['role']} on "
+            f"{first['table']}: {first['outcome']} ({len(leaks)} of {len(outcomes)} probes)",
+            hint=_remedy(side, first["role"], first["outcome"])
+            if fails
+            else "nothing was written; look at the triggers of that table, then run again",
             facts={"probes": outcomes},
         )
     return outcomes
 
 
-def prepare_probe(conn: Connection) -> None:
-    """Let a session try statements of other roles: as they run them, with row security, and without a long wait."""
-    execute(
-        conn, "SELECT set_config('lock_timeout', %s, false), set_config('row_security', 'on', false)", [PROBE_TIMEOUT]
-    )
-    conn.commit()
+def require_open(side: Side) -> None:
+    """A write that touches no row must pass as every role that is to write here. Raises FenceError."""
+    for role, fenced, outcome in _outcomes(side):
+        if outcome != PASSED:
+            raise FenceError(
+                f"{side.database}: {role} cannot write {fenced.schema}.{fenced.name} after the opening: {outcome}",
+                hint=_remedy(side, role, outcome),
+            )
 
 
-def _probe_table(conn: Connection, role: str, fenced: Fenced) -> str:
-    """What happened to a write that touches no row: DELETE, or INSERT where the role may not DELETE."""
-    for statement in ("DELETE FROM {} WHERE false", "INSERT INTO {} DEFAULT VALUES"):
+def _remedy(side: Side, role: str, outcome: str) -> str:
+    fixes = {
+        CANNOT_WRITE: f"grant {role} what it needs there (USAGE on schema {side.schema}, INSERT, UPDATE and DELETE)",
+        READ_ONLY: f"ALTER ROLE {role} IN DATABASE {side.settings.dbname} SET default_transaction_read_only = off",
+        NO_POLICY: f"create a policy for {role}, or ALTER ROLE {role} BYPASSRLS",
+    }
+    return f"{fixes.get(outcome, 'find out what refuses it')}; then run the same command again"
+
+
+def _outcomes(side: Side) -> Iterator[tuple[str, Fenced, str]]:
+    with session(side.settings, "fence probe") as conn:
+        # As the roles run their statements: with row security, and without a long wait.
+        execute(
+            conn,
+            "SELECT set_config('lock_timeout', %s, false), set_config('row_security', 'on', false)",
+            [PROBE_TIMEOUT],
+        )
+        conn.commit()
+        tables = read(conn, side)
+        for role in side.roles:
+            for fenced in tables:
+                outcome = _outcome(conn, side, role, fenced)
+                conn.rollback()
+                yield role, fenced, outcome
+
+
+def _outcome(conn: Connection, side: Side, role: str, fenced: Fenced) -> str:
+    """What happens to a write of a role. Another way is tried where it may not, or a rule takes, the first one.
+
+    A role that is to write the target must have every way.
+    """
+    found = dicts(conn, query("fence/role_on_table"), {"role": role, "table": fenced.oid})
+    facts = found[0] if found else _UNKNOWN  # no such role: SET ROLE says so
+    outcome = CANNOT_WRITE
+    for command, statement in _STATEMENTS.items():
+        asked_twice = command == "COPY" and outcome != CANNOT_WRITE
+        if command in facts["ruled"] or asked_twice or ("{column}" in statement and facts["column"] is None):
+            continue
+        conn.rollback()
         try:
             act_as(conn, role)
-            execute(conn, sql.SQL(statement).format(fenced.identifier))
-        except psycopg2.errors.ReadOnlySqlTransaction as error:
-            ours = "fenced by the storage consolidation" in (error.diag.message_primary or "")
-            return "refused by the fence" if ours else "refused, but not by the fence"
-        except psycopg2.errors.InsufficientPrivilege as error:
-            if "permission denied for table" not in (error.diag.message_primary or ""):
-                return f"could not probe (SQLSTATE {error.pgcode})"
-            conn.rollback()
-        except psycopg2.errors.LockNotAvailable:
-            return f"could not probe, another session held the table for {PROBE_TIMEOUT}"
         except psycopg2.Error as error:
             return f"could not probe (SQLSTATE {error.pgcode})"
+        names = {"table": fenced.identifier, "column": sql.Identifier(facts["column"] or "")}
+        outcome = _try(conn, command, sql.SQL(statement).format(**names), read_only=facts["read_only"])
+        if outcome in {REFUSED, PASSED} and facts["unprotected"]:
+            return NO_POLICY
+        decided = outcome == CANNOT_WRITE if _must_write(side, role) else outcome != CANNOT_WRITE
+        if decided or outcome not in {REFUSED, PASSED, CANNOT_WRITE}:
+            return outcome
+    return outcome
+
+
+def _must_write(side: Side, role: str) -> bool:
+    return side.name == TARGET and role != side.settings.user
+
+
+def _try(conn: Connection, command: str, statement: sql.Composable, *, read_only: bool) -> str:
+    try:
+        if read_only:
+            execute(conn, "SET LOCAL transaction_read_only = on")
+        if command == "COPY":
+            with conn.cursor() as cursor:
+                cursor.copy_expert(statement, io.StringIO())
         else:
-            return "WRITE WENT THROUGH"
-    return "role cannot write"
+            execute(conn, statement)
+    except psycopg2.errors.ReadOnlySqlTransaction as error:
+        # Not by the words: a server may speak any language.
+        if error.diag.constraint_name == TRIGGER:
+            return REFUSED
+        return READ_ONLY if read_only else "refused, but not by the fence"
+    except psycopg2.errors.InsufficientPrivilege:
+        return CANNOT_WRITE
+    except psycopg2.errors.LockNotAvailable:
+        return f"could not probe, another session held the table for {PROBE_TIMEOUT}"
+    except psycopg2.Error as error:
+        return f"could not probe (SQLSTATE {error.pgcode})"
+    return PASSED

@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Any
 
 import psycopg2
-from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.capture import state as capture
@@ -113,7 +112,7 @@ def change_over(follower: Follower, options: Options, opening: Callable[[Mapping
             follower.step("closing")
             tables = _require_prepared(follower, origin, there)
             if any(table.state != fence.CLOSED for table in tables):
-                fence_trigger.enable(origin, way.origin, tables, min(options.lock_seconds, options.budget_seconds))
+                fence_trigger.enable(way.origin, tables, min(options.lock_seconds, options.budget_seconds))
             fence_epoch, closed_at = fence.epoch(fence.read(origin, way.origin)), fence_trigger.now()
             origin.commit()
             follower.step("closed")
@@ -145,12 +144,10 @@ def open_destination(follower: Follower, destination: Connection, lock_seconds: 
     tables = fence.read(destination, there)
     # What is not prepared stays off: the opening must not fail any more, and its way back is by content then.
     captured = [table for table in capture.read(destination, there) if way.to == TARGET and table.state in SWITCHABLE]
-    if any(table.state == fence.CLOSED for table in tables):
+    if any(table.enabled for table in tables):
         with locked(destination, there.settings, tables, lock_seconds, SHARE_ROW_EXCLUSIVE):
-            execute(destination, "SET LOCAL synchronous_commit = on")
             for table in tables:
-                statement = sql.SQL("ALTER TABLE {} DISABLE TRIGGER {}")
-                execute(destination, statement.format(table.identifier, sql.Identifier(fence.TRIGGER)))
+                fence_trigger.disable(destination, table)
             capture_trigger.switch(destination, captured, on=True)
             if captured:
                 on = [table for table in capture.read(destination, there) if table.state == capture.ON]

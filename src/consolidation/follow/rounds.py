@@ -28,7 +28,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.capture import state as capture
-from consolidation.capture.state import Captured
+from consolidation.capture.state import ON, PREPARED, Captured
 from consolidation.errors import StepRefused
 from consolidation.fence import state as fence
 from consolidation.follow import aside
@@ -40,7 +40,6 @@ from consolidation.journal.records import LOCK_SPACE
 from consolidation.postgres.connection import session
 from consolidation.postgres.locks import lock_for_snapshot
 from consolidation.postgres.queries import execute, value
-from consolidation.postgres.snapshot import end_when_we_are_gone
 
 ENTRIES_A_ROUND = 1_000_000
 """Of each log: what an interruption can cost, and how long a round holds the origin's snapshot."""
@@ -127,7 +126,7 @@ class Follower:
 
     def waiting(self) -> dict[str, int]:
         """Table -> bytes of its log, of the tables whose log has entries now."""
-        tables = capture.read(self.now, self.way.origin)
+        tables = [table for table in capture.read(self.now, self.way.origin) if table.state in (ON, PREPARED)]
         names = capture.with_entries(self.now, tables)
         return {table.name: table.log_bytes for table in tables if table.name in names}
 
@@ -237,7 +236,6 @@ def following(way: Way, memory: Memory, step: Step = lambda _: None) -> Iterator
         session(way.destination.settings, "follow") as destination,
     ):
         for conn in (origin, destination):
-            end_when_we_are_gone(conn)
             execute(
                 conn, "SELECT set_config('jit', 'off', false), set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT]
             )

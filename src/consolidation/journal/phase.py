@@ -28,6 +28,7 @@ class Work:
     A phase that is done again begins with the result of the time before.
     """
 
+    database: Database
     run: Run
     phase: Phase
     journal: Connection
@@ -67,7 +68,7 @@ def recorded(
         require_entered(database, run)
         require(database, state)
         before = value(target, query("journal/phase_start"), [run.id, run.database, phase])
-        work = Work(run, phase, target, state, before or {})
+        work = Work(database, run, phase, target, state, before or {})
         try:
             yield work
         except psycopg2.Error as error:

@@ -121,3 +121,14 @@ def renew_copy(target: Connection, run: Run, **also: Any) -> None:
         " WHERE run_id = %s AND database = %s AND name = 'copy'"
     )
     execute(target, statement, [json.dumps({"copy_id": uuid4().hex, **also}), run.id, run.database])
+
+
+def note(target: Connection, run: Run, phase: str, **result: Any) -> None:
+    """Have a phase be done in the caller's transaction, with this added to its result."""
+    execute(target, query("journal/phase_note"), [run.id, run.database, phase, json.dumps(result)])
+
+
+def forget(target: Connection, run: Run, *names: str) -> None:
+    """Take phases out of the journal, in the caller's transaction: what they did is not so any more."""
+    statement = "DELETE FROM consolidation.phase WHERE run_id = %s AND database = %s AND name = ANY (%s)"
+    execute(target, statement, [run.id, run.database, list(names)])

@@ -21,11 +21,17 @@ class Phase(StrEnum):
     """The target is closed to writers, until the cutover."""
     FENCE_PREPARE = "fence_prepare"
     FENCE = "fence"
+    CAPTURE = "capture"
+    """Online mode: the source notes the keys of the rows that change."""
     COPY = "copy"
+    FOLLOW = "follow"
+    """Online mode: rounds bring the noted rows over while the source is written."""
     VERIFY = "verify"
     REPAIR = "repair"
     CUTOVER = "cutover"
     CUTOVER_SERVICES = "cutover_services"
+    FOLLOW_BACK = "follow_back"
+    """What the target has noted since its opening is brought to the source, while the target is written."""
     ROLLBACK_FENCE = "rollback_fence"
     """The target is closed to writers again."""
     ROLLBACK_RESTORE = "rollback_restore"
@@ -33,8 +39,12 @@ class Phase(StrEnum):
     ROLLBACK_COPY = "rollback_copy"
     """The load is taken back: the target's tables are emptied, or moved back."""
     ROLLBACK_OPEN = "rollback_open"
+    ROLLBACK_CAPTURE = "rollback_capture"
+    """The capture is taken off."""
     ROLLBACK_CANCEL = "rollback_cancel"
     """The rollback is given up: the target is open again."""
+    RESOLVE = "resolve"
+    """What stands on the sides and what the run says of them are made to agree again; in any run."""
 
     @property
     def of_rollback(self) -> bool:
@@ -45,6 +55,7 @@ class Phase(StrEnum):
             Phase.RECONCILE,
             Phase.ROLLBACK_COPY,
             Phase.ROLLBACK_OPEN,
+            Phase.ROLLBACK_CAPTURE,
             Phase.ROLLBACK_CANCEL,
         )
 
@@ -109,6 +120,8 @@ class VerifyResult(Result):
     """The closing behind which both sides were compared."""
     copy_id: str | None = None
     """The copy that was compared."""
+    target_epoch: str | None = None
+    """Of the target's fence meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -140,3 +153,11 @@ class RestoreResult(Result):
 
     fence_epoch: str | None = None
     """Of the fence that the restored database was given; None: the run's version kept none."""
+
+
+@dataclass(frozen=True)
+class ResolveResult(Result):
+    """Phase resolve."""
+
+    keep: str | None = None
+    """The side whose rows stay."""

@@ -17,10 +17,11 @@ from consolidation.errors import RunInProgress, StepRefused
 from consolidation.journal import records
 from consolidation.journal.phase import refuse_others
 from consolidation.journal.records import LOCK_SPACE, MIGRATED, MIGRATING, ROLLED_BACK, ROLLING_BACK, Run, latest_run
+from consolidation.journal.results import Phase
 from consolidation.journal.state import RunState, read
 from consolidation.lineage import alembic as lineage
 from consolidation.lineage.models import JOURNAL
-from consolidation.model import Database
+from consolidation.model import Database, Mode
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, query, rows, value
 
@@ -69,6 +70,12 @@ class Plan:
 
 def plan(database: Database, state: str, caller: Caller) -> Plan:
     """What would happen; nothing is kept. Raises RunInProgress, StepRefused."""
+    if database.mode == Mode.ONLINE and state == records.MIGRATING:
+        raise StepRefused(
+            f"{database.name}: mode online is not available in this version of the runbook: its engine is here, the"
+            " playbooks do not drive it yet",
+            hint="nothing was changed; set consolidation_database.mode to window, or leave it out",
+        )
     return _step(database, state, caller, keep=False)
 
 
@@ -143,6 +150,31 @@ def begin(
     begun = latest_run(target, database)
     assert begun is not None  # noqa: S101 - it was written one statement ago
     return begun, changed
+
+
+def enter(database: Database, caller: Caller) -> Run:
+    """The run that a resolution belongs to: the newest one as it is, or a new one where that is none or rolled back.
+
+    Makes the journal where there is none. Raises RunInProgress.
+    """
+    lineage.upgrade(database.target, JOURNAL)
+    control = {**caller.control, "take_over": caller.take_over}
+    with session(database.target, "journal") as target:
+        execute(target, "SELECT pg_advisory_xact_lock(%s, hashtext('begin'))", [LOCK_SPACE])
+        if not value(target, "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, database.name]):
+            refuse_others(target, database.name)
+        run = latest_run(target, database.name)
+        if run is None or run.state == ROLLED_BACK:
+            _create(target, database.name, control)
+            run = latest_run(target, database.name)
+            assert run is not None  # noqa: S101 - it was written one statement ago
+            # One with the run: until it is resolved, no command takes it for a migration that has just begun.
+            execute(target, query("journal/phase_start"), [run.id, database.name, Phase.RESOLVE])
+            return run
+        if run.state in (MIGRATING, ROLLING_BACK):
+            _refuse_if_at_work(run, control, caller.other_alive)
+        _claim(target, run, control, run.state)
+        return run
 
 
 def finish(target: Connection, run: Run, state: str) -> bool:

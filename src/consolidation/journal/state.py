@@ -30,6 +30,7 @@ from consolidation.journal.results import (
     FenceResult,
     Phase,
     ReconcileResult,
+    ResolveResult,
     RestoreResult,
     SchemaResult,
     VerifyResult,
@@ -94,6 +95,7 @@ BACK_FIRST = Refuse("run {run} is being rolled back", "finish it with ansible-pl
 NOTHING_BEGUN = Refuse("the journal knows no run", "nothing to roll back; ansible-playbook migrate.yml begins one")
 ROLLED_BACK_ALREADY = Skip("run {run} was rolled back: the source is authoritative")
 NEVER_OPENED = Skip("run {run} has not opened the target: there is no write to bring back")
+ALL_BACK = Skip("the source has every row again")
 KEPT = Skip("the target holds rows that the source may not have: they are kept until they are on the source")
 NOT_BROUGHT_BACK = After(
     "run {run} has opened the target, and its writes are not on the source yet",
@@ -127,11 +129,14 @@ TABLE: dict[Phase, dict[Standing, Decision]] = {
     Phase.SCHEMA_FENCE: _row(GO, GO, OPEN_TARGET, OPEN_TARGET, *_NOT_NOW, GO),
     Phase.FENCE_PREPARE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
     Phase.FENCE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.CAPTURE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
     Phase.COPY: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.FOLLOW: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
     Phase.VERIFY: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
     Phase.REPAIR: _row(NOT_BEGUN, GO, TOO_LATE, TOO_LATE, *_NOT_NOW, NOT_BEGUN),
     Phase.CUTOVER: _row(GO, GO, GO, MIGRATED_ALREADY, *_NOT_NOW, GO),
     Phase.CUTOVER_SERVICES: _row(GO, GO, GO, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.FOLLOW_BACK: _row(NOTHING_BEGUN, NEVER_OPENED, GO, GO, NEVER_OPENED, GO, ALL_BACK, ROLLED_BACK_ALREADY),
     # A run that is not being rolled back yet: rollback.yml begins with that (with --check it only says what follows).
     Phase.ROLLBACK_FENCE: _row(NOTHING_BEGUN, GO, GO, GO, *_ON, ROLLED_BACK_ALREADY),
     Phase.ROLLBACK_RESTORE: _row(NOTHING_BEGUN, GO, GO, GO, *_ON, ROLLED_BACK_ALREADY),
@@ -140,7 +145,12 @@ TABLE: dict[Phase, dict[Standing, Decision]] = {
     Phase.ROLLBACK_OPEN: _row(
         NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
     ),
+    Phase.ROLLBACK_CAPTURE: _row(
+        NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
+    ),
     Phase.ROLLBACK_CANCEL: _row(NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NOT_OPENED, GO, GO, TOO_LATE_BACK),
+    # Whatever the run says is what does not fit any more.
+    Phase.RESOLVE: dict.fromkeys(Standing, GO),
 }
 """Phase x standing. ``{run}`` and ``{database}`` are filled in."""
 ONE_COPY = Refuse(
@@ -152,6 +162,9 @@ MOVED: dict[Phase, dict[Standing, Decision]] = {
     Phase.REPAIR: dict.fromkeys(Standing, NO_COPY),
     Phase.RECONCILE: dict.fromkeys(Standing, NO_SECOND_COPY),
     Phase.ROLLBACK_COPY: _row(NOTHING_BEGUN, GO, GO, GO, *_ON, ROLLED_BACK_ALREADY),
+    Phase.ROLLBACK_CAPTURE: _row(
+        NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
+    ),
     Phase.ROLLBACK_CANCEL: _row(
         NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, ONE_COPY, ONE_COPY, ONE_COPY, TOO_LATE_BACK
     ),
@@ -206,9 +219,24 @@ class RunState:
         return RestoreResult.from_json(self._result(Phase.ROLLBACK_RESTORE))
 
     @property
+    def resolution(self) -> ResolveResult:
+        """Result of phase resolve."""
+        return ResolveResult.from_json(self._result(Phase.RESOLVE))
+
+    @property
+    def resolving(self) -> bool:
+        """Whether a resolution was begun and has not come to its end."""
+        return Phase.RESOLVE in self.phases and not self.done(Phase.RESOLVE)
+
+    @property
     def cut_over(self) -> bool:
         """Whether the run ever began to open the target."""
         return Phase.CUTOVER in self.phases
+
+    @property
+    def writes_refused(self) -> bool:
+        """Whether the source was closed by this run and nothing was opened since: the write outage lasts."""
+        return self.standing == Standing.MIGRATING and self.done(Phase.FENCE) and self.fence.closed_at is not None
 
     @property
     def authoritative(self) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, MetaData
+from sqlalchemy.types import UserDefinedType
 
 from consolidation.errors import ConfigurationError
 from consolidation.installation import script_directory
@@ -56,7 +57,9 @@ def comparison_options(metadatas: Iterable[MetaData], conn: Connection) -> dict[
         "include_name": lambda name, kind, parents: (
             name in schemas if kind == "schema" else not (kind == "table" and _is_log(name, parents["schema_name"]))
         ),
-        "include_object": lambda item, name, kind, *_: kind != "table" or (item.schema, name) not in partitions,
+        "include_object": lambda item, name, kind, *_: not _is_of_partition(item, name, kind, partitions),
+        # What SQLAlchemy does not know, Alembic cannot compare; preflight and the look at the built target do.
+        "compare_type": lambda _c, _i, _m, _inspected, model: False if isinstance(model, UserDefinedType) else None,
         "compare_server_default": True,
         "autogenerate_plugins": PLUGINS,
     }
@@ -65,3 +68,13 @@ def comparison_options(metadatas: Iterable[MetaData], conn: Connection) -> dict[
 def _is_log(table: str | None, schema: str | None) -> bool:
     """Whether a table holds the keys that the capture has noted: it comes and goes with the table it belongs to."""
     return schema == VERSION_SCHEMA and (table or "").startswith("changed_")
+
+
+def _is_of_partition(
+    item: Any, name: str | None, kind: str, partitions: Container[tuple[str | None, str | None]]
+) -> bool:
+    """A partition, or what a foreign key that refers to its root has for it."""
+    if kind == "foreign_key_constraint":
+        schema, table, _ = (None, *item.elements[0].target_fullname.rsplit(".", 2))[-3:]
+        return (schema, table) in partitions
+    return kind == "table" and (item.schema, name) in partitions

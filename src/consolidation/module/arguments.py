@@ -39,6 +39,7 @@ def database(**more: dict[str, Any]) -> dict[str, Any]:
         "source": connection(),
         "source_schema": {"type": "str", "default": "public"},
         "tables": {"type": "list", "elements": "str", "default": []},
+        "mode": {"type": "str", "default": "window", "choices": ["window", "online"]},
         "application_roles": {"type": "list", "elements": "str", "default": []},
         "target": connection(),
         "target_roles": {"type": "list", "elements": "str", "default": []},

@@ -5,40 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from threading import Timer
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import make_dsn
 
 from consolidation.errors import ConnectionFailed, ConsolidationError, StatementFailed, describe
+from consolidation.postgres.settings import REQUIRED, not_in_force, pin, shared
 
-# Both sides must print every value alike, whatever the role's or the database's own settings are.
-# search_path: names in catalog definitions come out qualified. row_security: a policy that would hide rows is an error.
-PINNED_SETTINGS = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO",
-    "IntervalStyle": "postgres",
-    "extra_float_digits": "3",
-    "bytea_output": "hex",
-    "xmlbinary": "base64",
-    "lc_monetary": "C",
-    "search_path": "pg_catalog",
-    "row_security": "off",
-    "statement_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "default_transaction_read_only": "off",
-    # A runner that vanished leaves its locks within about a minute, too.
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
-}
-# Settings that not every version knows, by the version that brought them. The check of the client: a backend whose
-# client was killed ends within seconds, even in the middle of an index build.
-PINNED_SINCE = {
-    140000: "SET client_connection_check_interval = '2s'; SET idle_session_timeout = 0",
-    170000: "SET transaction_timeout = 0",
-}
+POOLER_SECONDS = 10.0
+"""How long a pooler may take to give us a second session."""
+_session_pooled: set[tuple[str, int, str, str]] = set()
+"""Endpoints behind a pooler that was seen to give every session a server process of its own."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +55,26 @@ def connect(settings: Settings, purpose: str, *, autocommit: bool = False) -> Co
 
     Raises ConnectionFailed.
     """
-    options = " ".join(f"-c {name}={value}" for name, value in PINNED_SETTINGS.items())
+    conn = _open(settings, purpose)
+    try:
+        _require_settings(conn, settings)
+    except psycopg2.Error as error:
+        conn.close()
+        raise ConnectionFailed(
+            f"{settings}: could not set up the session: {describe(error)}",
+            hint="a pooler may refuse what a session needs: reach the server itself, or a pool in session mode",
+        ) from error
+    except BaseException:
+        conn.close()
+        raise
+    conn.autocommit = autocommit
+    return conn
+
+
+def _open(settings: Settings, purpose: str) -> Connection:
     try:
         conn: Connection = psycopg2.connect(
             **settings.keywords(),
-            options=options,
             application_name=f"consolidation {purpose}"[:63],
             client_encoding="UTF8",
             # A peer that vanished is noticed in about a minute, not after the kernel's two hours.
@@ -92,12 +88,56 @@ def connect(settings: Settings, purpose: str, *, autocommit: bool = False) -> Co
             hint=hint_of(settings, str(error)),
         ) from error
     conn.autocommit = True
-    newer = [statements for version, statements in PINNED_SINCE.items() if conn.server_version >= version]
-    if newer:
-        with conn.cursor() as cursor:
-            cursor.execute("; ".join(newer))
-    conn.autocommit = autocommit
     return conn
+
+
+def _require_settings(conn: Connection, settings: Settings) -> None:
+    """Pin the settings, read them back in another transaction, and see that a session is a session."""
+    pinned_by = pin(conn)
+    pid, wrong = not_in_force(conn)
+    if pid != pinned_by or (conn.info.backend_pid != pid and _transactions_are_pooled(conn, settings)):
+        raise ConnectionFailed(
+            f"{settings}: a pooler gives one session several server processes (transaction mode): locks and settings"
+            " of a session do not hold there",
+            hint="reach the server itself (host and port of the connection), or a pool with pool_mode = session",
+        )
+    if required := sorted(wrong.keys() & REQUIRED.keys()):
+        names = ", ".join(f"{name} = {wrong[name]}" for name in required)
+        raise ConnectionFailed(
+            f"{settings}: {names}: rows could be lost unseen",
+            hint="; ".join(
+                f'ALTER ROLE "{settings.user}" IN DATABASE "{settings.dbname}" SET {name} = {REQUIRED[name]}'
+                for name in required
+            ),
+        )
+    if wrong:
+        raise ConnectionFailed(
+            f"{settings}: settings are not in force after they were set: {', '.join(sorted(wrong))}",
+            hint="something on the way to the server changes them: reach the server itself, or a pool in session mode",
+        )
+
+
+def _transactions_are_pooled(conn: Connection, settings: Settings) -> bool:
+    """Ask with a second session. The server process has another number than we were given: something is in between."""
+    endpoint = (settings.host, settings.port, settings.dbname, settings.user)
+    if endpoint in _session_pooled:
+        return False
+    other = _open(settings, "pooler")
+
+    def give_up() -> None:
+        conn.cancel()
+        other.cancel()
+
+    limit = Timer(POOLER_SECONDS, give_up)
+    limit.start()
+    try:
+        if shared(conn, other):
+            return True
+    finally:
+        limit.cancel()
+        other.close()
+    _session_pooled.add(endpoint)
+    return False
 
 
 def hint_of(settings: Settings, refusal: str) -> str:
@@ -126,12 +166,23 @@ def session(settings: Settings, purpose: str, *, autocommit: bool = False) -> It
     except ConsolidationError:
         raise
     except psycopg2.Error as error:
+        conn.close()
         raise StatementFailed(
-            f"{_place(error, settings)}: {describe(error)}",
+            f"{_place(error, settings)}: {describe(error)}{_in_the_way(settings, error)}",
             hint="see the server's log for the statement, fix the cause, run again",
         ) from error
     finally:
         conn.close()
+
+
+def _in_the_way(settings: Settings, error: psycopg2.Error) -> str:
+    """After a lock was waited for in vain: who holds strong ones in that database, for which table is not known."""
+    if not isinstance(error, psycopg2.errors.LockNotAvailable):
+        return ""
+    from consolidation.postgres.locks import strong  # noqa: PLC0415 - locks are made of connections
+
+    found = strong(settings)
+    return f"; sessions with strong locks: {'; '.join(found)}" if found else ""
 
 
 def _place(error: psycopg2.Error, settings: Settings) -> str:

@@ -72,7 +72,6 @@ def frozen(settings: Settings, purpose: str, workers: int, exported: str | None 
 
         def enter() -> Connection:
             conn = stack.enter_context(session(settings, purpose))
-            end_when_we_are_gone(conn)
             conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
             return conn
 
@@ -99,13 +98,3 @@ def frozen(settings: Settings, purpose: str, workers: int, exported: str | None 
             raise
         finally:
             snapshot.close()
-
-
-def end_when_we_are_gone(conn: Connection) -> None:
-    """Have the server look every two seconds whether we still live (14 and later): a long statement would run on.
-
-    Commits; call it first.
-    """
-    found = "SELECT set_config(name, '2s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'"
-    execute(conn, found)
-    conn.commit()

@@ -8,7 +8,7 @@ from consolidation.postgres.queries import dicts, query, rows, value
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.side import Check, Side
-from consolidation.text import duration
+from consolidation.text import count, duration
 
 LONG_SECONDS = 300
 
@@ -18,6 +18,8 @@ def checks(side: Side) -> Iterator[Check]:
     yield Check("long transactions", lambda: _transactions(side))
     yield Check("prepared transactions", lambda: _prepared(side))
     yield Check("locks", lambda: _locks(side))
+    if side.name == "source":
+        yield Check("the age of the tables", lambda: _age(side))
 
 
 def _transactions(side: Side) -> Iterator[Finding]:
@@ -54,3 +56,14 @@ def _locks(side: Side) -> Iterator[Finding]:
         what = f"{row['mode']} on {row['tables']} table(s), held by pid {row['pid']}, user {row['role']}"
         fix = f"let it end, or: SELECT pg_terminate_backend({row['pid']});"
         yield found(f"{side.name}.lock.held", f"pid {row['pid']} {row['mode']}", what, fix)
+
+
+def _age(side: Side) -> Iterator[Finding]:
+    for row in dicts(side.conn, query("preflight/age"), {"oids": [table.oid for table in side.tables]}):
+        what = (
+            f"{count(row['age'])} {row['counted']} old, at {count(row['most'])} a wraparound autovacuum begins:"
+            " no lock request cancels it, the fence would wait until it ends"
+        )
+        yield found(
+            f"{side.name}.table.age", row["name"], what, f"some days before the window: VACUUM (FREEZE) {row['name']};"
+        )

@@ -20,23 +20,23 @@ from consolidation.schema.objects import Key, SchemaObject, read_objects
 
 SAME, DIFFERENT, ANNOUNCED, MISSING = "same", "different", "announced", "missing"
 
-# The words of DDL before the name of each sort; {} is the name.
-_MADE_BY = {
-    "view": r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:RECURSIVE\s+)?VIEW\s+{}",
-    "materialized view": r"CREATE\s+MATERIALIZED\s+VIEW\s+{}",
-    "function": r"CREATE\s+(?:OR\s+REPLACE\s+)?FUNCTION\s+{}\s*\(",
-    "procedure": r"CREATE\s+(?:OR\s+REPLACE\s+)?PROCEDURE\s+{}\s*\(",
-    "aggregate": r"CREATE\s+(?:OR\s+REPLACE\s+)?AGGREGATE\s+{}\s*\(",
-    "trigger": r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:CONSTRAINT\s+)?TRIGGER\s+{}",
-    "rule": r"CREATE\s+(?:OR\s+REPLACE\s+)?RULE\s+{}",
-    "policy": r"CREATE\s+POLICY\s+{}",
-    "check constraint": r"CONSTRAINT\s+{}\s+CHECK",
-    "exclusion constraint": r"CONSTRAINT\s+{}\s+EXCLUDE",
-    "partitioned table": r"CREATE\s+TABLE\s+{}[^;]*PARTITION\s+BY",
-    "sequence": r"CREATE\s+SEQUENCE\s+{}",
-    "type": r"CREATE\s+(?:TYPE|DOMAIN)\s+{}",
-    "composite type": r"CREATE\s+TYPE\s+{}",
-    "inheritance": r"CREATE\s+TABLE\s+{}[^;]*INHERITS",
+_NAME = r'(?:"(?:[^"]|"")+"|\w+)'
+_QUALIFIED = rf"(?:IF\s+NOT\s+EXISTS\s+)?(?:{_NAME}\.)?({_NAME})"
+_CREATE = re.compile(
+    r"\bCREATE\s+(?:OR\s+REPLACE\s+)?(?:CONSTRAINT\s+|RECURSIVE\s+)?"
+    r"(MATERIALIZED\s+VIEW|VIEW|FUNCTION|PROCEDURE|AGGREGATE|TRIGGER|RULE|POLICY|SEQUENCE|TYPE|DOMAIN)\s+" + _QUALIFIED,
+    re.IGNORECASE,
+)
+_TABLE = re.compile(rf"\bCREATE\s+TABLE\s+{_QUALIFIED}[^;]*?\b(PARTITION\s+BY|INHERITS)\b", re.IGNORECASE)
+_CONSTRAINT = re.compile(rf"\bCONSTRAINT\s+({_NAME})\s+(CHECK|EXCLUDE)\b", re.IGNORECASE)
+# A word of DDL -> the sorts that it makes, where they are called otherwise.
+_SORTS = {
+    "type": ("type", "composite type"),
+    "domain": ("type",),
+    "check": ("check constraint",),
+    "exclude": ("exclusion constraint",),
+    "partition by": ("partitioned table",),
+    "inherits": ("inheritance",),
 }
 
 
@@ -46,8 +46,8 @@ class Counterparts:
 
     built: dict[Key, SchemaObject] = field(default_factory=dict)
     """What the target has."""
-    pending: str = ""
-    """SQL of the revisions that the target lacks."""
+    announced: frozenset[tuple[str, str]] = frozenset()
+    """(sort, bare name) that revisions which the target lacks make."""
     named: frozenset[str] = frozenset()
     """Types and sequences that the models name."""
 
@@ -55,15 +55,24 @@ class Counterparts:
         """``SAME``, ``DIFFERENT``, ``ANNOUNCED`` or ``MISSING``."""
         if key in self.built:
             return SAME if self.built[key].definition == ours.definition else DIFFERENT
-        return ANNOUNCED if ours.name in self.named or self._announced(ours) else MISSING
+        return ANNOUNCED if ours.name in self.named or (ours.sort, ours.name) in self.announced else MISSING
 
-    def _announced(self, ours: SchemaObject) -> bool:
-        if ours.sort not in _MADE_BY:
-            return False
-        quoted = '"' + ours.name.replace('"', '""') + '"'
-        spellings = [re.escape(quoted)] + ([rf"{re.escape(ours.name)}(?!\w)"] if ours.name.islower() else [])
-        name = rf'(?:IF\s+NOT\s+EXISTS\s+)?(?:(?:\w+|"[^"]+")\.)?(?:{"|".join(spellings)})'
-        return re.search(_MADE_BY[ours.sort].format(name), self.pending, re.IGNORECASE) is not None
+
+def announced(statements: str) -> frozenset[tuple[str, str]]:
+    """(sort, bare name) of what SQL makes, by its words."""
+    made = [(match.group(1), match.group(2)) for match in _CREATE.finditer(statements)]
+    for pattern in (_TABLE, _CONSTRAINT):
+        made += [(match.group(2), match.group(1)) for match in pattern.finditer(statements)]
+    return frozenset((sort, _bare(name)) for word, name in made for sort in _sorts(word))
+
+
+def _sorts(word: str) -> tuple[str, ...]:
+    plain = " ".join(word.lower().split())
+    return _SORTS.get(plain, (plain,))
+
+
+def _bare(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
 
 def read_counterparts(target: Connection | None, database: Database, named: frozenset[str]) -> Counterparts:
@@ -71,7 +80,7 @@ def read_counterparts(target: Connection | None, database: Database, named: froz
     if database.moves:
         return Counterparts(named=named)  # its lineage is recorded, not run: what is to be there must come along
     built = read_objects(target, database.name, read_tables(target, database.name)) if target else {}
-    return Counterparts(built, _pending_sql(target, database.name), named)
+    return Counterparts(built, announced(_pending_sql(target, database.name)), named)
 
 
 def _pending_sql(target: Connection | None, lineage: str) -> str:

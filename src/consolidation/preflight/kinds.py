@@ -30,6 +30,7 @@ _BOTH_SIDES = (
     ("encoding.unchecked", BLOCKER, "The database is SQL_ASCII: nobody knows the encoding of its text."),
     ("collation.version", WARNING, "A collation changed below its indexes (an upgrade of libc or ICU)."),
     ("connections.few", WARNING, "Fewer connections are left than a run opens."),
+    ("standby.synchronous_away", BLOCKER, "Commits wait for a synchronous standby, and none follows."),
     ("locks.few", WARNING, "The server has little room for the locks of all tables in one transaction."),
     ("role.missing", BLOCKER, "The runbook's role does not exist."),
     ("role.cannot_connect", BLOCKER, "The runbook's role may not log in to the database."),
@@ -57,17 +58,39 @@ _SOURCE = (
     ("source.role.cannot_write", BLOCKER, "Rollback could not bring writes back into a table."),
     ("source.role.row_security", BLOCKER, "Row security would hide rows from the runbook's role."),
     ("source.table.none", BLOCKER, "The source schema has no tables."),
+    (
+        "source.table.partition_elsewhere",
+        BLOCKER,
+        "A partition whose root lies in another schema: its rows are not copied.",
+        True,
+    ),
+    (
+        "source.rule.instead",
+        WARNING,
+        "A rule takes statements elsewhere: the fence refuses them only where that is one of its tables.",
+    ),
     ("source.table.missing", BLOCKER, "A table that the inventory names does not exist."),
     ("source.table.left_behind", WARNING, "A table of the source schema is not among the tables to take along."),
     ("source.table.no_primary_key", WARNING, "Rows without a key can be counted, but differences cannot be named."),
+    ("source.table.age", WARNING, "A wraparound autovacuum is near or runs; the fence would wait until it ends."),
     ("source.table.unlogged", WARNING, "An unlogged table: a crash of the source would empty it."),
     ("source.extension.missing", BLOCKER, "An extension that the tables use is not installed in the target."),
     ("source.extension.schema", WARNING, "An extension that the tables use lies in another schema of the target."),
     ("source.extension.unused", INFO, "An extension that no table uses stays behind."),
     ("source.not_in_force", WARNING, "A constraint is not validated, an index not valid or a trigger disabled."),
-    ("source.fence.closed", BLOCKER, "A fence refuses the application's writes, and no run owns it."),
     ("source.fence.left", INFO, "Open fence triggers or the fence's schema of a former run; they are used again."),
-    ("source.wal_level", INFO, "wal_level is not logical: the online mode would need it."),
+    ("source.backup.value_too_large", BLOCKER, "A value is too large to be dumped, compared and copied."),
+    ("source.backup.function", BLOCKER, "An expression of a table calls a function that fails in every restore."),
+    ("source.backup.check_reads", WARNING, "A CHECK calls a function that may read other tables: it may not restore."),
+    ("source.backup.extension", BLOCKER, "The restore drill cannot create an extension that the tables need."),
+    ("source.backup.not_restored", WARNING, "An object that the dump lacks, or that the restore drill leaves out."),
+    ("source.grant.left", INFO, "Rights of other roles and rights on columns stay behind."),
+    ("source.setting.left", INFO, "Settings of the database or of a role stay behind."),
+    ("source.setting.results", WARNING, "A setting stays behind that changes what statements mean or return."),
+    ("source.comment.left", INFO, "Comments stay behind."),
+    ("source.replica_identity.left", INFO, "A replica identity stays behind: subscribers of the target may need it."),
+    ("source.storage_parameter.left", INFO, "Storage parameters or statistics targets stay behind."),
+    ("source.capture.left", WARNING, "Triggers and noted keys of a former run in mode online; they cost every writer."),
 )
 
 _SOURCE_OBJECTS = (
@@ -86,7 +109,11 @@ _SOURCE_OBJECTS = (
     ("inheritance", BLOCKER, "Tables inherit from each other, those of the lineage do not."),
     ("large_object", BLOCKER, "Large objects are not copied."),
     ("publication", BLOCKER, "A publication sends the tables to a subscriber: it would receive nothing more."),
-    ("subscription", BLOCKER, "A subscription writes into the database, past the application."),
+    (
+        "subscription",
+        BLOCKER,
+        "A subscription writes into the database: the closed fence stops it.",
+    ),
     ("event_trigger", BLOCKER, "An event trigger would run on the runbook's own DDL."),
     ("other", BLOCKER, "An object of a sort that preflight does not know."),
     ("differs", WARNING, "An object of the same name is defined differently in the target."),
@@ -154,10 +181,16 @@ _SCHEMA = (
 )
 
 _TARGET = (
+    ("target.object.subscription", BLOCKER, "A subscription writes into the target's tables, past the copy.", True),
     ("target.version.older", BLOCKER, "The target's server is older than the source's."),
     ("target.encoding.differs", BLOCKER, "The databases have different encodings."),
     ("target.collation.differs", WARNING, "The databases sort text differently."),
     ("target.role.cannot_create_database", BLOCKER, "The restore drill needs CREATEDB."),
+    (
+        "target.role.row_security",
+        WARNING,
+        "Forced row security would hide rows of the target from the runbook.",
+    ),
     ("target.table.not_empty", BLOCKER, "A target table holds rows, and no run put them there."),
     ("target.table.unknown", BLOCKER, "The target schema has a table that the lineage does not have."),
     ("target.lineage.not_stamped", BLOCKER, "Tables of the lineage exist, but no revision of it is recorded."),
@@ -169,8 +202,15 @@ _TARGET = (
 )
 
 _RUN = (
+    ("run.no_backup", WARNING, "The run has no backup, or this command leaves it out: no way back from a lost source."),
     ("run.unfinished", INFO, "A run is unfinished; migrate.yml will resume it."),
+    ("run.behind_fence", INFO, "Writes are refused by this run; it resumes, and preflight is not repeated."),
     ("run.migrated", INFO, "The database is migrated already."),
+    (
+        "run.conflict",
+        BLOCKER,
+        "Both sides are not as the run says: the journal was lost or is older, or a fence was lifted by hand.",
+    ),
     ("run.rolling_back", BLOCKER, "A rollback is unfinished."),
     ("run.rolled_back", INFO, "The last run was rolled back; migrate.yml will begin a new one."),
 )
@@ -184,6 +224,14 @@ _RUNNER = (
     ("runner.passfile.open", BLOCKER, "Others may read the passfile: libpq ignores it."),
     ("runner.backup.directory", BLOCKER, "The backup directory cannot be written."),
     ("runner.backup.space", BLOCKER, "The backup directory has less free space than the dump may need."),
+)
+
+_ONLINE = (
+    ("online.table.no_key", INFO, "A small table without a key: followed by comparing it whole."),
+    ("online.table.no_key_large", BLOCKER, "A large table without a key: it would be compared whole in the outage."),
+    ("online.table.unlogged", BLOCKER, "An unlogged table: a crash empties it unseen by the capture."),
+    ("online.key.other", BLOCKER, "The key on the source is not the lineage's: noted keys name no row there."),
+    ("online.publication", BLOCKER, "A publication of all tables would send the noted keys to its subscribers."),
 )
 
 _SERVICES = (
@@ -205,7 +253,7 @@ CATALOGUE: tuple[Kind, ...] = (
     *(Kind(f"{side}.{name}", grade, text) for side in ("source", "target") for name, grade, text in _BOTH_SIDES),
     *(Kind(*entry) for entry in _SOURCE),
     *(Kind(f"source.object.{name}", grade, text, grade == BLOCKER) for name, grade, text in _SOURCE_OBJECTS),
-    *(Kind(*entry) for entry in (*_SCHEMA, *_TARGET, *_RUN, *_RUNNER, *_SERVICES)),
+    *(Kind(*entry) for entry in (*_SCHEMA, *_TARGET, *_RUN, *_RUNNER, *_ONLINE, *_SERVICES)),
 )
 
 KINDS = {kind.id: kind for kind in CATALOGUE}

@@ -76,6 +76,8 @@ class Lineage:
     """Name -> labels."""
     type_names: frozenset[str]
     sequences: frozenset[str]
+    comments: frozenset[str]
+    """Of tables and columns."""
 
 
 def read_lineage(name: str, metadata: sa.MetaData, conn: Connection) -> Lineage:
@@ -93,7 +95,8 @@ def read_lineage(name: str, metadata: sa.MetaData, conn: Connection) -> Lineage:
         return known[spelt[column].text], spelt[column].collation
 
     made = {table.name: _table(table, kind) for table in tables}
-    return Lineage(name, made, enums, frozenset({*enums, *domains}), frozenset(sequences))
+    comments = {text for text in (*(t.comment for t in tables), *(c.comment for c in columns)) if text}
+    return Lineage(name, made, enums, frozenset({*enums, *domains}), frozenset(sequences), frozenset(comments))
 
 
 def _element(kind: Any) -> Any:

@@ -36,7 +36,6 @@ DROPPED_BY = {
     "type": "TYPE",
     "composite type": "TYPE",
     "publication": "PUBLICATION",
-    "subscription": "SUBSCRIPTION",
     "event trigger": "EVENT TRIGGER",
     "statistics object": "STATISTICS",
 }

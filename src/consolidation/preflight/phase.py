@@ -17,15 +17,21 @@ import psycopg2.errors
 
 from consolidation.errors import ConfigurationError, ConnectionFailed, ConsolidationError, describe
 from consolidation.installation import script_directory
+from consolidation.journal import state as journal
 from consolidation.lineage.models import lineage_metadata, lineages
-from consolidation.model import Database
-from consolidation.postgres.connection import Settings
+from consolidation.model import Database, Mode
+from consolidation.postgres.connection import Settings, session
+from consolidation.postgres.queries import rows
 from consolidation.preflight import (
     activity,
+    backup,
+    carried,
     columns,
     constraints,
     data,
     objects,
+    online,
+    replication,
     roles,
     rollback,
     runner,
@@ -50,6 +56,10 @@ class Options:
     target_reader: Reader | None = None
     accepted: tuple[str, ...] = ()
     """Blockers the operator has decided about, as ``"ID SUBJECT"``."""
+    resume: bool = False
+    """Behind the run's closed fence nothing is examined: what ends the write outage comes first."""
+    backup: bool = True
+    """Whether the command that looks has a backup phase, or goes no farther than one."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,8 @@ class Report:
 
 def examine(database: Database, options: Options) -> Report:
     """Make every check that can be made, and report on those that cannot."""
+    if options.resume and (behind := _behind_the_fence(database)):
+        return Report(database.name, (behind,), ())
     examination = _Examination(database, options)
     with ExitStack() as stack:
         source = examination.connect(stack, "source")
@@ -99,8 +111,24 @@ def examine(database: Database, options: Options) -> Report:
     collected = [
         _for_a_move(found) if database.moves else rollback.with_danger(found) for found in examination.findings
     ]
+    if any(found.id == state.CONFLICT for found in collected):
+        collected = [state.in_conflict(found) for found in collected]
     findings = in_order(accept(collected, options.accepted, KINDS))
     return Report(database.name, findings, tuple(tables))
+
+
+def _behind_the_fence(database: Database) -> Finding | None:
+    """What is said instead of an examination where a run resumes while writes are refused; None otherwise."""
+    try:
+        with session(database.target, "preflight resume") as conn:
+            run = journal.read(conn, database)
+    except ConsolidationError:
+        return None  # the examination has the words for it
+    if run.run is None or not run.writes_refused:
+        return None
+    what = f"writes to the source are refused since {run.fence.closed_at}: the run resumes, preflight is not repeated"
+    fix = "nothing to do; playbooks/preflight.yml alone examines everything"
+    return found("run.behind_fence", run.run.id, what, fix)
 
 
 @dataclass
@@ -137,9 +165,11 @@ class _Examination:
             self._run(f"the server of the {side.name}", server.checks(side))
             self._run(f"the role on the {side.name}", roles.checks(side, names))
             self._run(f"the sessions on the {side.name}", activity.checks(side))
+            self._run(f"what writes past the application on the {side.name}", replication.checks(side, database))
         if source is not None and target is not None:
             self._run("both servers", server.checks_of_both(source, target))
         if source is not None:
+            self._run("what the backup will meet", backup.checks(source, target, database, left_out=not options.backup))
             self._run("the source's state", state.checks_of_source(source, target, database))
         lineage = self._lineage()
         # Tables that were moved already are the target's.
@@ -149,6 +179,9 @@ class _Examination:
             self._run("the source's columns", columns.checks(source, lineage))
             self._run("the source's constraints", constraints.checks(source, lineage, moves=database.moves))
             self._run("the source's rows", data.checks(source, lineage))
+            self._run("what no lineage carries over", carried.checks(source, database, lineage))
+            if database.mode == Mode.ONLINE:
+                self._run("what mode online needs", online.checks(source, lineage))
             if not database.moves:
                 self._run("what a rollback needs", rollback.checks(source, lineage))
         if target is not None and lineage is not None:
@@ -221,7 +254,9 @@ def _for_a_move(finding: Finding) -> Finding:
 def _fix(error: psycopg2.Error, side: Side) -> str:
     if isinstance(error, psycopg2.errors.InsufficientPrivilege):
         # Journal and revisions lie in a schema of their own.
-        schema = "consolidation" if "schema consolidation" in (error.diag.message_primary or "") else side.schema
+        side.conn.rollback()
+        closed = "SELECT FROM pg_namespace WHERE nspname = 'consolidation' AND NOT has_schema_privilege(oid, 'USAGE')"
+        schema = "consolidation" if rows(side.conn, closed) else side.schema
         templates = (
             "GRANT USAGE ON SCHEMA {} TO {};",
             "GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {};",

@@ -37,6 +37,7 @@ def checks_of_both(source: Side, target: Side) -> Iterator[Check]:
     yield Check("room for the locks of all tables", lambda: _locks(source, target))
     yield Check("encodings and collations of both databases", lambda: _locales(source, target))
     yield Check("extensions", lambda: _extensions(source, target))
+    yield Check("row security on the target", lambda: _row_security(source, target))
 
 
 def version(side: str, major: int) -> Iterator[Finding]:
@@ -162,11 +163,6 @@ def _connections(side: Side) -> Iterator[Finding]:
 
 def _capabilities(side: Side) -> Iterator[Finding]:
     if side.name == "source":
-        level = value(side.conn, "SHOW wal_level")
-        if level != "logical":
-            what = f"wal_level is {level}; the maintenance-window mode does not need more"
-            fix = "ALTER SYSTEM SET wal_level = 'logical'; then restart the server"
-            yield found("source.wal_level", "wal_level", what, fix)
         return
     lz4 = value(side.conn, "SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toast_compression'")
     if not lz4:
@@ -191,3 +187,16 @@ def _extensions(source: Side, target: Side) -> Iterator[Finding]:
             what = f"extension {name} lies in {schema} on the source, in {installed[name]} on the target"
             fix = source.paste("ALTER EXTENSION {} SET SCHEMA {};", name, schema)
             yield found("source.extension.schema", name, what, f"on the target, where the services name it: {fix}")
+
+
+def _row_security(source: Side, target: Side) -> Iterator[Finding]:
+    """The runbook owns the target's tables: a policy holds for it where row security is forced, as on the source."""
+    statement = "SELECT relname FROM pg_class WHERE relforcerowsecurity AND oid = ANY (%s::oid[]) ORDER BY relname"
+    forced = [name for (name,) in rows(source.conn, statement, [[table.oid for table in source.tables]])]
+    exempt = value(
+        target.conn, "SELECT bool_or(rolsuper OR rolbypassrls) FROM pg_roles WHERE rolname = %s", [target.role]
+    )
+    if forced and exempt is False:
+        what = f"row security is forced on {', '.join(forced)}: where the lineage forces it too, it would hide rows"
+        fix = target.paste("ALTER ROLE {} BYPASSRLS;", target.role)
+        yield found("target.role.row_security", target.role, what, fix)

@@ -134,8 +134,8 @@ def _callers(host: Host, databases: Iterable[str]) -> Iterator[Finding]:
         root = yaml_edit.read(host.content.decode(errors="replace"), host.config)
     except ConfigurationError:
         return  # _config has said so
-    section = root.find(("services",))
-    used = {node.value for _, caller in (section.children if section else ()) if (node := caller.get("database"))}
+    callers = yaml_edit.pairs(yaml_edit.find(root, ("services",)))
+    used = {node.value for _, caller in callers if (node := yaml_edit.find(caller, ("database",))) is not None}
     for name in databases:
         if name not in used:
             what = f"{host.config}: no entry below services has database: {name}, its service would be refused"

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from consolidation.fence import sides
 from consolidation.fence import state as fence
 from consolidation.installation import script_directory
 from consolidation.journal import records
+from consolidation.journal import state as journal
 from consolidation.lineage.models import lineages
 from consolidation.model import Database
 from consolidation.postgres.catalog import scan
 from consolidation.postgres.queries import query, rows, value
+from consolidation.preflight import online
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.models import Lineage
 from consolidation.preflight.side import Check, Side
 from consolidation.text import count, size
+
+CONFLICT = "run.conflict"
 
 
 def checks_of_target(target: Side, database: Database, lineage: Lineage) -> Iterator[Check]:
@@ -31,8 +37,28 @@ def checks_of_target(target: Side, database: Database, lineage: Lineage) -> Iter
 def checks_of_source(source: Side, target: Side | None, database: Database) -> Iterator[Check]:
     """Checks of the source in the light of the journal, where that can be reached."""
     if target is not None:  # an unread journal does not say whose a fence is; that it is unread is a blocker already
+        yield Check("both sides against the journal", lambda: _conflict(source, target, database))
         yield Check("leftovers of the fence", lambda: _fence(source, target, database))
     yield Check("the size of the source", lambda: _disk(source, database))
+
+
+def in_conflict(finding: Finding) -> Finding:
+    """The finding while nobody knows which side has the newer rows: what it advises may empty or open the wrong one."""
+    if not finding.id.startswith(
+        ("data.", "run.", "source.fence.", "target.table.", "target.rows.", "target.lineage.")
+    ):
+        return finding
+    return finding if finding.id == CONFLICT else replace(finding, fix=f"nothing until {CONFLICT} is resolved")
+
+
+def _conflict(source: Side, target: Side, database: Database) -> Iterator[Finding]:
+    run = journal.read(target.conn, database)
+    if what := sides.conflict(run, sides.look(source.conn, target.conn, database, run)):
+        fix = (
+            f"see that {database.target} is the storage database that the source was migrated to\n"
+            "then compare both sides: ansible-playbook playbooks/resolve.yml --check --diff"
+        )
+        yield found(CONFLICT, database.name, what, fix)
 
 
 def _run(target: Side, database: Database) -> Iterator[Finding]:
@@ -107,19 +133,9 @@ def _fence(source: Side, target: Side, database: Database) -> Iterator[Finding]:
     if run is not None and run.state != records.ROLLED_BACK:
         return  # the run owns the fence
     tables = fence.read(source.conn, database.source_side)
-    closed = [table for table in tables if table.state == fence.CLOSED]
-    for table in closed:
-        known = f"knows run {run.id} as rolled back" if run else "knows no run"
-        what = (
-            f"its fence refuses every write, and the journal of {database.target} {known}; a wrong target says so too"
-        )
-        trigger = source.paste("ALTER TABLE {} DISABLE TRIGGER {};", table.identifier, fence.TRIGGER)
-        fix = (
-            f"see that no service writes to a Storage database: after a cutover the fence must stay closed\n"
-            f"see that {database.target} is the Storage database of the run that closed it; only then:\n{trigger}"
-        )
-        yield found("source.fence.closed", f"{table.schema}.{table.name}", what, fix)
+    yield from online.leftovers(source, database)
     prepared = sum(table.state == fence.PREPARED for table in tables)
+    closed = any(table.enabled for table in tables)
     if not closed and value(source.conn, "SELECT count(*) FROM pg_namespace WHERE nspname = 'consolidation'"):
         what = f"schema consolidation and {prepared} open fence trigger(s) of a former run"
         yield found("source.fence.left", "consolidation", what, "nothing to do: a run uses them again")

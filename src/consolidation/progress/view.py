@@ -23,6 +23,8 @@ from consolidation.progress.reporter import DONE, LOADED, WAITING, Pace, Progres
 from consolidation.text import printable
 
 LINES_SECONDS = 10.0
+STALE_SECONDS = 30.0
+"""A phase that has told nothing for longer may have died; clocks of hosts differ by a few seconds."""
 MOST_TABLES = 12
 """Shown for each database; the others are counted."""
 HEADINGS = ("phase", "database", "table", "", "rows", "bytes", "per second", "left", "state")
@@ -122,7 +124,7 @@ def line(state: Progress, pace: Pace) -> str:
     parts = [f"{figures.count(pace.rows)} rows", figures.size(pace.bytes)]
     parts += [f"{figures.size(pace.rate)}/s"] if pace.rate else []
     parts += [f"{figures.duration(pace.eta)} left"] if pace.eta is not None else []
-    parts += [pace.state] if pace.state else []
+    parts += [text] if (text := (pace.state + _age(state)).strip()) else []
     return f"{state.phase} {printable(state.database)}{table}: {pace.share:.0%}, {', '.join(parts)}"
 
 
@@ -135,6 +137,12 @@ def _shown(state: Progress) -> list[Pace]:
 def _lines(state: Progress) -> list[str]:
     at_work = [pace for pace in _shown(state) if pace.state not in (WAITING, DONE, LOADED)]
     return [line(state, pace) for pace in at_work] + [line(state, state.total)]
+
+
+def _age(state: Progress) -> str:
+    """Since when nothing was told, where that is long."""
+    age = time.time() - state.at
+    return "" if state.ended or age < STALE_SECONDS else f" (no news for {figures.duration(age)})"
 
 
 def _cells(state: Progress) -> list[tuple[str, ...]]:
@@ -152,7 +160,7 @@ def _cells(state: Progress) -> list[tuple[str, ...]]:
             figures.size(pace.bytes),
             figures.size(pace.rate),
             figures.duration(pace.eta) if pace.eta is not None else figures.NOTHING,
-            pace.state,
+            pace.state + _age(state),
         )
         for label, pace in zip(labels, [*shown, state.total], strict=True)
     ]

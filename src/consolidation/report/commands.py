@@ -20,6 +20,7 @@ RESUMES_TEXT = "Fix the cause, then run this: it resumes at the first unfinished
 UNTIL_CUTOVER = "at any time until the cutover; after it, the same command brings the new writes back first"
 UNTIL_SOURCE_IS_TOUCHED = "as long as the source database is untouched behind its fence"
 """The runbook itself never removes it."""
+NO_BACKUP = "There is no way back from a lost source: this run has no backup of {}."
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,17 @@ def rollbacks(
         (AFTER_CUTOVER, UNTIL_SOURCE_IS_TOUCHED, [found for found in held if _done(found)]),
     )
     return tuple(
-        Command(names, text, until, limited(commands["rollback"], names, inventory))
-        for text, until, names in (
-            (text, until, tuple(found.database for found in group)) for text, until, group in groups
+        Command(names, text + _without_backup(group), until, limited(commands["rollback"], names, inventory))
+        for text, until, names, group in (
+            (text, until, tuple(found.database for found in group), group) for text, until, group in groups
         )
         if names
     )
+
+
+def _without_backup(outcomes: Sequence[Outcome]) -> str:
+    bare = [found.database for found in outcomes if not found.backed_up]
+    return f" {NO_BACKUP.format(', '.join(bare))}" if bare else ""
 
 
 def _done(found: Outcome) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from consolidation import evidence
 from consolidation.journal import records
+from consolidation.journal.results import Phase
 from consolidation.text import NOTHING
 
 Facts = Mapping[str, Any]
@@ -44,6 +45,8 @@ class Outcome:
     rolling_back: bool
     reason: str = ""
     """Why the run rolled itself back; '' where it did not."""
+    backed_up: bool = True
+    """Whether the run has a proved dump of the source; before the fence it may still get one."""
 
 
 def phase(database: Facts, name: str) -> Facts:
@@ -92,6 +95,7 @@ def outcome(database: Facts, events: Sequence[Facts] = ()) -> Outcome:
         error="" if settled else last.get("error") or "",
         cut_over=state == records.MIGRATED or bool(phase(database, "cutover")),
         rolling_back=state == records.ROLLING_BACK,
+        backed_up=phase(database, Phase.BACKUP).get("state") == "done" or not phase(database, Phase.FENCE),
         reason=_reason(database["name"], events) if state in (records.ROLLING_BACK, records.ROLLED_BACK) else "",
     )
 

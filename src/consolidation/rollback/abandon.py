@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +11,17 @@ from consolidation.errors import ConnectionFailed, StepRefused
 from consolidation.fence import state as fence
 from consolidation.fence import trigger
 from consolidation.model import Database
+from consolidation.postgres import reach
 from consolidation.postgres.connection import connect, session
 
 SERVICES = (
     "If its services had been cut over, lead them back by hand, on each of their hosts: put <config>.before-<run id> "
     "in the place of the configuration, let the link current of the release lead where before-<run id> leads, restart"
 )
-GONE = re.compile('FATAL: +database ".*" does not exist')
-"""Of all that a server says when it refuses a session, what means that the database is lost."""
+RETURNED = (
+    "When the storage database is back, ansible-playbook playbooks/resolve.yml comes before any other command: both"
+    " sides may take writes then"
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Plan:
     @property
     def settled(self) -> str:
         """Where nothing is to be done."""
-        return f"{self.database.name}: the source is open already. {SERVICES}"
+        return f"{self.database.name}: the source is open already. {SERVICES}. {RETURNED}"
 
     @property
     def changed(self) -> bool:
@@ -77,7 +79,7 @@ def plan(database: Database) -> Plan:
         connect(database.target, "abandon").close()
     except ConnectionFailed as error:
         unreachable = error.message
-        if "FATAL:" in unreachable and not GONE.search(unreachable):
+        if reach.answers(database.target) and not reach.is_missing(database.target):
             raise StepRefused(
                 f"{database.name}: the server of its storage database answers, others may write there: {unreachable}",
                 hint="mend that, then run ansible-playbook rollback.yml; if it cannot be mended, stop that server",
@@ -85,11 +87,12 @@ def plan(database: Database) -> Plan:
     else:
         raise StepRefused(
             f"{database.name}: its storage database answers, it is not lost",
-            hint="run ansible-playbook rollback.yml: it brings the writes made since the cutover back",
+            hint="run ansible-playbook rollback.yml: it brings the writes made since the cutover back; where the source"
+            " is open already or the journal is older, ansible-playbook playbooks/resolve.yml leads on",
         )
     side = database.source_side
     with session(database.source, "abandon plan") as conn:
-        closed = tuple(table for table in fence.read(conn, side) if table.state == fence.CLOSED)
+        closed = tuple(table for table in fence.read(conn, side) if table.enabled)
     return Plan(database, closed, unreachable)
 
 
@@ -104,6 +107,6 @@ def apply(plan: Plan, consent: str, timeout_seconds: float) -> dict[str, Any]:
         opened = trigger.open_side(conn, database.source_side, timeout_seconds)
     return {
         **opened,
-        "msg": f"{database.name}: the source is open, its writers go on there. {SERVICES}",
+        "msg": f"{database.name}: the source is open, its writers go on there. {SERVICES}. {RETURNED}",
         "tables": [f"{table.schema}.{table.name}" for table in plan.closed],
     }

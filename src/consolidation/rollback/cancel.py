@@ -62,7 +62,7 @@ def plan(database: Database) -> Plan:
     if skip_reason := run.skip_reason(Phase.ROLLBACK_CANCEL):
         return Plan(database, (), "", skip_reason)
     _require(database, run)
-    return Plan(database, tuple(table for table in tables if table.state == fence.CLOSED), _after(run), "")
+    return Plan(database, tuple(table for table in tables if table.state == fence.CLOSED), state_after(run), "")
 
 
 def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _require(database: Database, run: RunState) -> None:
     reconcile.require_closed_since(database, run)
 
 
-def _after(run: RunState) -> str:
+def state_after(run: RunState) -> str:
     """A cutover whose services were not seen on the target yet is still to be finished."""
     services = run.phases.get(Phase.CUTOVER_SERVICES)
     finished = run.done(Phase.CUTOVER) and (services is None or services.state == "done")

@@ -114,8 +114,8 @@ def set_aside(destination: Connection, settings: Settings, changes: Sequence[Cha
     return aside
 
 
-def remove_surplus(origin: Connection, destination: Connection, change: Change) -> sql.Composable:
-    """Delete what only the destination has of one table; the condition for the rows ``t`` that only the origin has."""
+def surplus(origin: Connection, destination: Connection, change: Change) -> sql.Composable:
+    """Find what only one side has of one table: the condition for such rows ``t``, on either side."""
     with meanwhile(origin, lambda: _list_rows(origin, change, change.origin)) as listing:
         _list_rows(destination, change, change.destination)
         listing.result()
@@ -123,8 +123,13 @@ def remove_surplus(origin: Connection, destination: Connection, change: Change) 
     for sender, reader in ((origin, destination), (destination, origin)):
         stream(sender, reader, sql.Composed([counts]), sql.Composed([sql.SQL("COPY consolidation_counts FROM STDIN")]))
         execute(reader, "ANALYZE consolidation_counts")
-    surplus = sql.SQL(query("rollback/reconcile_surplus"))
-    places = sql.SQL("({}) AS s WHERE t.tableoid = s.part AND t.ctid = s.place").format(surplus)
+    found = sql.SQL(query("rollback/reconcile_surplus"))
+    return sql.SQL("({}) AS s WHERE t.tableoid = s.part AND t.ctid = s.place").format(found)
+
+
+def remove_surplus(origin: Connection, destination: Connection, change: Change) -> sql.Composable:
+    """Delete what only the destination has of one table; the condition for the rows ``t`` that only the origin has."""
+    places = surplus(origin, destination, change)
     execute(destination, sql.SQL("DELETE FROM {} AS t USING {}").format(scan(change.destination), places))
     return places
 

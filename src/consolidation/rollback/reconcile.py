@@ -16,16 +16,17 @@ from psycopg2 import sql
 from consolidation.compare.buckets import Differences, Digests, Pair, bucket_digests, differing, examine
 from consolidation.errors import StepRefused
 from consolidation.fence import state as fence
+from consolidation.fence.sides import HINT, is_unbroken
 from consolidation.journal import state
-from consolidation.journal.phase import Work, recorded
-from consolidation.journal.records import renew_copy
+from consolidation.journal.phase import recorded
+from consolidation.journal.records import Run, renew_copy
 from consolidation.journal.results import Phase
 from consolidation.journal.state import RunState
 from consolidation.model import SOURCE, TARGET, Database
 from consolidation.postgres.catalog import Sequence
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute
-from consolidation.postgres.snapshot import Snapshot, end_when_we_are_gone, frozen
+from consolidation.postgres.snapshot import Snapshot, frozen
 from consolidation.rollback.counterparts import behind, paired
 from consolidation.rollback.exchange import Change, exchange
 from consolidation.rollback.refused import hint, is_of_rows, json_refused, refused, refusing
@@ -92,20 +93,25 @@ def plan(database: Database, to: str, workers: int = 2) -> Plan:
 def compared(database: Database, to: str, source: Snapshot, target: Snapshot, closed: dict[str, str]) -> Plan:
     """The plan for two snapshots. Raises StepRefused, VerificationFailed."""
     pairs = paired(database, source.coordinator, target.coordinator, to)
-    digests = [_start(source, target, each) for each in pairs]
     try:
-        changes = [
-            _change(source, target, each, to, (ours.result(), theirs.result()))
-            for each, (ours, theirs) in zip(pairs, digests, strict=True)
-        ]
+        changes = differences(source, target, pairs, to)
     except psycopg2.DataError as error:
         if found := json_refused(database, to, pairs):
             raise refusing(database, to, found, hint(to, closed)) from error
         raise
     with source.connection() as here, target.connection() as there:
         sequences = behind(database, here, there, to, pairs)
-    kept = tuple(change for change in changes if change is not None)
-    return Plan(database, to, kept, sequences, tuple(pairs), closed, "")
+    return Plan(database, to, changes, sequences, tuple(pairs), closed, "")
+
+
+def differences(source: Snapshot, target: Snapshot, pairs: list[Pair], to: str) -> tuple[Change, ...]:
+    """What would make the side ``to`` equal to the other."""
+    digests = [_start(source, target, each) for each in pairs]
+    changes = [
+        _change(source, target, each, to, (ours.result(), theirs.result()))
+        for each, (ours, theirs) in zip(pairs, digests, strict=True)
+    ]
+    return tuple(change for change in changes if change is not None)
 
 
 def apply(plan: Plan) -> dict[str, Any]:
@@ -127,7 +133,7 @@ def apply(plan: Plan) -> dict[str, Any]:
                 hint="run ansible-playbook rollback.yml (or migrate.yml): it fences both sides first",
             )
         if plan.changed:
-            _reconcile(plan, work)
+            carry_out(plan, work.run)
         work.result.update(
             run_id=work.run.id,
             to=plan.to,
@@ -139,12 +145,11 @@ def apply(plan: Plan) -> dict[str, Any]:
         return dict(work.result)
 
 
-def _reconcile(plan: Plan, work: Work) -> None:
+def carry_out(plan: Plan, run: Run) -> None:
+    """Change the rows and sequences, proved, in one transaction of the destination."""
     database = plan.database
     here, there = (database.source, database.target) if plan.to == "source" else (database.target, database.source)
     with session(there, "reconcile") as origin, session(here, "reconcile") as destination:
-        for conn in (origin, destination):
-            end_when_we_are_gone(conn)
         execute(origin, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         try:
             exchange(origin, destination, here, plan.changes, plan.pairs)
@@ -156,7 +161,7 @@ def _reconcile(plan: Plan, work: Work) -> None:
             name = sql.Identifier(theirs.schema, theirs.name).as_string(destination)
             execute(destination, "SELECT setval(%s::regclass, %s, %s)", [name, ours.last_value, ours.is_called])
         if plan.to == TARGET:  # one with the repair: what was verified before it is another copy
-            renew_copy(destination, work.run)
+            renew_copy(destination, run)
 
 
 def fences(database: Database) -> dict[str, str]:
@@ -180,18 +185,13 @@ def reconciled_and_opened(run: RunState, *, source_is_closed: bool) -> str:
 
 def require_closed_since(database: Database, run: RunState) -> None:
     """What is about to be overwritten on the source must be what was verified: nobody may have written there since."""
-    known = run.fence.fence_epoch if run.verified else None
-    if run.done(Phase.ROLLBACK_RESTORE):  # it is another database now, which was closed before it got its name
-        if run.restore.fence_epoch is None:
-            return
-        known = run.restore.fence_epoch
     with session(database.source, "reconcile fence") as source:
-        epoch = fence.epoch(fence.read(source, database.source_side))
-    if epoch != known:
+        tables = fence.read(source, database.source_side)
+    if not is_unbroken(run, tables):
         raise StepRefused(
             f"{database.name}: the source was open to writers after the cutover (abandon.yml, or by hand): both sides"
             " may hold writes that the other has not",
-            hint="nothing was changed; compare both with pg_verify_info and let their owner say which rows are to stay",
+            hint=HINT,
         )
 
 

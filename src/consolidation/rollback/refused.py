@@ -67,14 +67,16 @@ def hint(to: str, closed: Mapping[str, str]) -> str:
     """What to do next; ``closed``: side -> epoch of its fence, empty where it is open."""
     if to == "target":
         return "nothing was changed; make the target's tables take them by a revision of the lineage, then run again"
+    # Not: widen the source's column. What alters a closed table ends its fence epoch.
+    drop = "drop the constraint or NOT NULL on the source, where it is one"
     if closed["target"]:
         return (
-            "nothing was changed, both sides are closed. Have the source's owner alter its table so that it takes them,"
-            " then run rollback.yml again; or open the target again with ansible-playbook playbooks/cancel_rollback.yml"
+            "nothing was changed, both sides are closed. Open the target again with ansible-playbook"
+            f" playbooks/cancel_rollback.yml and change these rows there; or {drop}, and run rollback.yml again"
         )
     return (
-        "nothing was changed. Change these rows on the target, or have the source's owner alter its table so that it"
-        " takes them; then run again. ansible-playbook rollback.yml --check looks again and changes nothing"
+        f"nothing was changed. Change these rows on the target, or {drop}; then run again."
+        " ansible-playbook rollback.yml --check looks again and changes nothing"
     )
 
 

@@ -172,7 +172,7 @@ def apply(plan: Plan, consent: str) -> dict[str, Any]:
         work.result.update(facts, msg="")
         with session(plan.maintenance, "restore", autocommit=True) as conn:
             if plan.mark not in plan.present.get(plan.restored, ""):
-                work.result["settings_not_restored"] = _restore(conn, plan)
+                work.result.update(_restore(conn, plan))
             _swap(conn, plan)
         work.result["fence_epoch"] = _epoch(plan)
         work.result["tables"] = [{"name": name, **table} for name, table in sorted(plan.made.tables.items())]
@@ -214,16 +214,16 @@ def _refuse_unsuitable(conn: Connection, plan: Plan) -> None:
         )
 
 
-def _restore(conn: Connection, plan: Plan) -> list[str]:
-    """Fill a fresh database and prove it; the settings that could not be given to it. It is dropped on failure."""
+def _restore(conn: Connection, plan: Plan) -> dict[str, list[str]]:
+    """Fill a fresh database and prove it; what could not be given to it. It is dropped on failure."""
     name, properties = plan.restored, plan.made.properties
     databases.drop(conn, name)
     try:
         databases.create(conn, name, properties, owner=properties["owner"])
         restored = replace(plan.database, source=replace(plan.database.source, dbname=name))
-        databases.load(restored.source, plan.tools, plan.directory / manifest.DUMP)
+        failures = databases.load(restored.source, plan.tools, plan.directory / manifest.DUMP)
         with session(restored.source, "restore compare") as filled:
-            wrong = content.read(filled, plan.made.source_schema).differences(plan.made)
+            wrong = content.read(filled, plan.made.source_schema).complaints(plan.made, failures)
         if wrong:
             raise BackupError(
                 f"{plan.database.name}: what was restored is not what was dumped: {'; '.join(wrong)}",
@@ -240,7 +240,7 @@ def _restore(conn: Connection, plan: Plan) -> list[str]:
     except BaseException:
         databases.drop(conn, name)
         raise
-    return refused
+    return {"settings_not_restored": refused, "not_restored": [str(failure) for failure in failures]}
 
 
 def _epoch(plan: Plan) -> str:

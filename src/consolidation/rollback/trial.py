@@ -16,7 +16,7 @@ from consolidation.journal.results import Phase
 from consolidation.model import Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, rows
-from consolidation.postgres.snapshot import Snapshot, end_when_we_are_gone, frozen
+from consolidation.postgres.snapshot import Snapshot, frozen
 from consolidation.rollback import reconcile
 from consolidation.rollback.exchange import exchange
 from consolidation.rollback.refused import hint, is_of_rows, refused
@@ -47,8 +47,6 @@ def _try(plan: reconcile.Plan, target: Snapshot) -> None:
     database = plan.database
     here, there = database.source, database.target
     with session(there, "rollback trial") as origin, session(here, "rollback trial") as destination:
-        for conn in (origin, destination):
-            end_when_we_are_gone(conn)
         _require_room(plan, destination)
         execute(origin, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         execute(origin, "SET TRANSACTION SNAPSHOT %s", [target.exported])

@@ -10,7 +10,7 @@ from typing import Any
 
 from consolidation.errors import ConfigurationError
 from consolidation.services import yaml_edit
-from consolidation.services.yaml_edit import Keys, Node, Value
+from consolidation.services.yaml_edit import Keys, Node, Value, find
 
 SECTION: Keys = ("database",)
 DIRECT, REMOTE = "postgresql", "storage_service"
@@ -98,9 +98,9 @@ def plan_rollback(path: str, content: bytes, previous: bytes, written: bytes) ->
     text, source = _text(content, path), _text(previous, f"{path} as it was before the cutover")
     root, before = yaml_edit.read(text, path), yaml_edit.read(source, path)
     kind = _kind(root, path)
-    section, wanted = root.find(SECTION), before.find(SECTION)
+    section, wanted = find(root, SECTION), find(before, SECTION)
     message = f"{path}: was edited since the cutover; only its database section goes back, the edits stay"
-    if section is not None and wanted is not None and section.content() == wanted.content():
+    if section is not None and wanted is not None and yaml_edit.content(section) == yaml_edit.content(wanted):
         return Plan(path, SECTION, content, content, f"{path}: was edited, its database section is as before")
     if kind != REMOTE:
         raise ConfigurationError(
@@ -131,32 +131,32 @@ def goes_remote(content: bytes) -> bool:
 
 def section_shown(content: bytes, keys: Keys, where: str) -> str:
     """The section as lines, one for each scalar; only values of harmless keys are shown."""
-    node = yaml_edit.read(_text(content, where), where).find(keys)
+    node = find(yaml_edit.read(_text(content, where), where), keys)
     return "".join(f"{line}\n" for line in _lines(node, ".".join(keys))) if node else ""
 
 
 def _lines(node: Node, name: str) -> list[str]:
-    if node.children:
-        pairs = (
-            (child, f"{name}.{key.value}" if key and key.kind == "scalar" else f"{name}[]")
-            for key, child in node.children
-        )
-        return [line for child, below in pairs for line in _lines(child, below)]
-    harmless = name.rpartition(".")[2] in HARMLESS.split() and "://" not in node.value
-    return [f"{name}: {node.value if harmless and node.kind == 'scalar' else HIDDEN}"]
+    if node.id == "scalar":
+        harmless = name.rpartition(".")[2] in HARMLESS.split() and "://" not in node.value
+        return [f"{name}: {node.value if harmless else HIDDEN}"]
+    below = [(item, f"{name}[]") for item in node.value] if node.id == "sequence" else []
+    below += [
+        (value, f"{name}.{key.value}" if key.id == "scalar" else f"{name}[]") for key, value in yaml_edit.pairs(node)
+    ]
+    return [line for item, its_name in below for line in _lines(item, its_name)]
 
 
 def _kind(root: Node, path: str) -> str:
     """database.type; '' where the section does not say. Raises ConfigurationError."""
-    section = root.find(SECTION)
-    if section is None or section.kind != "mapping":
-        other = f"has a database section that is no mapping but of kind {section.kind}" if section else ""
+    section = find(root, SECTION)
+    if section is None or section.id != "mapping":
+        other = f"has a database section that is no mapping but {yaml_edit.kind(section)}" if section else ""
         raise ConfigurationError(
             f"{path}: {other or 'has no database section'}",
             hint="write the section out as a mapping with type, host, port, dbname and user",
         )
-    kind = section.get("type")
-    return kind.value if kind is not None and kind.kind == "scalar" else ""
+    kind = find(section, ("type",))
+    return str(kind.value) if kind is not None and kind.id == "scalar" else ""
 
 
 def _text(content: bytes, where: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from consolidation import text as figures
 from consolidation.compare import result as verdict
 from consolidation.compare.result import DIFFERENT, EQUAL, NOT_COMPARED, SequenceResult, TableResult
 from consolidation.copy import chunks
@@ -75,7 +76,7 @@ class Plan:
         if self.skip_reason:
             return [self.skip_reason]
         there = "itself before the move" if self.database.moves else f"its copy in {self.database.name}"
-        return [f"{table} with {there}: about {table.estimated_rows} rows" for table in self.tables]
+        return [f"{table} with {there}: about {figures.count(table.estimated_rows)} rows" for table in self.tables]
 
     def diff(self) -> dict[str, str]:
         """What would be compared."""
@@ -104,9 +105,15 @@ def apply(plan: Plan, options: Options) -> dict[str, Any]:
         work.result.update(run_id=work.run.id, outcome=NOT_COMPARED, tables=[], sequences=[], faults=[])
         # What is compared, by name: the cutover asks for this closing of the fence and this copy.
         work.result.update(fence_epoch=work.state.fence.fence_epoch, copy_id=work.state.copy.copy_id)
-        _require_fences(plan.database, work.state)
+        target_epoch = _require_fences(plan.database, work.state)
         fewer = replace(options, workers=chunks.workers(plan.tables, options.workers))
         work.result.update(compare(plan.database, fewer, work.state))
+        if _require_fences(plan.database, work.state) != target_epoch:
+            raise StepRefused(
+                f"{plan.database.name}: the target was opened or altered while it was compared",
+                hint="find out by whom, then run ansible-playbook migrate.yml: it copies and verifies again",
+            )
+        work.result["target_epoch"] = target_epoch
         _require_equal(plan.database, work.result)
         return dict(work.result)
 
@@ -229,7 +236,8 @@ def _sequence_result(ours: Sequence, theirs: Sequence | None) -> SequenceResult:
     return SequenceResult(ours.name, EQUAL, next_value(ours), next_value(theirs))
 
 
-def _require_fences(database: Database, run: RunState) -> None:
+def _require_fences(database: Database, run: RunState) -> str:
+    """Both sides closed, the source as the run has closed it; the epoch of the target's fence. Raises StepRefused."""
     if database.mode != Mode.MOVE:
         with session(database.source, "verify fence") as source:
             fence.require_unbroken(source, database, run)
@@ -239,6 +247,7 @@ def _require_fences(database: Database, run: RunState) -> None:
                 f"{database.name}: the target is not fenced, equality would hold for a moment only",
                 hint="run ansible-playbook migrate.yml: it fences before it copies and verifies",
             )
+        return fence.epoch(fence.read(target, database.target_side))
 
 
 def _require_one_encoding(database: Database, source: Snapshot, target: Snapshot) -> None:

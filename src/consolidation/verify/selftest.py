@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import psycopg2.errors
 from psycopg2.extensions import connection as Connection
 
 from consolidation.compare.buckets import bucket_digests, differing, examine, pair
@@ -59,9 +60,10 @@ def run(database: Database) -> dict[str, Any]:
             source.rollback()
             target.rollback()
     except StatementFailed as error:
+        lacks = isinstance(error.__cause__, psycopg2.errors.InsufficientPrivilege)
         raise VerificationFailed(
             f"{database.name}: the verifier could not test itself: {error.message}",
-            hint="it needs TEMPORARY on both databases and works in a temporary table; then run again",
+            hint="it needs TEMPORARY on both databases, for a temporary table; then run again" if lacks else error.hint,
         ) from error
     if unseen:
         raise VerificationFailed(

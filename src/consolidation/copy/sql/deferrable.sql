@@ -54,5 +54,6 @@ SELECT w.relname, 'trigger', t.tgname,
        format('ALTER TABLE %%s ENABLE %%s TRIGGER %%I', w.qualified,
               CASE t.tgenabled WHEN 'A' THEN 'ALWAYS' ELSE '' END, t.tgname)
   FROM pg_trigger t JOIN wanted w ON w.oid = t.tgrelid
- WHERE NOT t.tgisinternal AND t.tgname <> %(fence)s AND t.tgenabled IN ('O', 'A') AND t.tgparentid = 0
+ WHERE NOT t.tgisinternal AND NOT starts_with(t.tgname, %(fence)s)
+   AND NOT starts_with(t.tgname, 'zz_consolidation_capture_') AND t.tgenabled IN ('O', 'A') AND t.tgparentid = 0
  ORDER BY 1, 2, 3

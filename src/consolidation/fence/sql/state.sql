@@ -1,7 +1,10 @@
--- Tables to fence with their trigger's state: the named tables and everything that inherits from them or is their
--- partition, because a statement trigger fires only for the table a statement names.
--- changed_by: transaction that has switched the trigger last, NULL where there is none.
--- schema: name of the schema; tables: text[] of table names, empty for all; trigger: name of the fence trigger.
+-- Tables to fence with their triggers and their fence epoch: the named tables and everything that inherits from them or is
+-- their partition, because a statement trigger fires only for the table a statement names.
+-- statements, rows: pg_trigger.tgenabled of either trigger, NULL where there is none; a partitioned table has no rows.
+-- epoch: another one after anything that could change what the table holds without the fence's noticing: a trigger that
+-- was switched or made anew (xmin: the transaction that did it), its function, the relation's file, name, columns and
+-- generation expressions, its place among parents and partitions, and labels of enums.
+-- schema: name of the schema; tables: text[] of table names, empty for all; trigger, row_trigger: their names.
 WITH RECURSIVE fenced (oid) AS (
     SELECT c.oid
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -13,16 +16,34 @@ WITH RECURSIVE fenced (oid) AS (
                 ELSE c.relname = ANY (%(tables)s::text[]) END
     UNION
     SELECT i.inhrelid FROM pg_inherits i JOIN fenced ON fenced.oid = i.inhparent
+), common AS (
+    SELECT concat_ws('|',
+             (SELECT string_agg(concat_ws(' ', p.oid, p.xmin), ',' ORDER BY p.oid)
+                FROM pg_proc p WHERE p.pronamespace = to_regnamespace('consolidation') AND p.proname = 'fence'),
+             (SELECT md5(string_agg(concat_ws(' ', enumtypid, enumsortorder, enumlabel), ',' ORDER BY oid))
+                FROM pg_enum)) AS made
 )
 SELECT n.nspname AS schema,
        c.relname AS name,
        c.oid::bigint AS oid,
-       CASE t.tgenabled WHEN 'D' THEN 'prepared' WHEN 'O' THEN 'closed' WHEN 'A' THEN 'closed' WHEN 'R' THEN 'prepared'
-            ELSE 'absent' END AS state,
-       t.xmin::text::bigint AS changed_by
+       c.relkind::text AS kind,
+       s.tgenabled::text AS statements,
+       r.tgenabled::text AS rows,
+       md5(concat_ws('|', common.made, n.nspname, c.relname, c.relkind, pg_relation_filenode(c.oid),
+             s.oid, s.xmin, s.tgenabled, r.oid, r.xmin, r.tgenabled,
+             (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped,
+                                          a.attgenerated, a.attmissingval::text,
+                                          CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END),
+                                ',' ORDER BY a.attnum)
+                FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+               WHERE a.attrelid = c.oid AND a.attnum > 0),
+             (SELECT string_agg(to_jsonb(i)::text, ',' ORDER BY i.inhrelid, i.inhparent)
+                FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)))) AS epoch
   FROM fenced
+ CROSS JOIN common
   JOIN pg_class c USING (oid)
   JOIN pg_namespace n ON n.oid = c.relnamespace
-  LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = %(trigger)s
+  LEFT JOIN pg_trigger s ON s.tgrelid = c.oid AND s.tgname = %(trigger)s
+  LEFT JOIN pg_trigger r ON r.tgrelid = c.oid AND r.tgname = %(row_trigger)s
  WHERE c.relkind IN ('r', 'p')
  ORDER BY n.nspname, c.relname

@@ -1,6 +1,7 @@
 -- What is not in force on the tables of one schema and on their partitions, wherever those lie: constraints not
 -- validated, invalid indexes, disabled triggers.
--- schema: name of the schema; tables: text[] of table names; fence: name of the fence's trigger, which is left out.
+-- schema: name of the schema; tables: text[] of table names; fence: what the names of the fence's triggers begin with,
+-- which are left out.
 WITH RECURSIVE wanted AS (
     SELECT c.oid, c.relname
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -19,5 +20,6 @@ SELECT format('index %%s of %%s is not valid', c.relname, w.relname)
 UNION ALL
 SELECT format('trigger %%s of %%s is disabled', t.tgname, w.relname)
   FROM pg_trigger t JOIN wanted w ON w.oid = t.tgrelid
- WHERE t.tgenabled = 'D' AND t.tgname <> %(fence)s
+ WHERE t.tgenabled = 'D' AND NOT starts_with(t.tgname, %(fence)s)
+   AND NOT starts_with(t.tgname, 'zz_consolidation_capture_')
  ORDER BY 1

@@ -8,9 +8,5 @@ SELECT DISTINCT 'publication', format('%%I', t.pubname)
 UNION ALL
 SELECT 'logical replication slot', slot_name::text FROM pg_replication_slots WHERE database = current_database()
 UNION ALL
-SELECT 'subscription', format('%%I', subname)
-  FROM pg_subscription
- WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-UNION ALL
 SELECT 'event trigger', format('%%I', evtname) FROM pg_event_trigger WHERE evtenabled <> 'D'
  ORDER BY 1, 2

@@ -22,7 +22,8 @@ SELECT t.tgrelid::regclass::text, 'trigger', t.tgname,
               CASE t.tgenabled WHEN 'A' THEN 'ALWAYS' ELSE '' END, t.tgname)
   FROM pg_trigger t
  WHERE t.tgrelid IN (SELECT oid FROM wanted)
-   AND NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgname <> %(fence)s AND t.tgenabled IN ('O', 'A')
+   AND NOT t.tgisinternal AND t.tgparentid = 0 AND NOT starts_with(t.tgname, %(fence)s)
+   AND NOT starts_with(t.tgname, 'zz_consolidation_capture_') AND t.tgenabled IN ('O', 'A')
 UNION ALL
 SELECT r.ev_class::regclass::text, 'rule', r.rulename,
        format('ALTER TABLE %%s DISABLE RULE %%I', r.ev_class::regclass, r.rulename),

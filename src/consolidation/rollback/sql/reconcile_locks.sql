@@ -12,7 +12,8 @@ WITH RECURSIVE wanted (oid) AS (
      WHERE con.contype = 'f' AND (con.conrelid IN (SELECT oid FROM wanted) OR con.confrelid IN (SELECT oid FROM wanted))
     UNION
     SELECT t.tgrelid FROM pg_trigger t
-     WHERE t.tgrelid IN (SELECT oid FROM wanted) AND NOT t.tgisinternal AND t.tgname <> %(fence)s
+     WHERE t.tgrelid IN (SELECT oid FROM wanted) AND NOT t.tgisinternal AND NOT starts_with(t.tgname, %(fence)s)
+       AND NOT starts_with(t.tgname, 'zz_consolidation_capture_')
        AND t.tgenabled IN ('O', 'A')
     UNION
     SELECT r.ev_class FROM pg_rewrite r WHERE r.ev_class IN (SELECT oid FROM wanted) AND r.ev_enabled IN ('O', 'A')

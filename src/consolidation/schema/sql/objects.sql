@@ -1,7 +1,7 @@
 -- What one schema holds besides plain tables' columns, keys and indexes, and what hangs on some tables: sort and identity
 -- as pg_identify_object has them, bare name, definition where it has one. Left out: extensions and their parts,
 -- sequences that a column owns, partitions and what they have of their root, the fence.
--- schema: name of the schema; oids: bigint[] of the tables; fence: name of the fence's trigger.
+-- schema: name of the schema; oids: bigint[] of the tables; fence: what its triggers' names begin with.
 WITH object (classid, objid) AS (
     SELECT d.classid, d.objid
       FROM pg_depend d
@@ -20,7 +20,8 @@ WITH object (classid, objid) AS (
     UNION
     SELECT 'pg_trigger'::regclass, oid
       FROM pg_trigger
-     WHERE tgrelid::bigint = ANY (%(oids)s::bigint[]) AND NOT tgisinternal AND tgname <> %(fence)s
+     WHERE tgrelid::bigint = ANY (%(oids)s::bigint[]) AND NOT tgisinternal AND NOT starts_with(tgname, %(fence)s)
+       AND NOT starts_with(tgname, 'zz_consolidation_capture_')
     UNION
     SELECT 'pg_rewrite'::regclass, oid FROM pg_rewrite WHERE ev_class::bigint = ANY (%(oids)s::bigint[])
     UNION

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
+from importlib.metadata import version
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -44,7 +45,12 @@ def reference_app(title: str, settings: ServiceSettings, backend: Backend) -> Fa
         await backend.aclose()
 
     app = FastAPI(
-        title=title, version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+        title=title,
+        version=version("service-common"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
     )
 
     @app.get("/health", responses={503: {}})

@@ -1,0 +1,140 @@
+#!/usr/bin/python
+"""The Ansible module ``pg_follow``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_follow
+short_description: Bring the rows whose keys one side has noted to the other, until it is close behind
+version_added: "0.1.0"
+description:
+  - A round brings the rows of the keys that M(pg_capture) has noted as one snapshot has them, compares them on both
+    sides and commits; then it deletes the keys. It may be cut off anywhere and run again.
+  - Rounds go on until two in a row were shorter than O(lag_seconds). Nothing is closed or opened, writers go on.
+  - A table without a key, and one that was truncated, rewritten or not captured for a moment, is brought over by
+    content.
+  - The side that receives must be closed by its fence.
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
+options:
+  to:
+    description:
+      - V(target) follows the source before the cutover; V(source) brings back what the target has noted after it, so
+        that a rollback is short.
+    type: str
+    required: true
+    choices: [source, target]
+  lag_seconds:
+    description: What a round may take, about the time that the last one adds to the write outage.
+    type: float
+    default: 0.5
+  tries:
+    description: Rounds without getting there, before it is given up with the figures.
+    type: int
+    default: 60
+  pause_seconds:
+    description: Pause between two rounds.
+    type: float
+    default: 1
+  compare:
+    description: Compare every row of both sides at one snapshot as well.
+    type: bool
+    default: false
+  workers:
+    description: Tables compared at the same time; each is a session on either side.
+    type: int
+    default: 2
+  max_keys:
+    description: Keys named for each table and kind of difference.
+    type: int
+    default: 20
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns the tables that have noted keys.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Follow the source, and compare everything
+  pg_follow:
+    database: "{{ consolidation_database }}"
+    run_id: "{{ journal_run_id }}"
+    to: target
+    compare: true
+"""
+
+RETURN = r"""
+run_id:
+  description: Id of the run.
+  type: str
+  returned: when not in check mode, unless there was nothing to do
+to:
+  description: The side that has received.
+  type: str
+  returned: when not in check mode, unless there was nothing to do
+rounds:
+  description: Rounds of this run so far.
+  type: int
+  returned: when not in check mode, unless there was nothing to do
+keys:
+  description: Noted keys that they have brought over.
+  type: int
+  returned: when not in check mode, unless there was nothing to do
+rows:
+  description: Rows that they have sent.
+  type: int
+  returned: when not in check mode, unless there was nothing to do
+lag_seconds:
+  description: Duration of the last round.
+  type: float
+  returned: when not in check mode, unless there was nothing to do
+last_rounds:
+  description: Seconds, keys, rows and completeness of the last ten rounds.
+  type: list
+  elements: dict
+  returned: when not in check mode, unless there was nothing to do
+verification:
+  description: As M(pg_verify_info) returns it, of one snapshot.
+  type: dict
+  returned: once the phase has compared, with O(compare=true); also on failure
+seconds:
+  description: Duration of it all.
+  type: float
+  returned: when not in check mode, unless there was nothing to do
+msg:
+  description: Why nothing is followed.
+  type: str
+  returned: when there was nothing to do, not in check mode
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from consolidation.follow import phase as follow
+from consolidation.model import Database
+from consolidation.module import arguments
+from consolidation.module.failures import failures
+
+
+def main() -> None:
+    """Plan, and follow."""
+    spec = arguments.phase(
+        to={"type": "str", "required": True, "choices": ["source", "target"]},
+        lag_seconds={"type": "float", "default": 0.5},
+        tries={"type": "int", "default": 60},
+        pause_seconds={"type": "float", "default": 1},
+        compare={"type": "bool", "default": False},
+        workers={"type": "int", "default": 2},
+        max_keys={"type": "int", "no_log": False, "default": 20},
+    )
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    with failures(module):
+        given = module.params
+        plan = follow.plan(Database.from_options(given["database"], given["run_id"]), given["to"])
+        result = {} if module.check_mode else follow.apply(plan, follow.Options.from_options(given))
+        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+
+
+if __name__ == "__main__":
+    main()

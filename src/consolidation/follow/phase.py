@@ -1,0 +1,158 @@
+"""The follow phase: rounds until the destination is close behind, and the comparison of everything on the way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from consolidation.compare import result as verdict
+from consolidation.compare.result import EQUAL, TableResult
+from consolidation.errors import StepRefused, VerificationFailed
+from consolidation.fence import state as fence
+from consolidation.follow import changeover
+from consolidation.follow.comparison import Options as CompareOptions
+from consolidation.follow.comparison import compare
+from consolidation.follow.gate import Gate
+from consolidation.follow.memory import Memory
+from consolidation.follow.rounds import Follower, Round, following
+from consolidation.follow.way import Way
+from consolidation.journal import state
+from consolidation.journal.phase import Work, recorded
+from consolidation.journal.results import Phase
+from consolidation.model import SOURCE, Database, Mode
+from consolidation.postgres.connection import session
+from consolidation.verify import selftest
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to follow."""
+
+    until: changeover.Options = field(default_factory=changeover.Options)
+    compare: CompareOptions | None = None
+    """Compare everything at one snapshot, after the first rounds; None: only what the rounds bring."""
+
+    @classmethod
+    def from_options(cls, given: Mapping[str, Any]) -> Options:
+        """Build from the options of the module."""
+        until = changeover.Options(
+            gate=Gate(lag_seconds=given["lag_seconds"], tries=given["tries"]), pause_seconds=given["pause_seconds"]
+        )
+        return cls(until, CompareOptions(given["workers"], given["max_keys"]) if given["compare"] else None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a following round would find."""
+
+    database: Database
+    to: str
+    waiting: dict[str, int]
+    """Table -> bytes of its log, of the tables whose log has entries."""
+    skip_reason: str
+
+    @property
+    def changed(self) -> bool:
+        """Whether rounds are to run: a quiet origin is only known from one."""
+        return not self.skip_reason
+
+    def diff(self) -> dict[str, str]:
+        """One line for each table that has noted keys."""
+        lines = [f"{name}: {size} bytes of noted keys" for name, size in self.waiting.items()]
+        lines = [self.skip_reason] if self.skip_reason else lines
+        return {"prepared": "".join(f"{line}\n" for line in lines)}
+
+
+def plan(database: Database, to: str) -> Plan:
+    """Whether there is something to follow, and how much is noted. Raises StepRefused."""
+    if database.mode == Mode.MOVE:
+        raise StepRefused(f"{database.name}: its tables are moved, nothing is followed", hint="leave this step out")
+    with session(database.target, "follow plan", autocommit=True) as target:
+        run = state.read(target, database)
+        skip_reason = run.skip_reason(_phase(to))
+        if skip_reason or run.run is None:
+            return Plan(database, to, {}, skip_reason)
+        with following(Way(database, to), Memory(target, run.run, to)) as follower:
+            return Plan(database, to, follower.waiting(), "")
+
+
+def apply(plan: Plan, options: Options) -> dict[str, Any]:
+    """Rounds until the gate is met; with a comparison of everything where it is asked for.
+
+    Raises StepRefused, VerificationFailed, and as a round does. Nothing is closed or opened.
+    """
+    if plan.skip_reason:
+        return {"msg": plan.skip_reason}
+    with recorded(plan.database, _phase(plan.to)) as work:
+        if plan.to == SOURCE:
+            _require_closed_since(work, plan.database)
+        started = time.monotonic()
+        with _follower(work, plan) as follower:
+            rounds = changeover.catch_up(follower, options.until, lambda done: _hear(work, done))
+            if options.compare:
+                _compare(work, plan.database, follower, options.compare)
+                rounds += changeover.catch_up(follower, options.until, lambda done: _hear(work, done))
+            figures = follower.memory.figures()
+        work.result.pop("progress", None)
+        work.result.update(
+            run_id=work.run.id,
+            to=plan.to,
+            rounds=figures["rounds"],
+            keys=figures["keys"],
+            rows=figures["rows"],
+            lag_seconds=rounds[-1].seconds,
+            last_rounds=[asdict(seen) for seen in rounds[-10:]],
+            seconds=round(time.monotonic() - started, 3),
+        )
+        return dict(work.result)
+
+
+def _phase(to: str) -> Phase:
+    return Phase.FOLLOW_BACK if to == SOURCE else Phase.FOLLOW
+
+
+@contextmanager
+def _follower(work: Work, plan: Plan) -> Iterator[Follower]:
+    with following(Way(plan.database, plan.to), Memory(work.journal, work.run, plan.to)) as follower:
+        yield follower
+
+
+def _hear(work: Work, done: Round) -> None:
+    work.result["progress"] = {
+        "at": work.now(),
+        "seconds": round(done.seconds, 3),
+        "keys": done.keys,
+        "rows": done.rows,
+        "whole": list(done.whole),
+        "complete": done.complete,
+    }
+    work.keep()
+
+
+def _compare(work: Work, database: Database, follower: Follower, options: CompareOptions) -> None:
+    tested = selftest.run(database)
+    started, at = time.monotonic(), work.now()
+    found: Sequence[TableResult] = compare(follower, options)
+    result = verdict.as_result(found, [], [])
+    work.result["verification"] = {
+        **result,
+        "self_test": tested,
+        "at": at,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    if result["outcome"] != EQUAL:
+        raise VerificationFailed(
+            f"{database.name}: not proved equal at one snapshot: {verdict.complaint(result)}",
+            hint="nothing was closed; the next run brings these tables over by content and compares again: find out"
+            " first who wrote to the target, or past the capture (pg_trigger of the source)",
+            facts={"verification": work.result["verification"]},
+        )
+
+
+def _require_closed_since(work: Work, database: Database) -> None:
+    """Nobody may have written to the source since this run has closed it: rounds would overwrite that."""
+    with session(database.source, "follow fence") as source:
+        fence.require_unbroken(source, database, work.state)

@@ -1,0 +1,124 @@
+"""What the backup will meet: tables that it could not dump or restore, and objects that its restore leaves out.
+
+The restore drill runs as the runbook's role, on the target's server, and with an empty search_path, as every restore
+by pg_restore does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import psycopg2
+from psycopg2 import sql
+
+from consolidation.errors import describe
+from consolidation.journal import state
+from consolidation.journal.results import Phase
+from consolidation.journal.state import Standing
+from consolidation.model import Database
+from consolidation.postgres.catalog import Table, scan
+from consolidation.postgres.queries import dicts, execute, query, rows, value
+from consolidation.preflight.findings import Finding
+from consolidation.preflight.kinds import found
+from consolidation.preflight.side import Check, Side
+from consolidation.text import count, size
+
+LARGEST_BYTES = 2**29
+"""Of one value: bytea is printed with two digits for each byte, and no string is longer than 1 GB."""
+SUSPECT_BYTES = 2**21
+"""Of a table's TOAST relation: below it no value can be that large, however well it was compressed."""
+
+
+def checks(source: Side, target: Side | None, database: Database, *, left_out: bool) -> Iterator[Check]:
+    """Checks of the source's tables and of the rest of its database. left_out: the command has no backup phase."""
+    for table in source.tables:
+        yield Check(f"the size of the values in {table}", partial(_values, source, table))
+    yield Check("functions that a restore calls", lambda: _functions(source))
+    yield Check("large objects in the backup", lambda: _large_objects(source))
+    if target is not None:
+        yield Check("extensions in the restore drill", lambda: _extensions(source, target))
+        yield Check("the run's backup", lambda: _run(target, database, left_out=left_out))
+
+
+def _values(source: Side, table: Table) -> Iterator[Finding]:
+    statement = "SELECT coalesce(pg_relation_size(nullif(reltoastrelid, 0)), 0) FROM pg_class WHERE oid = %s"
+    if value(source.conn, statement, [table.oid]) < SUSPECT_BYTES and table.kind == "r":
+        return
+    # octet_length() of text and bytea reads a toasted value's header, not the value; other types tell what is stored.
+    measures = {"bytea": "octet_length({})", "text": "octet_length({})", "character varying": "octet_length({})"}
+    for column in table.stored_columns:
+        base = column.type.partition("(")[0]
+        if column.type_category not in "ASUX" and base not in ("bytea", "json", "jsonb", "xml"):
+            continue
+        measure = sql.SQL(measures.get(base, "pg_column_size({})")).format(sql.Identifier(column.name))
+        test = sql.SQL("{} > {}").format(measure, sql.Literal(LARGEST_BYTES))
+        figures = sql.SQL("SELECT count(*) FILTER (WHERE {}), max({}) FROM {}").format(test, measure, scan(table))
+        [(number, largest)] = rows(source.conn, figures)
+        if number:
+            what = f"{count(number)} value(s) above {size(LARGEST_BYTES)}, the largest {size(largest)}"
+            what += ": too large to be dumped, compared and copied"
+            see = source.paste("SELECT ctid, {} FROM {} WHERE {};", measure, scan(table), test)
+            fix = f"have the service split them, or keep them outside the database\n-- see them: {see}"
+            yield found("source.backup.value_too_large", f"{table}.{column.name}", what, fix)
+
+
+def _functions(source: Side) -> Iterator[Finding]:
+    """Expressions of the tables are evaluated while rows are restored: with no search_path to find names by."""
+    for row in dicts(source.conn, query("preflight/expressions"), {"oids": [table.oid for table in source.tables]}):
+        execute(source.conn, "SAVEPOINT expression; SET LOCAL search_path = ''")
+        try:
+            rows(source.conn, row["statement"])
+        except psycopg2.Error as error:
+            if (error.pgcode or "")[:2] != "42":
+                raise
+            what = f"{row['sort']} {row['name']} calls {row['function']}, which fails without a search_path: "
+            what += f"{describe(error)}; neither dump nor copy could be loaded"
+            fix = f"ALTER FUNCTION {row['function']} SET search_path = {source.paste('{}', source.schema)};"
+            yield found("source.backup.function", f"{row['place']}.{row['name']}", what, fix)
+        else:
+            if row["sort"] == "constraint" and not row["is_immutable"]:
+                what = f"calls {row['function']}, which is not IMMUTABLE: if it reads other tables, no order of loading"
+                what += " satisfies it, and the restore drill will fail on this table"
+                fix = "replace the CHECK by a foreign key, or make the function IMMUTABLE if it reads no table"
+                yield found("source.backup.check_reads", f"{row['place']}.{row['name']}", what, fix)
+        finally:
+            execute(source.conn, "ROLLBACK TO expression")
+
+
+def _large_objects(source: Side) -> Iterator[Finding]:
+    if value(source.conn, query("backup/large_objects_hidden"), {"role": source.role}):
+        what = "the runbook's role may not read all large objects: the dump holds none of them"
+        fix = source.paste("as superuser: GRANT {} TO {};", sql.SQL("…the role that owns them…"), source.role)
+        yield found("source.backup.not_restored", "large objects", what, fix)
+
+
+def _extensions(source: Side, target: Side) -> Iterator[Finding]:
+    may = value(target.conn, "SELECT rolsuper FROM pg_roles WHERE rolname = %s", [target.role])
+    statement = "SELECT name, bool_or(trusted) FROM pg_available_extension_versions GROUP BY name"
+    available = dict(rows(target.conn, statement))
+    for name, _, used in rows(
+        source.conn, query("preflight/extensions"), {"oids": [table.oid for table in source.tables]}
+    ):
+        if may or available.get(name):
+            continue
+        why = "is not available on the server" if name not in available else "needs a superuser"
+        if used:
+            what = f"the tables need extension {name}, which {why} of the restore drill: the backup could not be proved"
+            fix = "name a server in backup_drill that has it, with a role that is superuser there"
+            yield found("source.backup.extension", name, what, fix)
+        else:
+            what = f"extension {name} {why}: the restore drill leaves it out, with what depends on it"
+            fix = "nothing to do: a restore by a superuser brings it back where the server has it"
+            yield found("source.backup.not_restored", f"extension {name}", what, fix)
+
+
+def _run(target: Side, database: Database, *, left_out: bool) -> Iterator[Finding]:
+    run = state.read(target.conn, database)
+    if run.done(Phase.BACKUP) or (run.standing == Standing.ROLLED_BACK and not left_out):
+        return
+    if left_out or Phase.FENCE in run.phases:
+        what = "this command leaves the backup out" if left_out else "the run went on without a backup"
+        what += ", and the run has none: there is no way back from a lost source"
+        fix = "ansible-playbook migrate.yml --tags backup, at any time before the source is touched"
+        yield found("run.no_backup", database.name, what, fix)

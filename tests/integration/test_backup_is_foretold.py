@@ -1,0 +1,182 @@
+"""What an ordinary database holds beside its tables does not stop the backup; what does stop it, preflight names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from consolidation.backup import phase as backup
+from consolidation.errors import ConsolidationError
+from consolidation.preflight import backup as foretold
+from consolidation.preflight.findings import Finding
+from consolidation.preflight.phase import Options, examine
+from demo.servers import installations
+from tests.cluster import Database
+from tests.window import Window
+
+LOOK_UP = (
+    "CREATE FUNCTION public.known(uuid) RETURNS bool LANGUAGE {} STABLE AS"
+    " 'BEGIN RETURN $1 IS NULL OR EXISTS (SELECT FROM campaigns WHERE id = $1); END';"
+)
+IN_SQL = LOOK_UP.format("sql").replace("BEGIN RETURN", "SELECT").replace("; END", "")
+
+
+@dataclass
+class Case:
+    """What the source has; the finding, and a word of it; whether the backup is made all the same."""
+
+    statements: str
+    kind: str
+    what: str
+    made: bool = True
+
+
+CASES = {
+    "monitoring extension": Case(
+        "CREATE EXTENSION pg_stat_statements", "source.backup.not_restored", "extension pg_stat_statements"
+    ),
+    "extension in a schema of its own, and a view of it": Case(
+        "CREATE SCHEMA monitoring; CREATE EXTENSION pg_buffercache SCHEMA monitoring;"
+        "CREATE VIEW monitoring.v AS SELECT * FROM monitoring.pg_buffercache",
+        "source.backup.not_restored",
+        "extension pg_buffercache",
+    ),
+    "event trigger": Case(
+        "CREATE FUNCTION public.f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RETURN; END';"
+        "CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION public.f()",
+        "source.object.event_trigger",
+        "watch",
+    ),
+    "large object": Case("SELECT lo_from_bytea(0, 'x')", "source.backup.not_restored", "large objects"),
+    "xml with an encoding declaration": Case(
+        "ALTER TABLE chapters ADD doc xml;"
+        """UPDATE chapters SET doc = '<?xml version="1.0" encoding="ISO-8859-1"?><a/>'""",
+        "",
+        "",
+    ),
+    "check by a function that names a table without schema": Case(
+        IN_SQL + "ALTER TABLE chapters ADD CONSTRAINT known CHECK (public.known(campaign_id))",
+        "source.backup.function",
+        "constraint known calls public.known(uuid)",
+        made=False,
+    ),
+    "the same in PL/pgSQL": Case(
+        LOOK_UP.format("plpgsql") + "ALTER TABLE chapters ADD CONSTRAINT known CHECK (public.known(campaign_id))",
+        "source.backup.function",
+        "constraint known calls public.known(uuid)",
+        made=False,
+    ),
+    "index by a function that names another without schema": Case(
+        "CREATE FUNCTION public.fold(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';"
+        "CREATE FUNCTION public.folded(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT fold($1)';"
+        "CREATE INDEX folded ON chapters (public.folded(title))",
+        "source.backup.function",
+        "index folded calls public.folded(text)",
+        made=False,
+    ),
+    "generated column by such a function": Case(
+        "CREATE FUNCTION public.fold(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';"
+        "CREATE FUNCTION public.folded(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN fold($1); END';"
+        "ALTER TABLE chapters ADD folded text GENERATED ALWAYS AS (public.folded(title)) STORED",
+        "source.backup.function",
+        "generated column folded calls public.folded(text)",
+        made=False,
+    ),
+    "a function with a search_path of its own": Case(
+        "CREATE FUNCTION public.fold(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';"
+        "CREATE FUNCTION public.folded(text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = public"
+        " AS 'SELECT fold($1)'; CREATE INDEX folded ON chapters (public.folded(title))",
+        "",
+        "",
+    ),
+    "check that reads another table": Case(
+        IN_SQL + "ALTER FUNCTION known SET search_path = public;"
+        "ALTER TABLE chapters ADD CONSTRAINT known CHECK (public.known(campaign_id))",
+        "source.backup.check_reads",
+        "public.chapters.known",
+        made=False,
+    ),
+}
+
+
+@pytest.mark.parametrize("versions", [(15, 15)], indirect=True)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_what_the_backup_will_meet(campaign: Database, target: Database, tmp_path: Path, case: Case) -> None:
+    campaign.execute(f"SET search_path = public; {case.statements}")
+    window, tools = Window(campaign, target), installations()[18]
+    found = examine(window.database, Options(backup_directory=tmp_path, postgresql_bin=tools)).findings
+    if case.kind:
+        assert [each for each in found if each.id == case.kind and case.what in f"{each.subject} {each.what}"], found
+    else:
+        assert not _of_the_backup(found)
+    window.begin()
+    planned = backup.plan(window.database, tmp_path, tools)
+    if case.made:
+        made = backup.apply(planned)
+        left = [*made["drill"]["not_restored"], *made["left_out"]]
+        assert bool(left) == (case.kind != ""), left
+        assert all(each.split(":")[0] in made["msg"] for each in left[:5])
+        assert not [each for each in left if each.endswith(": ") or "which may quote a row" in each]
+        return
+    with pytest.raises(ConsolidationError) as raised:
+        backup.apply(planned)
+    assert "which may quote a row" not in raised.value.message
+    assert "does not exist" in raised.value.message or 'violates check constraint "known"' in raised.value.message
+    assert "chapters" in raised.value.message or "folded" in raised.value.message
+
+
+def _of_the_backup(found: tuple[Finding, ...]) -> list[Finding]:
+    return [each for each in found if each.id.startswith("source.backup.")]
+
+
+def test_an_extension_that_the_tables_need_and_the_drill_cannot_make(
+    campaign: Database, target: Database, tmp_path: Path
+) -> None:
+    campaign.execute("CREATE EXTENSION vector; ALTER TABLE public.chapters ADD v vector(2)")
+    target.execute("CREATE EXTENSION vector")
+    window = Window(campaign, target)
+    tools = installations()[18]
+    found = examine(window.database, Options(backup_directory=tmp_path, postgresql_bin=tools)).findings
+    trusted = campaign.value("SELECT bool_or(trusted) FROM pg_available_extension_versions WHERE name = 'vector'")
+    assert [each.id for each in _of_the_backup(found)] == ([] if trusted else ["source.backup.extension"])
+
+
+@pytest.mark.parametrize("type_name", ["bytea", "text", "json"])
+def test_a_value_too_large_is_named(
+    campaign: Database, target: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, type_name: str
+) -> None:
+    monkeypatch.setattr(foretold, "LARGEST_BYTES", 3_000_000)
+    campaign.execute(
+        f'ALTER TABLE public.chapters ADD "Big" {type_name}, ALTER "Big" SET STORAGE EXTERNAL;'
+        f"""UPDATE public.chapters SET "Big" = ('"' || repeat('x', 4000000) || '"')::{type_name}"""
+        " WHERE id = (SELECT min(id::text)::uuid FROM public.chapters)"
+    )
+    window = Window(campaign, target)
+    found = examine(window.database, Options(backup_directory=tmp_path, postgresql_bin=installations()[18])).findings
+    [large] = _of_the_backup(found)
+    assert (large.id, large.subject) == ("source.backup.value_too_large", "public.chapters.Big")
+    assert "1 value(s) above 3.0 MB, the largest 4.0 MB" in large.what
+
+
+def test_a_command_without_a_backup_is_told_what_that_means(
+    campaign: Database, target: Database, tmp_path: Path
+) -> None:
+    window, tools = Window(campaign, target), installations()[18]
+
+    def found(backup: bool) -> list[str]:
+        options = Options(backup_directory=tmp_path, postgresql_bin=tools, backup=backup)
+        return [each.id for each in examine(window.database, options).findings if each.id == "run.no_backup"]
+
+    assert (found(True), found(False)) == ([], ["run.no_backup"])
+    window.begin()
+    window.schema()
+    assert (found(True), found(False)) == ([], ["run.no_backup"])
+    window.fence("source", "closed")
+    assert (found(True), found(False)) == (["run.no_backup"], ["run.no_backup"])
+    window.target.execute(
+        "INSERT INTO consolidation.phase (run_id, database, name, state)"
+        " SELECT run_id, database, 'backup', 'done' FROM consolidation.run_database"
+    )
+    assert (found(True), found(False)) == ([], [])

@@ -1,0 +1,194 @@
+"""What a role, a database or a pooler says must not change a value, lose a row, or let two into one phase."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+
+from consolidation.compare.digest import table_digest
+from consolidation.errors import ConnectionFailed
+from consolidation.postgres import connection
+from consolidation.postgres.catalog import read_tables, scan
+from consolidation.postgres.connection import connect, session
+from consolidation.postgres.settings import PINNED
+from consolidation.preflight.phase import Options, examine
+from consolidation.verify import phase as verify
+from demo.servers import installations
+from tests.cluster import Database
+from tests.pooler import pooled
+from tests.window import Window
+
+DATA = Path(__file__).parents[1] / "data"
+NASTY = (DATA / "nasty_tables.sql").read_text().replace("{json}", "json") + (DATA / "nasty_rows.sql").read_text()
+
+
+def test_a_pooler_that_drops_startup_options_changes_nothing(source: Database, tmp_path: Path) -> None:
+    source.execute(
+        "ALTER ROLE consolidation SET extra_float_digits = 0; ALTER ROLE consolidation SET timezone = 'Asia/Tokyo'"
+    )
+    with (
+        pooled(source.settings, str(tmp_path / "passfile"), transactions=False) as through,
+        session(through, "test") as conn,
+        conn.cursor() as cursor,
+    ):
+        cursor.execute("SELECT name, setting FROM pg_settings WHERE name IN ('extra_float_digits', 'TimeZone')")
+        assert dict(cursor.fetchall()) == {"extra_float_digits": "3", "TimeZone": "UTC"}
+
+
+def test_a_pooler_in_transaction_mode_is_refused(source: Database, tmp_path: Path) -> None:
+    """One session's lock would be another one's too: two processes would enter one phase."""
+    with pooled(source.settings, str(tmp_path / "passfile"), transactions=True) as through:
+        with pytest.raises(ConnectionFailed, match="transaction mode") as refused:
+            connect(through, "test")
+        with pytest.raises(ConnectionFailed, match="transaction mode"):
+            connect(through, "test")
+    assert "pool_mode = session" in refused.value.hint
+
+
+def test_a_server_process_without_a_pooler_costs_no_second_session(
+    source: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_transactions_are_pooled", lambda *_: pytest.fail("asked"))
+    connect(source.settings, "test").close()
+
+
+def test_settings_are_read_back(source: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As through something that answers SET, but does not do it."""
+    pin = connection.pin
+
+    def forgotten(conn: psycopg2.extensions.connection) -> int:
+        pid = pin(conn)
+        conn.cursor().execute("SET extra_float_digits = 0; SET search_path = public")
+        return pid
+
+    monkeypatch.setattr(connection, "pin", forgotten)
+    with pytest.raises(ConnectionFailed, match="not in force after they were set: extra_float_digits, search_path"):
+        connect(source.settings, "test")
+
+
+@pytest.mark.parametrize(
+    "setting", ["session_replication_role = replica", "zero_damaged_pages = on", "ignore_checksum_failure = on"]
+)
+def test_what_only_a_superuser_could_unset_is_refused_with_the_fix(source: Database, setting: str) -> None:
+    source.execute(f"ALTER DATABASE campaign SET {setting}")
+    with pytest.raises(ConnectionFailed, match=setting) as refused:
+        connect(source.settings, "test")
+    source.execute(refused.value.hint)
+    connect(source.settings, "test").close()
+
+
+# Values of their own; others are tried at their ends, or each in turn.
+VALUES = {
+    "search_path": ["public", ""],
+    "timezone": ["Asia/Tokyo", "-9:30"],
+    "datestyle": ["German, DMY", "SQL, YMD"],
+    "client_encoding": ["LATIN1", "SJIS"],
+    "lc_monetary": ["C", "C.UTF-8"],
+    "lc_numeric": ["C.UTF-8"],
+    "lc_time": ["C.UTF-8"],
+    "role": ["campaign_owner"],
+    "session_authorization": ["consolidation"],
+    "default_tablespace": ["pg_global"],
+    "temp_tablespaces": ["pg_default"],
+    "timezone_abbreviations": ["India"],
+    "default_text_search_config": ["pg_catalog.german"],
+    "restrict_nonsystem_relation_kind": ["view, foreign-table"],
+}
+# What is no setting of a session's work: debugging aids that make a session crawl or die on purpose, libraries.
+LEFT_OUT = ("debug_discard_caches", "local_preload_libraries", "session_preload_libraries", "dynamic_library_path",
+            "post_auth_delay", "jit_provider", "allow_in_place_tablespaces", "backtrace_functions")  # fmt: skip
+
+
+def _values(row: tuple[str, str, str, list[str] | None, str | None, str | None, str | None]) -> list[str]:
+    name, kind, boot, labels, low, high, _ = row
+    if name.lower() in VALUES:
+        return VALUES[name.lower()]
+    if kind == "bool":
+        return ["off" if boot == "on" else "on"]
+    if kind == "enum":
+        return [label for label in labels or [] if label != boot and not label.startswith("debug")]
+    if kind in {"integer", "real"}:
+        return [value for value in (low, high) if value is not None and value != boot]
+    return []
+
+
+@pytest.mark.parametrize("versions", [(16, 16), (18, 18)], indirect=True, ids=["16", "18"])
+def test_no_setting_of_a_role_or_database_changes_what_is_read(source: Database) -> None:
+    """Every setting that a role or database can carry: the same content, or refused with the setting's name."""
+    source.execute(NASTY, role="campaign_owner")
+
+    def content() -> dict[str, object]:
+        with session(source.settings, "test") as conn:
+            found: dict[str, object] = {}
+            for table in read_tables(conn, "public"):
+                copied = io.StringIO()
+                with conn.cursor() as cursor:
+                    rows = sql.SQL("COPY (SELECT * FROM {}) TO STDOUT").format(scan(table))
+                    cursor.copy_expert(rows.as_string(conn), copied)
+                found[table.name] = (table_digest(conn, table).hex, copied.getvalue())
+            return found
+
+    wanted = content()
+    [default] = source.rows("SELECT count(*) FROM pg_settings WHERE context IN ('user', 'superuser')")
+    settings = source.rows(
+        "SELECT name, vartype, boot_val, enumvals, min_val, max_val, unit FROM pg_settings"
+        " WHERE context IN ('user', 'superuser') ORDER BY name"
+    )
+    assert default[0] > 150
+    tried, wrong = 0, []
+    with source.connection() as conn:
+        conn.autocommit = True
+        cursor = conn.cursor()
+        for row in settings:
+            if row[0] in LEFT_OUT:
+                continue
+            for value in _values(row):
+                try:
+                    cursor.execute(f"ALTER ROLE consolidation SET {row[0]} = %s", [value])
+                except psycopg2.Error:
+                    continue  # no role can carry it
+                tried += 1
+                try:
+                    if content() != wanted:
+                        wrong.append(f"{row[0]} = {value}")
+                except ConnectionFailed as error:
+                    if row[0] not in f"{error.message} {error.hint}":
+                        wrong.append(f"{row[0]} = {value}: {error.message}")
+                except Exception as error:  # noqa: BLE001 - all are listed
+                    wrong.append(f"{row[0]} = {value}: {type(error).__name__} {error}")
+                cursor.execute("ALTER ROLE consolidation RESET ALL")
+    assert wrong == []
+    assert tried > 200
+
+
+def test_standard_conforming_strings_and_quoted_identifiers_of_the_databases(
+    campaign: Database, target: Database, tmp_path: Path
+) -> None:
+    """The whole way, with what failed behind the fence."""
+    for side, name in ((campaign, "campaign"), (target, "storage")):
+        side.execute(f"ALTER DATABASE {name} SET standard_conforming_strings = off")
+        side.execute(f"ALTER DATABASE {name} SET quote_all_identifiers = on")
+    window = Window(campaign, target)
+    window.begin()
+    window.schema()
+    window.fence("source", "closed")
+    window.copy()
+    assert verify.apply(verify.plan(window.database), verify.Options())["outcome"] == "equal"
+    options = Options(backup_directory=tmp_path, postgresql_bin=installations()[18])
+    assert not [f for f in examine(window.database, options).findings if f.id.endswith("check.failed")]
+
+
+def test_alter_role_set_role_is_no_traceback(campaign: Database, target: Database, tmp_path: Path) -> None:
+    campaign.execute("ALTER ROLE consolidation IN DATABASE campaign SET role = 'campaign_owner'")
+    options = Options(backup_directory=tmp_path, postgresql_bin=installations()[18])
+    findings = examine(Window(campaign, target).database, options).findings
+    assert not [finding for finding in findings if finding.id.endswith("check.failed")]
+
+
+def test_every_pinned_setting_is_one_of_the_oldest_supported_server(source: Database) -> None:
+    known = {name.lower() for (name,) in source.rows("SELECT name FROM pg_settings")} | {"role"}
+    assert {name.lower() for name in PINNED} <= known
