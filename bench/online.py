@@ -26,12 +26,12 @@ from psycopg2 import sql
 from bench.place import SETTINGS
 from consolidation.capture import state as capture
 from consolidation.capture import trigger
+from consolidation.capture.memory import Memory
 from consolidation.fence import state as fence
 from consolidation.fence import trigger as fence_trigger
 from consolidation.follow.changeover import Options, catch_up, change_over
 from consolidation.follow.comparison import Options as CompareOptions
 from consolidation.follow.comparison import compare
-from consolidation.follow.memory import Memory
 from consolidation.follow.rounds import Follower, following
 from consolidation.follow.way import Way
 from consolidation.journal import records
