@@ -144,7 +144,7 @@ def _opened(run: RunState, sides: Sides, name: str) -> str:
     if sides.open(SOURCE):
         return f"{name} has opened the target, and the source is open as well (abandon.yml, or by hand): {both}"
     if not is_unbroken(run, sides.source):
-        return f"{name} has opened the target, and the source was open to writers, or a table of it was altered, since: {both}"
+        return f"{name} has opened the target, and the source was open to writers, or altered, since then: {both}"
     if run.standing == Standing.MIGRATED and sides.closed(TARGET):
         return f"{name} is migrated, and its target is closed"
     return ""
