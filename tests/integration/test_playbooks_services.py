@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from consolidation import files
 from demo import checker, data, services
 from demo.environment import Environment
 from demo.ledger import Operation
-from demo.servers import write_private
 from demo.traffic import Traffic
 from tests import playbooks
 from tests.cluster import Cluster
@@ -38,7 +38,7 @@ def live(site: Site, cluster: Cluster, tmp_path: Path) -> Iterator[Environment]:
     servers = {"campaign": source, "image": source, "storage": target}
     lines = cluster.passfile.read_text().splitlines(keepends=True)
     live = Environment(tmp_path, servers, services.create(tmp_path / "services", servers, lines))
-    write_private(live.passfile, "".join(lines))
+    files.write(live.passfile, "".join(lines))
     live.save()
     try:
         live.start_services()
