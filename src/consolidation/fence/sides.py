@@ -15,8 +15,9 @@ from psycopg2.extensions import connection as Connection
 from consolidation.errors import ConsolidationError, StepRefused
 from consolidation.fence.state import CLOSED, LOADING, OPEN, PREPARED, Fenced, epoch, needs_change, read
 from consolidation.journal import state
+from consolidation.journal.decisions import Standing
 from consolidation.journal.results import Phase
-from consolidation.journal.state import RunState, Standing
+from consolidation.journal.state import RunState
 from consolidation.model import SOURCE, TARGET, Database, Mode
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, value
