@@ -271,9 +271,14 @@ def test_a_source_that_was_opened_again_is_not_touched(rolling_back: Window) -> 
 
 def test_writes_of_a_source_that_was_open_after_the_cutover_are_not_deleted(rolling_back: Window) -> None:
     """Abandoned, or opened by hand: now both sides have newer rows, and nobody but their owner knows which to keep."""
-    rolling_back.source.execute("ALTER TABLE keyless DISABLE TRIGGER aa_consolidation_fence")
+    rolling_back.source.execute(
+        "ALTER TABLE keyless DISABLE TRIGGER aa_consolidation_fence, DISABLE TRIGGER aa_consolidation_fence_rows"
+    )
     rolling_back.source.execute("INSERT INTO keyless VALUES ('newer')", user="campaign_app")
-    rolling_back.source.execute("ALTER TABLE keyless ENABLE ALWAYS TRIGGER aa_consolidation_fence")
+    rolling_back.source.execute(
+        "ALTER TABLE keyless ENABLE ALWAYS TRIGGER aa_consolidation_fence,"
+        " ENABLE ALWAYS TRIGGER aa_consolidation_fence_rows"
+    )
     with pytest.raises(StepRefused, match="was open to writers after the cutover"):
         reconcile.apply(reconcile.plan(rolling_back.service, "source"))
     assert rolling_back.source.value("SELECT count(*) FROM keyless") == 201

@@ -72,7 +72,9 @@ def test_a_write_that_went_elsewhere_is_no_proof(window: Window) -> None:
         with pytest.raises(ServiceError, match="is not in table campaigns of storage"):
             prove(window, Row("campaigns", str(uuid4())))
         here = written(window)
-        window.source.execute("ALTER TABLE campaigns DISABLE TRIGGER aa_consolidation_fence")
+        window.source.execute(
+            "ALTER TABLE campaigns DISABLE TRIGGER aa_consolidation_fence, DISABLE TRIGGER aa_consolidation_fence_rows"
+        )
         window.source.execute(INSERT.format("public"), [here.id] * 3)
         with pytest.raises(ServiceError, match="is on the source"):
             prove(window, here)
