@@ -157,6 +157,12 @@ SUPERUSER: list[Case] = [
     Case(
         "source.role.cannot_fence",
         BLOCKER,
+        "CREATE SEQUENCE public.of_another; GRANT SELECT ON public.of_another TO PUBLIC",
+        {"source.object.sequence"},
+    ),
+    Case(
+        "source.role.cannot_fence",
+        BLOCKER,
         "GRANT campaign_owner TO consolidation WITH INHERIT FALSE",
         {"source.role.cannot_read", "source.role.cannot_write"},
     ),
@@ -170,6 +176,7 @@ SUPERUSER: list[Case] = [
     Case("source.role.cannot_use_schema", BLOCKER, "CREATE SCHEMA consolidation"),
     Case("source.role.cannot_create_database", WARNING, "ALTER ROLE consolidation NOCREATEDB"),
     Case("source.role.cannot_see_sessions", WARNING, "REVOKE pg_read_all_stats FROM consolidation"),
+    Case("source.role.setting", BLOCKER, "ALTER ROLE consolidation SET session_replication_role = replica"),
     Case("source.role.timeout", WARNING, "ALTER ROLE consolidation SET idle_session_timeout = '1min'"),
     Case("source.role.cannot_connect", BLOCKER, "ALTER ROLE consolidation NOLOGIN"),
     Case(
@@ -219,6 +226,12 @@ SUPERUSER: list[Case] = [
 
 # The same for the target.
 TARGET: list[Case] = [
+    Case(
+        "target.application_role.read_only",
+        BLOCKER,
+        "ALTER ROLE storage_service IN DATABASE storage SET default_transaction_read_only = on",
+    ),
+    Case("target.role.setting", BLOCKER, "ALTER ROLE consolidation SET zero_damaged_pages = on"),
     Case("target.role.cannot_create_schema", BLOCKER, "REVOKE CREATE ON DATABASE storage FROM consolidation"),
     Case("target.role.cannot_use_schema", BLOCKER, "CREATE SCHEMA campaign_db"),
     Case("target.role.cannot_create_database", BLOCKER, "ALTER ROLE consolidation NOCREATEDB"),

@@ -198,6 +198,22 @@ def test_sequences_go_on(online: Online) -> None:
     assert online.target.value("SELECT id FROM campaign_db.ledger WHERE n = 8 AND writer = 7") == 503
 
 
+def test_a_number_drawn_at_the_last_moment_is_not_handed_out_again(online: Online) -> None:
+    """nextval() goes on behind the closed fence; here after the last round has looked."""
+    drawn: list[int] = []
+    with online.follower() as follower:
+        catch_up(follower, QUICK)
+
+        def draw(step: str) -> None:
+            if step == "last round":
+                drawn.append(online.source.value("SELECT nextval('ledger_id_seq')", user="campaign_app"))
+
+        follower.step = draw
+        change_over(follower, QUICK, nothing)
+    assert drawn
+    assert online.target.value("SELECT nextval('campaign_db.ledger_id_seq')", user="storage_service") > max(drawn)
+
+
 def write_both(online: Online) -> None:
     online.source.execute(
         "UPDATE ledger SET v = 'kept' WHERE id = 1; INSERT INTO no_key VALUES ('x')", user="campaign_app"

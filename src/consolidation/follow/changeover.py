@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -26,8 +26,10 @@ from consolidation.fence.probe import probe
 from consolidation.follow import sequences
 from consolidation.follow.gate import Gate, Seen
 from consolidation.follow.rounds import Follower, Round
+from consolidation.follow.way import Way
 from consolidation.model import TARGET
 from consolidation.postgres.connection import session
+from consolidation.postgres.handover import End, sequences_handed_over
 from consolidation.postgres.locks import SHARE_ROW_EXCLUSIVE, locked
 from consolidation.postgres.queries import execute
 
@@ -107,6 +109,7 @@ def change_over(follower: Follower, options: Options, opening: Callable[[Mapping
     with (
         session(way.origin.settings, "change-over") as origin,
         session(way.destination.settings, "change-over") as there,
+        ExitStack() as held,
     ):
         with _reopened_on_failure(follower, options):
             follower.step("closing")
@@ -123,7 +126,7 @@ def change_over(follower: Follower, options: Options, opening: Callable[[Mapping
                 rounds = _last_rounds(follower, started, options)
                 probes, numbered = probing.result(), numbering.result()
             _require_closed_since(follower, origin, fence_epoch)
-            _left(started, options)
+            held.enter_context(_sequences_handed_over(way, _left(started, options)))
             follower.step("before the opening")
         opening({"closing_at": closing_at, "closed_at": closed_at, "fence_epoch": fence_epoch, "probes": probes})
         follower.step("opening")
@@ -249,6 +252,12 @@ def _advance(follower: Follower, destination: Connection) -> tuple[str, ...]:
         found = sequences.advance(follower.way, origin, destination)
     destination.commit()
     return found
+
+
+def _sequences_handed_over(way: Way, seconds: float) -> AbstractContextManager[None]:
+    """Nobody draws a number of the origin until the destination is open, with sequences that are not behind."""
+    origin, destination = (End(side.settings, side.schema) for side in (way.origin, way.destination))
+    return sequences_handed_over(origin, destination, max(seconds, 1.0), back=True)
 
 
 def _require_closed_since(follower: Follower, origin: Connection, fence_epoch: str) -> None:

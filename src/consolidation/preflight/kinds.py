@@ -30,6 +30,11 @@ _BOTH_SIDES = (
     ("encoding.unchecked", BLOCKER, "The database is SQL_ASCII: nobody knows the encoding of its text."),
     ("collation.version", WARNING, "A collation changed below its indexes (an upgrade of libc or ICU)."),
     ("connections.few", WARNING, "Fewer connections are left than a run opens."),
+    (
+        "role.setting",
+        BLOCKER,
+        "A setting of the runbook's role lets rows vanish unseen, and only a superuser can change it.",
+    ),
     ("standby.synchronous_away", BLOCKER, "Commits wait for a synchronous standby, and none follows."),
     ("locks.few", WARNING, "The server has little room for the locks of all tables in one transaction."),
     ("role.missing", BLOCKER, "The runbook's role does not exist."),
@@ -181,6 +186,7 @@ _SCHEMA = (
 )
 
 _TARGET = (
+    ("target.application_role.read_only", BLOCKER, "A role that is to write the target begins read-only."),
     ("target.object.subscription", BLOCKER, "A subscription writes into the target's tables, past the copy.", True),
     ("target.version.older", BLOCKER, "The target's server is older than the source's."),
     ("target.encoding.differs", BLOCKER, "The databases have different encodings."),

@@ -36,6 +36,7 @@ from consolidation.preflight import (
     rollback,
     runner,
     server,
+    sessions,
     state,
 )
 from consolidation.preflight.findings import BLOCKER, Finding, accept, in_order, summary, text_table
@@ -166,6 +167,7 @@ class _Examination:
             self._run(f"the role on the {side.name}", roles.checks(side, names))
             self._run(f"the sessions on the {side.name}", activity.checks(side))
             self._run(f"what writes past the application on the {side.name}", replication.checks(side, database))
+            self._run(f"what sessions on the {side.name} begin with", sessions.checks(side, database))
         if source is not None and target is not None:
             self._run("both servers", server.checks_of_both(source, target))
         if source is not None:

@@ -1,0 +1,58 @@
+"""Checks of what sessions begin with: settings that nobody but a superuser can change, roles that cannot write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from consolidation.model import Database, Mode
+from consolidation.postgres.queries import query, rows
+from consolidation.postgres.settings import REQUIRED
+from consolidation.preflight.findings import Finding
+from consolidation.preflight.kinds import found
+from consolidation.preflight.roles import grant
+from consolidation.preflight.side import Check, Side
+
+TRUE = frozenset({"on", "true", "yes", "1", "t", "y"})
+
+
+def checks(side: Side, database: Database) -> Iterator[Check]:
+    """Checks of one side."""
+    yield Check("the settings of the role's sessions", lambda: _required(side))
+    if side.name == "source" and not database.tables and database.mode == Mode.COPY:
+        yield Check("the ownership of the sequences", lambda: _sequences(side))
+    if side.name == "target":
+        yield Check("whether the target's roles may write", lambda: _read_only(side, database))
+
+
+def _required(side: Side) -> Iterator[Finding]:
+    parameters = {"roles": [side.role], "settings": list(REQUIRED)}
+    for role, name, value in rows(side.conn, query("preflight/begun_with"), parameters):
+        if value.lower() != REQUIRED[name]:
+            what = f"{name} = {value} for role {role}: rows could be lost unseen, no session of the runbook begins"
+            fix = side.paste(
+                f"ALTER ROLE {{}} IN DATABASE {{}} SET {name} = {REQUIRED[name]};", role, side.settings.dbname
+            )
+            yield found(f"{side.name}.role.setting", name, what, fix)
+
+
+def _sequences(side: Side) -> Iterator[Finding]:
+    """Those that a column owns have the table's owner."""
+    statement = (
+        "SELECT pg_get_userbyid(c.relowner)::text, count(*)"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind = 'S' AND n.nspname = %s AND NOT pg_has_role(%s, c.relowner, 'USAGE') GROUP BY 1 ORDER BY 1"
+    )
+    owners = {table.owner for table in side.tables}
+    for owner, count in rows(side.conn, statement, [side.schema, side.role]):
+        if owner not in owners:
+            what = f"{owner} owns {count} sequence(s), role {side.role} does not act as it: no cutover"
+            yield found("source.role.cannot_fence", owner, what, grant(side, owner))
+
+
+def _read_only(side: Side, database: Database) -> Iterator[Finding]:
+    parameters = {"roles": list(database.target_roles), "settings": ["default_transaction_read_only"]}
+    for role, name, value in rows(side.conn, query("preflight/begun_with"), parameters):
+        if value.lower() in TRUE:
+            what = f"{name} = {value} for role {role}: the service could write nothing after the cutover"
+            fix = side.paste(f"ALTER ROLE {{}} IN DATABASE {{}} SET {name} = off;", role, side.settings.dbname)
+            yield found("target.application_role.read_only", role, what, fix)
