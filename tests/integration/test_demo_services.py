@@ -26,8 +26,8 @@ REQUIREMENTS = PROJECT / "services" / "campaign"
 @pytest.mark.parametrize(
     ("requirements", "has", "lacks"),
     [
-        ("requirements-direct.txt", ["sqlalchemy", "asyncpg", "greenlet"], ["storage_client", "httpx"]),
-        ("requirements-storage.txt", ["storage_client", "httpx"], ["sqlalchemy", "asyncpg", "greenlet"]),
+        ("requirements-direct.txt", ["sqlalchemy", "asyncpg", "greenlet"], ["storage_client", "msgspec"]),
+        ("requirements-storage.txt", ["storage_client", "msgspec"], ["sqlalchemy", "asyncpg", "greenlet", "httpx"]),
     ],
 )
 def test_release_holds_its_requirements_and_nothing_else(
