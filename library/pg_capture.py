@@ -9,7 +9,8 @@ short_description: Have one side of a database note the keys of the rows that ch
 version_added: "0.1.0"
 description:
   - Three row triggers on every table write the keys of inserted, updated and deleted rows into a table of the schema
-    C(consolidation), in the writer's own transaction. M(pg_follow) brings these rows to the other side.
+    C(consolidation), in the writer's own transaction. M(storage.consolidation.pg_follow) brings these rows to the other
+    side.
   - Making and removing the triggers locks one table at a time, for a moment, and names who is in the way when it gives
     up. The application needs no right for it and goes on.
   - What was switched off, altered or truncated since is seen and put right; such a table is then compared in full.

@@ -8,8 +8,8 @@ module: pg_follow
 short_description: Bring the rows whose keys one side has noted to the other, until it is close behind
 version_added: "0.1.0"
 description:
-  - A round brings the rows of the keys that M(pg_capture) has noted as one snapshot has them, compares them on both
-    sides and commits; then it deletes the keys. It may be cut off anywhere and run again.
+  - A round brings the rows of the keys that M(storage.consolidation.pg_capture) has noted as one snapshot has them,
+    compares them on both sides and commits; then it deletes the keys. It may be cut off anywhere and run again.
   - Rounds go on until two in a row were shorter than O(lag_seconds). Nothing is closed or opened, writers go on.
   - A table without a key, and one that was truncated, rewritten or not captured for a moment, is brought over by
     content.
@@ -96,7 +96,7 @@ last_rounds:
   elements: dict
   returned: when not in check mode, unless there was nothing to do
 verification:
-  description: As M(pg_verify_info) returns it, of one snapshot.
+  description: As M(storage.consolidation.pg_verify_info) returns it, of one snapshot.
   type: dict
   returned: once the phase has compared, with O(compare=true); also on failure
 seconds:

@@ -12,7 +12,7 @@ description:
   - Else compares both sides. Where they are equal, one of them is closed, the other one is open, and the run says so.
   - Where they differ it refuses without the typed sentence that names the side whose rows stay. What only the other
     side has, or has otherwise, is written to files of mode 0600 in O(backup_directory) first.
-  - May be cut off anywhere and run again. Until it has come to its end, M(pg_sides_info) fails.
+  - May be cut off anywhere and run again. Until it has come to its end, M(storage.consolidation.pg_sides_info) fails.
 extends_documentation_fragment: [storage.consolidation.consolidation]
 options:
   keep:
