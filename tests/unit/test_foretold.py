@@ -37,7 +37,6 @@ FORETOLD: dict[str, tuple[str, ...] | str] = {
     "fence/sides.py::require_no_conflict": ("run.conflict",),
     "fence/state.py::require_unbroken": ARISES,
     "postgres/locks.py::limited": LOCKS,
-    "postgres/locks.py::locked": LOCKS,
     "copy/helper.py::join": FAULT,
     "copy/helper.py::_await": ORDER,
     "copy/helper.py::_require_same_packages": "the role runner checks every runner before the run begins",
