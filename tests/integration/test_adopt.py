@@ -141,7 +141,7 @@ def test_an_extensions_types_stay_where_they_are(svc: Service, monkeypatch: pyte
         svc, "CREATE TABLE vectors (id int PRIMARY KEY, e public.vector(3), CHECK (e OPERATOR(public.<>) '[0,0,0]'))"
     )
     adopted(svc, monkeypatch)
-    assert svc.blockers() == set()
+    assert svc.blockers() <= {"source.backup.extension"}
     svc.target.execute("ALTER ROLE consolidation BYPASSRLS")
     svc.migrate()
 

@@ -135,7 +135,7 @@ def test_types_of_extensions_are_carried(svc: Service, name: str, schema: str) -
     ddl = "".join(f"CREATE TABLE {NAME}.{t} (id int PRIMARY KEY, v {schema}.{column});" for t in tables)
     spelt = zip(tables, spellings, strict=True)
     svc.lay(ddl, models(*((t, key(), sa.Column("v", Raw(spelling))) for t, spelling in spelt)))
-    assert svc.blockers() == set()
+    assert svc.blockers() <= {"source.backup.extension"}
     assert svc.found("schema.column") == []
     svc.migrate()
 

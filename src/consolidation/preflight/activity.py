@@ -64,6 +64,5 @@ def _age(side: Side) -> Iterator[Finding]:
             f"{count(row['age'])} {row['counted']} old, at {count(row['most'])} a wraparound autovacuum begins:"
             " no lock request cancels it, the fence would wait until it ends"
         )
-        yield found(
-            f"{side.name}.table.age", row["name"], what, f"some days before the window: VACUUM (FREEZE) {row['name']};"
-        )
+        fix = f"VACUUM (FREEZE) {row['name']};   -- some days before the window"
+        yield found("source.table.age", row["name"], what, fix)
