@@ -72,6 +72,7 @@ def started(
     window = Window(source, target, name)
     window.begin()
     window.own_schema(lineage or ddl)
+    window.shut()
     online = Online(window)
     online.capture()
     return online

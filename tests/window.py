@@ -82,6 +82,11 @@ class Window:
         with session(self.database.side(side).settings, "test") as conn:
             trigger.open_side(conn, self.database.side(side), 10)
 
+    def shut(self, side: str = "target") -> None:
+        """Close a side wholly, as the copy leaves the target; the schema phase leaves it fit for a load."""
+        with session(self.database.side(side).settings, "test") as conn:
+            trigger.close_side(conn, self.database.side(side), 10)
+
     def copy(self, workers: int = 2) -> dict[str, Any]:
         return copy.apply(copy.plan(self.database), self.options, workers)
 

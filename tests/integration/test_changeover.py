@@ -295,7 +295,7 @@ def test_a_fence_lifted_meanwhile_is_seen(online: Online) -> None:
                 side = online.window.database.source_side
                 with session(side.settings, "test") as conn:
                     fence_trigger.open_side(conn, side, 5)
-                    fence_trigger.enable(conn, side, fence.read(conn, side), 5)
+                    fence_trigger.close_side(conn, side, 5)
 
         follower.step = lift
         with pytest.raises(FenceError, match=r"was lifted.*open again|does not hold.*open again"):

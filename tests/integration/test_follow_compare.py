@@ -307,7 +307,7 @@ def test_nothing_is_brought_to_a_side_that_others_can_write(online: Online) -> N
     online.window.lift("target")
     with online.follower() as follower, pytest.raises(StepRefused, match="not fenced"):
         follower.round()
-    online.window.fence("target", "closed", "schema_fence")
+    online.window.shut()
     online.capture(side=online.window.database.target_side)
     with online.follower() as follower, pytest.raises(StepRefused, match="captures changes itself"):
         follower.round()

@@ -41,6 +41,7 @@ def modules(source: Database, target: Database, capsys: pytest.CaptureFixture[st
     window = Window(source, target)
     run_id = window.begin()["run_id"]
     window.own_schema(TABLES)
+    window.shut()
     return Modules(capsys, window, run_id)
 
 

@@ -47,7 +47,13 @@ class Memory:
 
     def remember(self, marks: Mapping[str, str], keys: int, rows: int, seconds: float) -> None:
         """A round was committed on the destination."""
-        figures = {"keys": keys, "rows": rows, "seconds": round(seconds, 3)}
+        self._keep(marks, {"rounds": 1, "keys": keys, "rows": rows, "seconds": round(seconds, 3)})
+
+    def begin(self, marks: Mapping[str, str]) -> None:
+        """Both sides are alike, or will be by what is noted from these marks on."""
+        self._keep(marks, {"rounds": 0, "keys": 0, "rows": 0, "seconds": None})
+
+    def _keep(self, marks: Mapping[str, str], figures: dict[str, Any]) -> None:
         marked = json.dumps(dict(marks), ensure_ascii=False)
         execute(self.journal, query("capture/remember"), {**self._keys(), "marks": marked, **figures})
 

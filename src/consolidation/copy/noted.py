@@ -47,7 +47,7 @@ def require_captured(source: Connection, target: Connection, database: Database)
             f"{database.name}: changes of the source are not noted for {', '.join(wrong)}, they would be lost",
             hint="run the phases in order: the capture comes before the copy",
         )
-    if not fence.is_closed(target, database.target_side):
+    if not fence.is_closed(target, database.target_side, fence.LOADING):
         raise StepRefused(
             f"{database.name}: the target is not fenced, rows could change while they are copied",
             hint="run the phases in order: ansible-playbook migrate.yml closes the target first",
@@ -59,7 +59,7 @@ def remember(work: Work, tables: tuple[Captured, ...]) -> None:
     """The marks before the first row is read: what changes a table later than these is noted, or changes its mark."""
     memory = Memory(work.journal, work.run, TARGET)
     known = memory.marks()
-    memory.remember({table.name: table.mark for table in tables if table.name not in known}, 0, 0, 0)
+    memory.begin({table.name: table.mark for table in tables if table.name not in known})
 
 
 def bring_up(database: Database, work: Work, tables: Pairs, *, resumed: bool) -> tuple[str, ...]:

@@ -155,7 +155,7 @@ def open_destination(follower: Follower, destination: Connection, lock_seconds: 
             if captured:
                 on = [table for table in capture.read(destination, there) if table.state == capture.ON]
                 marks = {table.name: table.mark for table in on}
-                follower.memory.way_back(destination).remember(marks, 0, 0, 0)
+                follower.memory.way_back(destination).begin(marks)
     return fence_trigger.now()
 
 
