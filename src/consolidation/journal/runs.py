@@ -90,7 +90,8 @@ def _step(database: Database, state: str, caller: Caller, *, keep: bool) -> Plan
     with session(database.target, "journal") as target:
         if not records.exists(target):
             if state == records.ROLLING_BACK or keep:
-                raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to do")
+                hint = "nothing to roll back; ansible-playbook migrate.yml begins a run"
+                raise StepRefused(f"{database.name}: the journal knows no run", hint=hint)
             after = "the journal, and a new run" if state == records.MIGRATING else f"the run is {state}"
             return Plan(database, state, "no journal", after, None, RunState(database.name), True)
         before = records.latest_run(target, database.name)
