@@ -24,14 +24,15 @@ import psycopg2.errors
 from psycopg2 import sql
 
 from bench.place import SETTINGS
+from consolidation import files
 from consolidation.capture import state as capture
 from consolidation.capture import trigger
+from consolidation.capture.memory import Memory
 from consolidation.fence import state as fence
 from consolidation.fence import trigger as fence_trigger
 from consolidation.follow.changeover import Options, catch_up, change_over
 from consolidation.follow.comparison import Options as CompareOptions
 from consolidation.follow.comparison import compare
-from consolidation.follow.memory import Memory
 from consolidation.follow.rounds import Follower, following
 from consolidation.follow.way import Way
 from consolidation.journal import records
@@ -39,7 +40,7 @@ from consolidation.journal import runs as run
 from consolidation.model import Database
 from consolidation.postgres.connection import Settings, session
 from demo import roles
-from demo.servers import Server, write_private
+from demo.servers import Server
 
 TABLES = """
 CREATE TABLE item (id bigint PRIMARY KEY, n int NOT NULL, body text NOT NULL);
@@ -83,7 +84,7 @@ def build(directory: Path, versions: Sequence[int], rows: int) -> World:
     lines = roles.give_passwords(source, roles.create_source(source, "campaign"))
     lines += roles.give_passwords(target, roles.create_target(target, "storage"))
     passfile = directory / "passfile"
-    write_private(passfile, "".join(lines))
+    files.write(passfile, "".join(lines))
     here, there = (
         Settings(server.host, dbname, "consolidation", server.port, str(passfile))
         for server, dbname in ((source, "campaign"), (target, "storage"))

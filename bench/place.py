@@ -14,9 +14,10 @@ from typing import Any
 
 from psycopg2 import sql
 
+from consolidation import files
 from consolidation.postgres.connection import Settings
 from demo import roles
-from demo.servers import SUPERUSER, Server, ServerError, installations, write_private
+from demo.servers import SUPERUSER, Server, ServerError, installations
 
 SETTINGS = {
     "shared_buffers": "512MB",
@@ -150,7 +151,7 @@ def place(major: int, streams: int, parent: Path) -> Iterator[Place]:
             roles.create_target(target, "nothing")
             lines = [line for server in servers for line in roles.give_passwords(server, [RUNBOOK])]
             lines += [server.passfile.read_text() for server in servers]
-            write_private(made.passfile, "".join(lines))
+            files.write(made.passfile, "".join(lines))
             yield made
         except ServerError as error:
             raise BenchError(str(error)) from error

@@ -32,6 +32,7 @@ from uuid import uuid4
 
 import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no type information
 import httpx
+import psutil  # type: ignore[import-untyped]  # it brings no types
 import psycopg2
 import uvloop
 import yaml
@@ -77,6 +78,11 @@ class Place:
 
     server: Server
     url: str
+    service: psutil.Process
+
+    def memory(self) -> str:
+        """What the Storage Service occupies."""
+        return f"{self.service.memory_info().rss / 1e6:.0f} MB"
 
 
 @asynccontextmanager
@@ -169,6 +175,7 @@ async def run(place: Place, seconds: float, turns: int, callers: tuple[int, ...]
     async with AsyncExitStack() as stack:
         ways = {name: await stack.enter_async_context(use(place)) for name, use in WAYS.items()}
         for operation in OPERATIONS:
+            print(f"Storage Service: {place.memory()}")
             for count in callers:
                 for way in ways.values():
                     await measure(way[operation], count, seconds / 4)
@@ -181,6 +188,7 @@ async def run(place: Place, seconds: float, turns: int, callers: tuple[int, ...]
                 ratios += [_ratio(operation, count, other, rounds) for other in ways if other != "client"]
         crowd = await measure(ways["client"]["get"], MAX_CALLERS, seconds * 3)
         _print("get", MAX_CALLERS, "client", [crowd])
+        print(f"Storage Service: {place.memory()}")
     return ratios
 
 
@@ -218,7 +226,7 @@ def environment() -> Iterator[Place]:
                 process = subprocess.Popen(command, stderr=log)
                 try:
                     _wait(f"http://127.0.0.1:{port}")
-                    yield Place(server, f"http://127.0.0.1:{port}")
+                    yield Place(server, f"http://127.0.0.1:{port}", psutil.Process(process.pid))
                 finally:
                     process.terminate()
                     process.wait()

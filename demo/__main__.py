@@ -172,13 +172,15 @@ def _migrate_roll_back_migrate(
 
 
 RESULT = """
-   before                                   now
+  before   campaign service ---> campaign database
+           image service ------> image database
 
-   campaign service -- campaign database    campaign service --.                         .-- schema campaign_db
-                                                                |-- Storage Service -----|
-   image service ----- image database       image service -----'    storage database      '-- schema image_db
+  now      campaign service --.                      .--> schema campaign_db
+                              +--> Storage Service --+  of the storage database
+           image service -----'                      '--> schema image_db
 
-   The services' own databases are still there behind their fence: rollback.yml needs nothing else.
+  The services' own databases are still there behind their fence:
+  rollback.yml needs nothing else.
 """
 
 

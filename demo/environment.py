@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from consolidation import files
 from demo import roles, services
-from demo.servers import Server, ServerError, reachable, write_private
+from demo.servers import Server, ServerError, reachable
 from demo.services import Service
 
 PROJECT = Path(__file__).parent.parent
@@ -59,7 +60,7 @@ class Environment:
                 lines += roles.give_passwords(server, logins)
             laid_out = services.create(directory / "services", servers, lines)
             environment = cls(directory, servers, laid_out)
-            write_private(environment.passfile, "".join(lines))
+            files.write(environment.passfile, "".join(lines))
             environment.save()
         except BaseException:
             for server in servers.values():
@@ -76,7 +77,7 @@ class Environment:
             "servers": {name: asdict(server) for name, server in self.servers.items()},
             "services": {name: asdict(service) | {"url": service.url} for name, service in self.services.items()},
         }
-        write_private(self.directory / "state.json", json.dumps(state, indent=2, default=str) + "\n")
+        files.write(self.directory / "state.json", json.dumps(state, indent=2, default=str) + "\n")
 
     def start(self) -> None:
         """Start the servers that are down."""

@@ -27,6 +27,8 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from consolidation import files
+
 HOST = "127.0.0.1"
 SUPERUSER = "postgres"
 WAIT_SECONDS = 60
@@ -93,7 +95,7 @@ class Server:
         for attempt in range(1, PORT_ATTEMPTS + 1):
             server = replace(self, port=_free_port())
             server._configure({"port": str(server.port)})
-            write_private(server.passfile, f"{HOST}:{server.port}:*:{SUPERUSER}:{password}\n")
+            files.write(server.passfile, f"{HOST}:{server.port}:*:{SUPERUSER}:{password}\n")
             try:
                 server.start()
                 break
@@ -164,15 +166,6 @@ class Server:
         done = _run([self.bin / "pg_ctl", action, "-D", self.directory / "data", *wait, *options])
         if done.returncode != 0:
             raise ServerError(f"server {self.name} on port {self.port} did not {action}:\n{self.log()}")
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, in one step."""
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    new.rename(path)
 
 
 def reachable(path: Path) -> bool:

@@ -18,8 +18,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from consolidation import files
 from demo import releases, supervisor
-from demo.servers import HOST, Server, ServerError, write_private
+from demo.servers import HOST, Server, ServerError
 
 PROJECT = Path(__file__).parent.parent
 NAMES = ("storage", "campaign", "image")
@@ -152,9 +153,9 @@ def _releases(name: str) -> dict[str, str]:
 def _write_secrets(service: Service, server: Server, lines: Sequence[str], tokens: Mapping[str, str]) -> None:
     role = f"{service.name}_app" if service.name in MOVING else "storage_service"
     own = [line for line in lines if line.startswith(f"{server.host}:{server.port}:") and f":{role}:" in line]
-    write_private(service.directory / "passfile", "".join(own))
+    files.write(service.directory / "passfile", "".join(own))
     if service.name in MOVING:
-        write_private(service.directory / "token", tokens[f"{service.name}_service"] + "\n")
+        files.write(service.directory / "token", tokens[f"{service.name}_service"] + "\n")
 
 
 def _write_configuration(service: Service, database: Server, storage: Service, tokens: Mapping[str, str]) -> None:
@@ -172,4 +173,4 @@ def _write_configuration(service: Service, database: Server, storage: Service, t
         storage_url=storage.url,
         callers=callers,
     )
-    write_private(service.directory / "config.yml", text)
+    files.write(service.directory / "config.yml", text)

@@ -101,6 +101,10 @@ tables:
   returned: always
   type: list
   elements: dict
+writers:
+  description: Which side takes writes right now, in words; empty where nothing stops the run.
+  returned: always
+  type: str
 database:
   description: Name of the database.
   returned: always
@@ -115,6 +119,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from consolidation.fence import sides
 from consolidation.model import Database
 from consolidation.module import arguments
 from consolidation.module.failures import failures
@@ -155,10 +160,12 @@ def main() -> None:
             given["resume"],
             backup=given["backup"],
         )
-        report = preflight.examine(Database.from_options(given["database"]), options)
+        database = Database.from_options(given["database"])
+        report = preflight.examine(database, options)
+        result = {**report.as_result(), "writers": sides.writers(database) if report.blockers else ""}
         if report.blockers and given["fail_on_blocker"]:
-            module.fail_json(**report.as_result())
-        module.exit_json(changed=False, **report.as_result())
+            module.fail_json(**result)
+        module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ extends_documentation_fragment: [storage.consolidation.consolidation]
 options:
   accepted:
     description:
-      - Objects of the source that may stay behind, each as C(ID SUBJECT), as M(pg_preflight_info) takes them.
+      - Objects of the source that may stay behind, each as C(ID SUBJECT), as C(pg_preflight_info) takes them.
       - C(*) in the subject stands for any text.
     type: list
     elements: str

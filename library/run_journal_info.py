@@ -39,6 +39,10 @@ authoritative:
   description: The side that may hold rows which the other does not have, V(source) or V(target).
   type: str
   returned: always
+writers:
+  description: Which side takes writes right now, in words, by the fences of both sides.
+  type: str
+  returned: always
 at_work:
   description: Whether a process works on this database right now.
   type: bool
@@ -47,6 +51,7 @@ at_work:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from consolidation.fence import sides
 from consolidation.journal import facts as journal_facts
 from consolidation.model import Database
 from consolidation.module import arguments
@@ -57,8 +62,8 @@ def main() -> None:
     """Read and return."""
     module = AnsibleModule(argument_spec=arguments.database(), supports_check_mode=True)
     with failures(module):
-        facts = journal_facts.read(Database.from_options(module.params["database"]))
-        module.exit_json(changed=False, **facts)
+        database = Database.from_options(module.params["database"])
+        module.exit_json(changed=False, writers=sides.writers(database), **journal_facts.read(database))
 
 
 if __name__ == "__main__":

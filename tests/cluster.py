@@ -12,9 +12,10 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql
 
+from consolidation import files
 from consolidation.postgres.connection import Settings
 from demo import roles
-from demo.servers import SUPERUSER, Server, installations, write_private
+from demo.servers import SUPERUSER, Server, installations
 
 PAIRS = [(16, 18), (18, 18), (16, 16), (15, 15)]
 """(major of the source, major of the target)"""
@@ -125,7 +126,7 @@ class Cluster:
     def _database(self, server: Server, logins: Sequence[str], dbname: str) -> Database:
         known = {line.split(":")[3] for line in self.passwords[server.name]}
         self.passwords[server.name] += roles.give_passwords(server, [role for role in logins if role not in known])
-        write_private(self.passfile, "".join(line for lines in self.passwords.values() for line in lines))
+        files.write(self.passfile, "".join(line for lines in self.passwords.values() for line in lines))
         settings = Settings(
             host=server.host, port=server.port, dbname=dbname, user="consolidation", passfile=str(self.passfile)
         )

@@ -14,7 +14,7 @@ import psycopg2.errors
 
 from consolidation.capture import state as capture
 from consolidation.capture import trigger
-from consolidation.follow.memory import Memory
+from consolidation.capture.memory import Memory
 from consolidation.follow.rounds import Follower, following
 from consolidation.follow.way import Way
 from consolidation.journal import records

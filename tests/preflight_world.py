@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from consolidation import model
+from consolidation import files, model
 from consolidation.preflight import phase as preflight
 from consolidation.preflight.findings import BLOCKER, Finding
 from demo import roles
-from demo.servers import write_private
 from tests.cluster import Database
 
 DDL = (Path(__file__).parents[1] / "demo" / "sql" / "campaign.sql").read_text(encoding="utf-8")
@@ -49,7 +48,7 @@ def create(source: Database, target: Database, directory: Path) -> World:
         "GRANT CONNECT ON DATABASE storage TO consolidation_reader; GRANT pg_read_all_stats TO consolidation_reader"
     )
     passfile = directory / "reader"
-    write_private(passfile, "".join(roles.give_passwords(target.server, ["consolidation_reader"])))
+    files.write(passfile, "".join(roles.give_passwords(target.server, ["consolidation_reader"])))
     options = preflight.Options(
         directory / "backup",
         target.server.bin,

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from consolidation.journal.decisions import MOVED, TABLE, After, Decision, Go, Refuse, Skip, Standing
 from consolidation.journal.records import MIGRATED, MIGRATING, ROLLED_BACK, ROLLING_BACK, PhaseRecord, Run
 from consolidation.journal.results import Phase
-from consolidation.journal.state import MOVED, TABLE, After, Decision, Go, Refuse, RunState, Skip, Standing
+from consolidation.journal.state import RunState
 from consolidation.model import SOURCE, Mode
 from tests.unit.test_floors import FLOORS
 from tools import role_docs

@@ -151,7 +151,7 @@ class CallbackModule(CallbackBase):
                 warnings.append(str(error).partition("\n")[0])
         for failure in warnings:
             lines += ending.block("Warning", f"{failure}; it stopped nothing", WARNING)
-        self._print(lines)
+        self._print([*lines, *self._seen.who_writes(failed)])
 
     def _plan(self) -> list[Shown]:
         """The reviewer's page of a look."""

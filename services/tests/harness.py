@@ -188,6 +188,8 @@ class Reference:
     backend: str
     database: Database
     schema: str
+    log: Path
+    """Of the service that asks the database."""
 
 
 @contextmanager
@@ -199,7 +201,7 @@ def reference(service: str, backend: str, cluster: Cluster, directory: Path) -> 
         create_tables(source.server, service)
         section = {"type": "postgresql", **connection(source, f"{service}_app")}
         with running(module, {"database": section, "others": {"key": "value"}}, directory) as direct:
-            yield Reference(direct.http, backend, source, "public")
+            yield Reference(direct.http, backend, source, "public", direct.log)
         return
     storage = prepare_storage(cluster.target(cluster.server("storage", max(installations()))))
     token_file = directory / "token"
@@ -210,4 +212,4 @@ def reference(service: str, backend: str, cluster: Cluster, directory: Path) -> 
             "storage": {"url": at.url, "token_file": str(token_file), "retry_seconds": 0.2},
         }
         with running(module, configuration, directory) as remote:
-            yield Reference(remote.http, backend, storage, schema)
+            yield Reference(remote.http, backend, storage, schema, at.log)

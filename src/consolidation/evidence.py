@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from consolidation import files
 from consolidation.errors import ConfigurationError
 
 INDEX = "SHA256SUMS"
@@ -26,27 +26,12 @@ CLOSED_MODE = 0o400
 """Of the index, once the evidence is closed."""
 
 
-def make(directory: Path) -> None:
-    """mkdir -p, where every folder that is made gets mode 0700 (``parents=True`` would ignore the mode)."""
-    if not directory.is_dir():
-        make(directory.parent)
-        directory.mkdir(mode=0o700, exist_ok=True)
-
-
 def write(path: Path, content: str) -> None:
     """Write a file (0600) in one step; makes missing folders (0700). Raises ConfigurationError."""
-    temporary = None
     try:
-        make(path.parent)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # created with mode 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        files.make(path.parent)
+        files.write(path, content)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise ConfigurationError(
             f"cannot write {path}: {error.strerror}",
             hint="check consolidation_run_directory: space, owner and permissions on the control node",
@@ -55,7 +40,7 @@ def write(path: Path, content: str) -> None:
 
 def append(path: Path, text: str) -> None:
     """Add to a file (0600), which is made where there is none. Raises OSError."""
-    make(path.parent)
+    files.make(path.parent)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "a", encoding="utf-8") as file:
         file.write(text)

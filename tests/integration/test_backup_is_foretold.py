@@ -30,7 +30,8 @@ class Case:
     statements: str
     kind: str
     what: str
-    made: bool = True
+    made: bool | None = True
+    """None: that depends on the order in which the jobs of the restore take the tables."""
 
 
 CASES = {
@@ -96,7 +97,7 @@ CASES = {
         "ALTER TABLE chapters ADD CONSTRAINT known CHECK (public.known(campaign_id))",
         "source.backup.check_reads",
         "public.chapters.known",
-        made=False,
+        made=None,
     ),
 }
 
@@ -111,6 +112,8 @@ def test_what_the_backup_will_meet(campaign: Database, target: Database, tmp_pat
         assert [each for each in found if each.id == case.kind and case.what in f"{each.subject} {each.what}"], found
     else:
         assert not _of_the_backup(found)
+    if case.made is None:
+        return
     window.begin()
     planned = backup.plan(window.database, tmp_path, tools)
     if case.made:
@@ -123,7 +126,7 @@ def test_what_the_backup_will_meet(campaign: Database, target: Database, tmp_pat
     with pytest.raises(ConsolidationError) as raised:
         backup.apply(planned)
     assert "which may quote a row" not in raised.value.message
-    assert "does not exist" in raised.value.message or 'violates check constraint "known"' in raised.value.message
+    assert "does not exist" in raised.value.message
     assert "chapters" in raised.value.message or "folded" in raised.value.message
 
 

@@ -72,6 +72,7 @@ def test_failed_verification_keeps_the_target_closed(site: Site) -> None:
     for options in (["--tags", "cutover"], []):
         stopped = site.play("migrate.yml", *options).failed()
         assert "campaign_db: " in stopped.text
+        assert stopped.output.rstrip().endswith("campaign_db: right now neither side takes writes")
         assert_in_charge(site, neither=True)
     assert "table chapters different" in stopped.text
     report = site.report()

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from consolidation import files
 from demo import checker, data, services
 from demo.environment import Environment
 from demo.ledger import Operation
-from demo.servers import write_private
 from demo.traffic import Traffic
 from tests import playbooks
 from tests.cluster import Cluster
@@ -38,7 +38,7 @@ def live(site: Site, cluster: Cluster, tmp_path: Path) -> Iterator[Environment]:
     servers = {"campaign": source, "image": source, "storage": target}
     lines = cluster.passfile.read_text().splitlines(keepends=True)
     live = Environment(tmp_path, servers, services.create(tmp_path / "services", servers, lines))
-    write_private(live.passfile, "".join(lines))
+    files.write(live.passfile, "".join(lines))
     live.save()
     try:
         live.start_services()
@@ -64,6 +64,12 @@ def test_a_proof_that_fails_leads_one_service_back_with_every_write(site: Site, 
         in failed.text
     )
     assert standing(site) == {"campaign_db": "rolled back", "image_db": "migrated"}
+    report = site.report()
+    assert report["verdict"] == "campaign_db rolled back automatically; image_db migrated."
+    [campaign_db] = [each for each in report["databases"] if each["name"] == "campaign_db"]
+    assert "there are sessions of the service on campaign on " in campaign_db["outcome"]["reason"]
+    [seen_by_clients] = campaign_db["service_outages"]
+    assert seen_by_clients["seconds"] > sum(outage["seconds"] for outage in campaign_db["outages"])
     assert brought_back(site) > 0, "clients wrote on the new side before the proof failed"
     assert {side: site.is_open(side) for side in ("source", "target")} == {"source": True, "target": False}
     assert {side: site.is_open(side, "image_db") for side in ("source", "target")} == {"source": False, "target": True}

@@ -49,6 +49,7 @@ def test_clean_databases_as_the_runbook_itself(world: World) -> None:
     as_runbook(world)
     report = world.report()
     assert {finding.id for finding in report.findings} == {
+        "source.grant.left",  # of the reader
         "source.object.default_privileges",
         "target.disk.not_visible",
         "target.lineage.pending",

@@ -91,9 +91,9 @@ def test_a_database_at_work_is_told_from_one_that_died(databases: list[Database]
 def test_loads_are_summed_over_their_chunks(databases: list[Database], target: ServerDatabase) -> None:
     run_id = journal_facts.read(databases[0])["run"]["id"]
     target.execute(
-        'INSERT INTO consolidation.table_load (run_id, database, table_name, state, deferred, "binary", source_state)'
-        " VALUES (%(run)s, 'image_db', 'images', 'loading', '[]', true, ''),"
-        " (%(run)s, 'image_db', 'overlays', 'loading', '[]', true, '');"
+        'INSERT INTO consolidation.table_load (run_id, database, table_name, state, deferred, "binary")'
+        " VALUES (%(run)s, 'image_db', 'images', 'loading', '[]', true),"
+        " (%(run)s, 'image_db', 'overlays', 'loading', '[]', true);"
         "INSERT INTO consolidation.chunk (run_id, database, table_name, number, state, estimated_bytes, rows, bytes)"
         " VALUES (%(run)s, 'image_db', 'images', 0, 'done', 9, 2, 20),"
         " (%(run)s, 'image_db', 'images', 1, 'done', 9, 3, 30),"
@@ -107,7 +107,8 @@ def test_loads_are_summed_over_their_chunks(databases: list[Database], target: S
 
 def test_no_journal_is_no_run(source: ServerDatabase, target: ServerDatabase) -> None:
     database = Database("campaign_db", source.settings, "public", (), target.settings)
-    assert journal_facts.read(database) == {"run": None, "databases": []}
+    found = journal_facts.read(database)
+    assert (found["run"], found["databases"], found["at_work"]) == (None, [], False)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from consolidation.errors import ConsolidationError, StepRefused
 from consolidation.fence import sides, trigger
 from consolidation.journal import records, runs
-from consolidation.journal.state import Standing
+from consolidation.journal.decisions import Standing
 from consolidation.model import SOURCE, TARGET
 from consolidation.postgres.connection import session
 from consolidation.rollback import both, kept, reconcile, resolve

@@ -230,7 +230,7 @@ def test_needs_a_rollback_under_way(source: OnServer, target: OnServer, dumps: P
     backups.fill(source)
     database = backups.begin(source, target)
     backups.dump(database, dumps)
-    with pytest.raises(StepRefused, match="needs one that is rolling_back"):
+    with pytest.raises(StepRefused, match="not being rolled back"):
         run(database, dumps)
     assert databases_of(source) == ["campaign", "postgres"]
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 
 from consolidation.errors import StatementFailed, StepRefused
 from consolidation.lineage import alembic as lineage
@@ -71,7 +72,8 @@ def test_every_lineage_goes_up_down_and_up_again(target: Database, name: str) ->
     )
     schema_name = lineages.lineage_metadata(name).schema
     assert target.value(empty, [schema_name]) > 0
-    lineage.downgrade(target.settings, name)
+    with lineage.alembic_session(target.settings) as (config, _):
+        command.downgrade(config, f"{name}@base")
     assert target.value(empty, [schema_name]) == 0
     lineage.upgrade(target.settings, name)
     lineage.check(target.settings, name)

@@ -258,6 +258,7 @@ REFUSED = {
     "row_security": ("", FORCED, "row security of svc_db.t", "ALTER ROLE consolidation BYPASSRLS"),
     "statement_trigger": ("", STATEMENT, "storage_service cannot DELETE svc_db.t", "ALTER ROLE storage_service SET search_path = svc_db, public"),
     "right": ("", "CREATE FUNCTION {s}f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM 1 FROM pg_authid; RETURN NULL; END'; CREATE TRIGGER tr BEFORE UPDATE ON {s}t EXECUTE FUNCTION {s}f();", "storage_service cannot UPDATE svc_db.t", "DROP TRIGGER tr ON {s}t"),
+    "partition_elsewhere": ("", "CREATE SCHEMA apart; CREATE TABLE apart.e_28 PARTITION OF {s}e FOR VALUES FROM ('2028-01-01') TO ('2029-01-01');", "storage_service cannot DELETE apart.e_28", "GRANT USAGE ON SCHEMA apart TO storage_service; GRANT SELECT, INSERT, UPDATE, DELETE ON apart.e_28 TO storage_service"),
     "function": ("CREATE FUNCTION made() RETURNS int LANGUAGE sql AS 'SELECT 1';", "DO $$ BEGIN /* CREATE FUNCTION made() */ END $$;", "function public.made()", "CREATE FUNCTION {s}made() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
     "view": ("CREATE VIEW v AS SELECT id FROM t;", "DO $$ BEGIN /* CREATE VIEW v */ END $$;", "view public.v", "CREATE VIEW {s}v AS SELECT id FROM {s}t"),
     "trigger": (ROW, ROW + "DROP TRIGGER tr ON {s}t;", "trigger tr on public.t", "CREATE TRIGGER tr BEFORE INSERT ON {s}t FOR EACH ROW EXECUTE FUNCTION {s}f()"),
@@ -281,7 +282,7 @@ def test_what_would_stop_the_run_behind_the_fence_is_refused_before_it(svc: Serv
         window.schema()
     assert said in str(refused.value)
     assert len(refused.value.facts["faults"]) == 1
-    svc.target.execute(f"SET ROLE consolidation; {cure.format(s=f'{NAME}.')}" if "ROLE" not in cure else cure)
+    svc.target.execute(f"SET ROLE consolidation; {cure.format(s=f'{NAME}.')}" if "ALTER ROLE" not in cure else cure)
     window.schema()
 
 

@@ -80,6 +80,11 @@ def test_a_run_between_two_modules_is_told_from_one_that_died() -> None:
     assert is_alive({"host": "elsewhere", "pid": 1}) is None
 
 
+def test_a_database_without_a_run_stands_on_its_source() -> None:
+    found = standing("campaign_db", {"run": None, "databases": []})
+    assert (found.outcome, found.authoritative, found.refused_since, found.is_open) == ("no run", "source", "", False)
+
+
 def test_ansibles_answer_is_read_by_host() -> None:
     output = (
         'campaign_db | SUCCESS => {\n    "run": null\n}\nimage_db | UNREACHABLE! => {\n    "msg": "no route"\n}\n'

@@ -10,7 +10,7 @@ import consolidation
 
 CORE = Path(consolidation.__file__).parent
 FLOORS = (
-    {"errors", "text", "processes"},
+    {"errors", "text", "processes", "files"},
     {"evidence", "installation"},
     {"postgres", "module"},
     {"model"},

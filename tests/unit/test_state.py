@@ -7,8 +7,8 @@ import re
 import pytest
 
 from consolidation.errors import StepRefused
+from consolidation.journal.decisions import MOVED, TABLE, After, Go, Refuse, Skip, Standing
 from consolidation.journal.results import Phase
-from consolidation.journal.state import MOVED, TABLE, After, Go, Refuse, Skip, Standing
 from consolidation.model import TARGET, Mode
 from tools import state_docs
 from tools.state_docs import Spot, spots

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -94,3 +95,11 @@ def test_sessions_are_named_after_the_service(service: Reference) -> None:
     name = {"postgresql": "campaign_service", "storage_service": "storage_service"}[service.backend]
     query = "SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
     assert service.database.rows(query, [service.database.name]) == [(name,)]
+
+
+def test_request_id_goes_all_the_way(service: Reference) -> None:
+    service.http.get("/campaigns", headers={"X-Request-Id": "seen.from-outside"})
+    deadline = time.monotonic() + 5
+    while '"seen.from-outside"' not in service.log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -193,6 +193,7 @@ def test_write_that_was_answered_by_who_knows_may_have_happened(strange: Respons
         (403, Forbidden),
         (404, NotFound),
         (409, Conflict),
+        (410, NotFound),
         (412, VersionMismatch),
         (413, InvalidRequest),
         (422, InvalidRequest),

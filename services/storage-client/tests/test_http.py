@@ -24,7 +24,7 @@ def answer(body: bytes = ROW, status: bytes = b"200 OK", fields: bytes = b"") ->
 async def request(reader: asyncio.StreamReader) -> bytes:
     """The head and body of the next request."""
     head = await reader.readuntil(b"\r\n\r\n")
-    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
     return head + await reader.readexactly(length)
 
 

@@ -56,6 +56,7 @@ def test_connection_that_ends_with_a_write_leaves_it_unknown(campaigns: Caller) 
         )
         answer = waiting.result()
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:problem:database-unavailable")
+    assert campaigns.send("POST", "campaigns/query", {}).status_code == 200
 
 
 def test_what_a_key_costs_does_not_depend_on_the_document(campaigns: Caller) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from consolidation import files
 from consolidation.errors import BackupError
 
 FORMAT = 1
@@ -60,14 +60,9 @@ class Manifest:
 
 def write(directory: Path, manifest: Manifest) -> str:
     """Write ``manifest.json``; its SHA-256."""
-    content = (json.dumps(asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
-    new = directory / f"{NAME}.new"
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(directory / NAME)
-    return hashlib.sha256(content).hexdigest()
+    content = json.dumps(asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    files.write(directory / NAME, content)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def check(directory: Path, *, sha256: str, run_id: str, database: str) -> Manifest:

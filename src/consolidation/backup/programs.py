@@ -13,16 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from consolidation import processes
 from consolidation.errors import BackupError, ConfigurationError
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 10.0
-BIND = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG; it survives exec
-os.getppid() == int(sys.argv[1]) or sys.exit("its parent has gone")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 # What the server says after "ERROR:" may quote a value ("invalid input syntax for type integer: …"), so only what
 # begins like this is passed on: these name objects and states.
@@ -155,7 +150,7 @@ def _bound_to_us() -> list[str]:
 
     Not a preexec_fn: that is unsafe beside threads.
     """
-    return [sys.executable, "-IS", "-c", BIND, str(os.getpid())] if sys.platform.startswith("linux") else []
+    return [sys.executable, "-IS", processes.__file__, str(os.getpid())] if sys.platform.startswith("linux") else []
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

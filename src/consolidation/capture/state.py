@@ -90,8 +90,13 @@ class Captured:
     @cached_property
     def matched(self) -> sql.Composable:
         """Whether row ``t`` has the key of entry ``k``."""
-        t, k = sql.Identifier("t"), sql.Identifier("k")
-        return sql.SQL(" AND ").join([column.equal(t, k) for column in self.key])
+        return matched(self.key)
+
+
+def matched(key: Iterable[KeyColumn]) -> sql.Composable:
+    """Whether row ``t`` and entry ``k`` have the same key."""
+    t, k = sql.Identifier("t"), sql.Identifier("k")
+    return sql.SQL(" AND ").join([column.equal(t, k) for column in key])
 
 
 def read(conn: Connection, side: Side) -> tuple[Captured, ...]:

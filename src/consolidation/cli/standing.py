@@ -39,6 +39,8 @@ class Standing:
     """When that was told, ISO 8601."""
     refused_since: str
     """ISO 8601; '' where writers are accepted, as far as the journal knows."""
+    authoritative: str
+    """The side that may hold rows which the other has not: ``source`` or ``target``."""
     rollback: str
     """``available``, ``resume it`` or ``nothing to roll back``."""
     error: str
@@ -55,7 +57,17 @@ def standing(database: str, facts: Facts, alive: bool | None = None) -> Standing
     own: Facts | None = next((each for each in facts.get("databases", []) if each["name"] == database), None)
     if run is None or own is None:
         return Standing(
-            database, "", NONE, "", "", "", None, None, None, None, None, "", "", "nothing to roll back", ""
+            database=database,
+            run="",
+            outcome=NONE,
+            phase="",
+            since="",
+            by="",
+            **_progress(None),
+            refused_since="",
+            authoritative="source",
+            rollback="nothing to roll back",
+            error="",
         )
     found = outcome.outcome(own)
     kind = outcome.RUNNING if alive and found.kind in (outcome.INTERRUPTED, outcome.UNFINISHED) else found.kind
@@ -71,6 +83,7 @@ def standing(database: str, facts: Facts, alive: bool | None = None) -> Standing
         by=run["operator"],
         **_progress(told),
         refused_since=shut.closed_at.isoformat() if shut else "",
+        authoritative=str(facts.get("authoritative", "")),
         rollback=_rollback(found),
         error=found.error,
     )
@@ -130,9 +143,10 @@ def cells(found: Standing, now: datetime) -> tuple[str, ...]:
         figures.duration((now - since).total_seconds()) if since else "",
         ", ".join([*share, *rate, *left, *age]),
         f"REFUSED for {figures.duration((now - refused).total_seconds())}" if refused else "accepted",
+        found.authoritative,
         found.rollback,
         f"{found.run} by {found.by}" if found.run else "",
     )
 
 
-HEADINGS = ("database", "outcome", "phase", "since", "how far", "writes", "rollback", "run")
+HEADINGS = ("database", "outcome", "phase", "since", "how far", "writes", "authoritative", "rollback", "run")

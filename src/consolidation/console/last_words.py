@@ -37,6 +37,8 @@ class Seen:
     findings: dict[str, list[Values]] = field(default_factory=dict)
     failures: ending.Failures = field(default_factory=ending.Failures)
     writes: Writes = field(default_factory=Writes)
+    writers: dict[str, str] = field(default_factory=dict)
+    """Host -> which side takes writes, by the last look at both fences."""
 
     @property
     def is_look(self) -> bool:
@@ -55,6 +57,8 @@ class Seen:
         """A task has ended well."""
         if not self.is_look or module == "run_journal_info":
             self.writes.ends(host, module, arguments, values)
+        if values.get("writers"):
+            self.writers[host] = str(values["writers"])
         if module in ("pg_preflight_info", "service_preflight_info"):
             self.findings.setdefault(host, []).extend(values.get("findings") or [])
         if module == "run_journal" and (values.get("run") or {}).get("id"):
@@ -85,6 +89,12 @@ class Seen:
         # A run of another time is no result of this command.
         for report in [found for run, found in self.reports.items() if run in self.begun] or self.reports.values():
             yield from ending.report(report, check=self.is_look, typed=lambda text: command.typed(text, self.here))
+
+    def who_writes(self, failed: Sequence[str]) -> Iterator[Shown]:
+        """The last line of a command that failed: which side of each database takes writes right now."""
+        known = [f"{host}: {self.writers[host]}" for host in failed if host in self.writers]
+        if known:
+            yield from ending.block("Writes", "\n".join(known), WARNING)
 
     def when_stopped(self, *, has_run: bool) -> Iterator[Shown]:
         """Ctrl-C, or a fault of Ansible's: whether writes are refused, since when, and what to type."""

@@ -22,7 +22,7 @@ from psycopg2.errors import DeadlockDetected
 from psycopg2.extensions import connection as Connection
 
 from consolidation import text as figures
-from consolidation.copy import chunks, helper, loads
+from consolidation.copy import chunks, helper, loads, noted
 from consolidation.copy import deferred as defer
 from consolidation.copy.pool import started
 from consolidation.errors import CopyError, StepRefused
@@ -102,7 +102,7 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
     database = plan.database
     if plan.skip_reason:
         return {"msg": plan.skip_reason, "moves": database.moves}
-    begun = time.monotonic()
+    begun, online = time.monotonic(), database.mode == Mode.ONLINE
     with recorded(database, Phase.COPY) as work:
         work.result.update(run_id=work.run.id, moves=False)
         # Killed from here on, whatever was verified before is not taken for a verification of what is there then.
@@ -111,18 +111,28 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
         with (
             started(chunks.workers([load.table for load in plan.loads], workers)) as processes,
             session(database.target, "copy") as target,
-            _snapshot(database) as (source, snapshot),
+            (noted.snapshot if online else _snapshot)(database) as (source, snapshot),
         ):
-            _require_fences(source, target, database, work.state)
+            if online:
+                captured = noted.require_captured(source, target, database)
+            else:
+                _require_fences(source, target, database, work.state)
             tables = loads.matched(source, target, database)
             leftovers = {load.table.name for load in plan.loads if load.leftover_rows}
             loading = loads.enqueue(source, target, work, tables, leftovers)
-            with ThreadPoolExecutor(1) as counting:
-                counted = counting.submit(_count, source, [table for table, _ in tables])
-                errors = processes.run(options, helper.publish(work, snapshot))
-            _require_loaded(target, work.run, errors)
-            _require_counts(target, work.run, counted.result())
+            queue = helper.publish(work, snapshot)
+            if online:
+                noted.remember(work, captured)
+                _require_loaded(target, work.run, processes.run(options, queue))
+            else:
+                with ThreadPoolExecutor(1) as counting:
+                    counted = counting.submit(_count, source, [table for table, _ in tables])
+                    errors = processes.run(options, queue)
+                _require_loaded(target, work.run, errors)
+                _require_counts(target, work.run, counted.result())
             sequences = _set_sequences(source, target, database, [table for table, _ in tables])
+        if online and loading:
+            noted.bring_up(database, work, tables, resumed=queue.attempt > 1)
         _restore(database, work.run, workers)
         work.result["copy_id"] = before if before and not loading else uuid4().hex
         with session(database.target, "copy") as target:

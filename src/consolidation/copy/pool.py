@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from os import getpid
 from typing import Any
+
+from consolidation.processes import children, kill
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ class Workers:
         try:
             outputs = list(pool.map(lambda process: process.communicate(task)[0], self._processes))
         finally:
-            for process in self._processes:
-                process.kill()
+            kill(self._processes)
             pool.shutdown()
         ended = zip(self._processes, outputs, strict=True)
         return [_error(process, output) for process, output in ended if process.returncode]
@@ -55,24 +55,8 @@ class Workers:
 @contextmanager
 def started(count: int) -> Iterator[Workers]:
     """``count`` processes, which start while the caller finds out what they are to do; they end with the block."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "consolidation.copy.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        for _ in range(count)
-    ]
-    try:
+    with children("consolidation.copy.worker", count) as processes:
         yield Workers(processes)
-    finally:
-        for process in processes:
-            process.kill()
-        for process in processes:
-            if process.returncode is None:  # it never got a task
-                process.communicate()
 
 
 def _error(process: subprocess.Popen[str], output: str) -> str:

@@ -22,7 +22,7 @@ from consolidation.copy.stream import stream
 from consolidation.errors import ConsolidationError, CopyError, describe
 from consolidation.fence import state as fence
 from consolidation.journal.records import LOCK_SPACE
-from consolidation.model import Database
+from consolidation.model import Database, Mode
 from consolidation.postgres.catalog import Table, read_tables
 from consolidation.postgres.connection import connect
 from consolidation.postgres.locks import ACCESS_SHARE, hold
@@ -60,6 +60,7 @@ def work(task: Task) -> None:
         source_tables = {table.name: table for table in read_tables(source, database.source_schema, database.tables)}
         target_tables = {table.name: table for table in read_tables(target, database.name)}
         prefer_lz4(target)
+        execute(source, "SAVEPOINT chunk")
         while (done := _next_chunk(task, source, target, source_tables, target_tables)) is not None:
             print(json.dumps(done), flush=True)  # noqa: T201 - the coordinator reads it
     finally:
@@ -101,6 +102,9 @@ def _next_chunk(
     }
     named = {"table": here.name, "number": chunk["number"]}
     in_charge = {"attempt": task.queue.attempt, "lead": task.queue.lead, "space": LOCK_SPACE}
+    if task.database.get("mode") == Mode.ONLINE:
+        # TRUNCATE and DDL of the application would queue behind our lock until the last chunk, and all behind them.
+        execute(source, "ROLLBACK TO chunk")
     if not execute(target, query("copy/chunk_done"), {**keys, **named, **figures, **in_charge}):
         raise CopyError(
             f"{keys['database']}: the copy that this worker belongs to has ended, its chunk was rolled back",

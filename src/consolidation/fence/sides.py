@@ -7,16 +7,17 @@ be believed, and what is right for it may close, open or empty the wrong side. R
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from consolidation.errors import StepRefused
-from consolidation.fence.state import CLOSED, PREPARED, Fenced, epoch, read
+from consolidation.errors import ConsolidationError, StepRefused
+from consolidation.fence.state import CLOSED, LOADING, OPEN, PREPARED, Fenced, epoch, needs_change, read
 from consolidation.journal import state
+from consolidation.journal.decisions import Standing
 from consolidation.journal.results import Phase
-from consolidation.journal.state import RunState, Standing
+from consolidation.journal.state import RunState
 from consolidation.model import SOURCE, TARGET, Database, Mode
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, value
@@ -42,8 +43,16 @@ class Sides:
     """Whether the target holds rows; only looked at where that matters."""
 
     def open(self, side: str) -> bool:
-        """Whether any table of the side takes writes."""
-        return any(table.state != CLOSED for table in (self.source if side == SOURCE else self.target))
+        """Whether any table of the side takes writes, if only from some."""
+        return any(needs_change(table.state, LOADING) for table in self.tables(side))
+
+    def closed(self, side: str) -> bool:
+        """Whether any table of the side refuses writes, if only some."""
+        return any(needs_change(table.state, OPEN) for table in self.tables(side))
+
+    def tables(self, side: str) -> tuple[Fenced, ...]:
+        """Of the ``source`` or ``target`` side."""
+        return self.source if side == SOURCE else self.target
 
     @property
     def writers(self) -> str:
@@ -62,8 +71,9 @@ class Sides:
 def look(source: Connection, target: Connection, database: Database, run: RunState) -> Sides:
     """The fences of both sides; ``source``, ``target``: sessions there."""
     ours, theirs = read(source, database.source_side), read(target, database.target_side)
-    unfenced = any(table.state != CLOSED for table in theirs)
-    return Sides(ours, theirs, unfenced and run.standing in _HAS_NOT_OPENED and _filled(target, theirs))
+    sides = Sides(ours, theirs)
+    matters = sides.open(TARGET) and run.standing in _HAS_NOT_OPENED
+    return replace(sides, filled=_filled(target, theirs)) if matters else sides
 
 
 def _filled(target: Connection, tables: Iterable[Fenced]) -> bool:
@@ -109,14 +119,13 @@ def _conflict(run: RunState, sides: Sides) -> str:
 
 def _without_run(run: RunState, sides: Sides, says: str) -> str:
     """The source is authoritative and open, the target nobody's."""
-    fences = {table.state for table in sides.source}
-    if CLOSED in fences:
+    if sides.closed(SOURCE):
         return (
             f"{says}, and the source is fenced: that journal is older than the fence, or of another storage database;"
             " the target may be authoritative"
         )
     # A source without any trace of a fence has no target yet: whose these rows are is preflight's question.
-    if sides.filled and sides.open(TARGET) and (run.run or PREPARED in fences):
+    if sides.filled and sides.open(TARGET) and (run.run or any(table.state == PREPARED for table in sides.source)):
         return f"{says}, and the target holds rows and is open to writers: it may be authoritative"
     return ""
 
@@ -136,8 +145,8 @@ def _opened(run: RunState, sides: Sides, name: str) -> str:
     if sides.open(SOURCE):
         return f"{name} has opened the target, and the source is open as well (abandon.yml, or by hand): {both}"
     if not is_unbroken(run, sides.source):
-        return f"{name} has opened the target, and the source was open to writers after it was verified: {both}"
-    if run.standing == Standing.MIGRATED and any(table.state == CLOSED for table in sides.target):
+        return f"{name} has opened the target, and the source was open to writers, or altered, since then: {both}"
+    if run.standing == Standing.MIGRATED and sides.closed(TARGET):
         return f"{name} is migrated, and its target is closed"
     return ""
 
@@ -156,3 +165,11 @@ def require_no_conflict(database: Database) -> Sides:
     if found:
         raise StepRefused(found, hint=HINT)
     return sides
+
+
+def writers(database: Database) -> str:
+    """Which side takes writes right now, in words, for the last line of whatever did not succeed."""
+    try:
+        return check(database)[1].writers
+    except ConsolidationError as error:
+        return f"right now it cannot be told which side takes writes: {error.message}"

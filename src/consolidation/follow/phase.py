@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from consolidation.capture.memory import Memory
 from consolidation.compare import result as verdict
 from consolidation.compare.result import EQUAL, TableResult
 from consolidation.errors import StepRefused, VerificationFailed
@@ -16,7 +17,6 @@ from consolidation.follow import changeover
 from consolidation.follow.comparison import Options as CompareOptions
 from consolidation.follow.comparison import compare
 from consolidation.follow.gate import Gate
-from consolidation.follow.memory import Memory
 from consolidation.follow.rounds import Follower, Round, following
 from consolidation.follow.way import Way
 from consolidation.journal import state
@@ -24,6 +24,7 @@ from consolidation.journal.phase import Work, recorded
 from consolidation.journal.results import Phase
 from consolidation.model import SOURCE, Database, Mode
 from consolidation.postgres.connection import session
+from consolidation.postgres.queries import value
 from consolidation.verify import selftest
 
 
@@ -87,6 +88,7 @@ def apply(plan: Plan, options: Options) -> dict[str, Any]:
     if plan.skip_reason:
         return {"msg": plan.skip_reason}
     with recorded(plan.database, _phase(plan.to)) as work:
+        _require_loaded(work, plan.database)
         if plan.to == SOURCE:
             _require_closed_since(work, plan.database)
         started = time.monotonic()
@@ -149,6 +151,16 @@ def _compare(work: Work, database: Database, follower: Follower, options: Compar
             hint="nothing was closed; the next run brings these tables over by content and compares again: find out"
             " first who wrote to the target, or past the capture (pg_trigger of the source)",
             facts={"verification": work.result["verification"]},
+        )
+
+
+def _require_loaded(work: Work, database: Database) -> None:
+    """Rounds bring what has changed since the copy, not what it has not loaded yet."""
+    statement = "SELECT count(*) FROM consolidation.table_load WHERE run_id = %s AND database = %s AND state <> 'done'"
+    if waiting := value(work.journal, statement, [work.run.id, database.name]):
+        raise StepRefused(
+            f"{database.name}: the copy of {waiting} table(s) is not complete",
+            hint="run the copy again: it resumes with the chunks that are not done",
         )
 
 

@@ -28,12 +28,12 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.capture import state as capture
+from consolidation.capture.memory import Memory
 from consolidation.capture.state import ON, PREPARED, Captured
 from consolidation.errors import StepRefused
 from consolidation.fence import state as fence
 from consolidation.follow import aside
 from consolidation.follow.content import bring_whole
-from consolidation.follow.memory import Memory
 from consolidation.follow.rows import Brought, bound, bring
 from consolidation.follow.way import Followed, Way, followed, require_captured
 from consolidation.journal.records import LOCK_SPACE

@@ -12,6 +12,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.compare.digest import table_digest
+from consolidation.copy.noted import send_keys
 from consolidation.copy.stream import stream
 from consolidation.errors import VerificationFailed
 from consolidation.follow.way import Followed
@@ -22,7 +23,6 @@ from consolidation.postgres.queries import execute, value
 FEW = 20
 """Less than one key in so many rows: they are looked up by their index, whatever the statistics say. After a large
 round the log's pages promise entries that are gone, and the planner would read the whole table for a few keys."""
-ANALYZED_KEYS = 1000
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,9 @@ def bring(origin: Connection, destination: Connection, table: Followed, end: str
     ``end``: from ``bound``. The origin reads the round's snapshot, and lets go of its lock on the table at the end.
     """
     execute(origin, "SAVEPOINT consolidation_rows")
-    # "k" is what the conditions call the log on the origin, and its copy on the destination.
-    entries = sql.SQL("{} AS k").format(table.capture.log)
-    within = sql.SQL(" AND k.ctid < {}::tid").format(sql.Literal(end)) if end else sql.SQL("")
+    within = sql.SQL("k.ctid < {}::tid").format(sql.Literal(end)) if end else sql.SQL("true")
     keys = sql.Identifier("pg_temp", f"consolidation_keys_{table.receiving.oid}")
-    sent = _send_keys(origin, destination, table, keys, (entries, within))
+    sent = send_keys(origin, destination, table.capture, keys, table.destination.identifier, within)
     for conn, side in ((origin, table.origin), (destination, table.destination)):
         _choose_plans(conn, few=sent * FEW < side.estimated_rows)
 
@@ -66,8 +64,8 @@ def bring(origin: Connection, destination: Connection, table: Followed, end: str
     delete = sql.SQL("DELETE FROM {} USING {} AS k WHERE {}").format(receiving, keys, table.receiving.matched)
     deleted = execute(destination, delete)
 
-    ours = sql.SQL("{} AS t WHERE EXISTS (SELECT FROM {} WHERE {}{})").format(
-        scan(table.origin), entries, table.capture.matched, within
+    ours = sql.SQL("{} AS t WHERE EXISTS (SELECT FROM {} AS k WHERE {} AND {})").format(
+        scan(table.origin), table.capture.log, table.capture.matched, within
     )
     theirs = sql.SQL("{} WHERE EXISTS (SELECT FROM {} AS k WHERE {})").format(receiving, keys, table.receiving.matched)
     names = [sql.Identifier(column.name) for column in table.destination.stored_columns]
@@ -98,29 +96,6 @@ def require_equal(table: Followed, equal: object) -> None:
             f"{table.destination} is not equal to {table.origin} after the round",
             hint="nothing of this round was kept; compare the two with pg_verify_info, fix the cause, then run again",
         )
-
-
-def _send_keys(
-    origin: Connection,
-    destination: Connection,
-    table: Followed,
-    keys: sql.Identifier,
-    log: tuple[sql.Composable, sql.Composable],
-) -> int:
-    """Each noted key once, into a table of the destination's session; how many."""
-    names = [sql.Identifier(column.name) for column in table.capture.key]
-    columns = sql.SQL(", ").join(names)
-    # Emptied by every COMMIT, so made once a session: the catalog does not grow with the rounds.
-    create = sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA")
-    execute(destination, create.format(keys, columns, table.destination.identifier))
-    entries, within = log
-    noted = sql.SQL(", ").join(sql.SQL("k.{}").format(name) for name in names)
-    copy_out = sql.SQL("COPY (SELECT DISTINCT {} FROM {} WHERE true{}) TO STDOUT").format(noted, entries, within)
-    copy_in = sql.SQL("COPY {} ({}) FROM STDIN").format(keys, columns)
-    sent = stream(origin, destination, copy_out, copy_in).rows
-    if sent >= ANALYZED_KEYS:
-        execute(destination, sql.SQL("ANALYZE {}").format(keys))
-    return sent
 
 
 def _choose_plans(conn: Connection, *, few: bool) -> None:

@@ -49,12 +49,6 @@ def upgrade(settings: Settings, lineage: str, revision: str = "head") -> None:
         command.upgrade(config, f"{lineage}@{revision}")
 
 
-def downgrade(settings: Settings, lineage: str, revision: str = "base") -> None:
-    """``alembic downgrade LINEAGE@REVISION``: drops the lineage's tables and what is in them."""
-    with alembic_session(settings) as (config, _):
-        command.downgrade(config, f"{lineage}@{revision}")
-
-
 def stamp(conn: Connection, lineage: str, revision: str) -> None:
     """Note in the connection's transaction that a lineage is at ``head``, or at ``base``: gone."""
     options = {"version_table": VERSION_TABLE, "version_table_schema": VERSION_SCHEMA}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from consolidation import files
 from consolidation.errors import ConfigurationError
 from consolidation.report import outcome
 from consolidation.report.tables import comparison
@@ -43,11 +42,7 @@ def text(report: Mapping[str, Any]) -> str:
 def write(path: Path, content: str) -> None:
     """Replace a file (0644: the exporter reads it) in one step. Raises ConfigurationError."""
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        files.write(path, content, mode=0o644)
     except OSError as error:
         raise ConfigurationError(
             f"cannot write {path}: {error.strerror}", hint="check consolidation_metrics_directory on the control node"

@@ -14,8 +14,8 @@ from psycopg2 import sql
 
 from consolidation.errors import describe
 from consolidation.journal import state
+from consolidation.journal.decisions import Standing
 from consolidation.journal.results import Phase
-from consolidation.journal.state import Standing
 from consolidation.model import Database
 from consolidation.postgres.catalog import Table, scan
 from consolidation.postgres.queries import dicts, execute, query, rows, value

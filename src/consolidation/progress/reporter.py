@@ -8,8 +8,6 @@ the phase while it runs). Names and figures only, no row data. It has a session 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -21,7 +19,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from consolidation import evidence as run_directory
+from consolidation import files
 from consolidation.errors import ConfigurationError
 from consolidation.journal.records import Run, latest_run
 from consolidation.model import Database
@@ -223,11 +221,8 @@ class _Teller:
         if self._path is None:
             return
         try:
-            run_directory.make(self._path.parent)
-            descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(asdict(progress), file)
-            Path(temporary).replace(self._path)
+            files.make(self._path.parent)
+            files.write(self._path, json.dumps(asdict(progress)), durable=False)
         except OSError as error:
             raise ConfigurationError(
                 f"cannot write the progress file {self._path}: {error.strerror}",

@@ -9,7 +9,7 @@ from typing import Any
 from consolidation.report.outcome import Facts, phase, time_of
 from consolidation.text import rate
 
-EQUAL, NOT_COMPARED = "equal", "not compared"
+EQUAL, NOT_VERIFIED = "equal", "not compared"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _table(name: str, copied: Facts, verified: Facts) -> TableReport:
         bytes=copied.get("bytes"),
         seconds=copied.get("seconds"),
         digest=str(verified.get("source_digest") or copied.get("digest") or ""),
-        outcome=str(verified.get("outcome", NOT_COMPARED)).replace("_", " "),
+        outcome=str(verified.get("outcome", NOT_VERIFIED)).replace("_", " "),
         reason=str(verified.get("reason") or ""),
     )
 

@@ -170,8 +170,7 @@ def _require_as_planned(plan: Plan, database: Database, run: RunState) -> None:
 
 
 def _open_tables(sides: Sides, name: str) -> list[str]:
-    tables = sides.source if name == SOURCE else sides.target
-    return [f"{table.schema}.{table.name}" for table in tables if fence.needs_change(table.state, fence.LOADING)]
+    return [f"{table.schema}.{table.name}" for table in sides.tables(name) if table.state != fence.CLOSED]
 
 
 def _stays(run: RunState, sides: Sides) -> str:

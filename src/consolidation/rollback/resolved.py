@@ -8,9 +8,9 @@ from uuid import uuid4
 from consolidation.compare import result as verdict
 from consolidation.compare.result import EQUAL, TableResult
 from consolidation.journal import records, runs
+from consolidation.journal.decisions import Standing
 from consolidation.journal.phase import Work
 from consolidation.journal.results import Phase
-from consolidation.journal.state import Standing
 from consolidation.model import SOURCE, Database
 from consolidation.postgres.connection import session
 

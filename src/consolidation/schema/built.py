@@ -6,7 +6,7 @@ everything that can be seen of the target is there, and nothing is lost by stopp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation.compare.digest import Incomparable, comparison
 from consolidation.errors import StepRefused, describe
-from consolidation.fence.state import TRIGGER
+from consolidation.fence import state as fence
 from consolidation.journal.records import ROLLED_BACK
 from consolidation.journal.results import Phase
 from consolidation.journal.state import read as read_state
@@ -137,8 +137,8 @@ def _objects(sides: _Sides) -> Iterator[Fault | str]:
 def _soundness(sides: _Sides) -> Iterator[Fault | str]:
     """What is not in force on the target only; what both sides have alike stays as it is."""
     names = [table.name for table in sides.ours]
-    here = unsound(sides.source, sides.database.source_schema, names, TRIGGER)
-    for text in unsound(sides.target, sides.database.name, names, TRIGGER):
+    here = unsound(sides.source, sides.database.source_schema, names, fence.TRIGGER)
+    for text in unsound(sides.target, sides.database.name, names, fence.TRIGGER):
         if text in here:
             yield f"{text}, on both sides alike"
         else:
@@ -175,16 +175,21 @@ def _row_security(sides: _Sides) -> Iterator[Fault | str]:
 
 
 def _writes(sides: _Sides) -> Iterator[Fault | str]:
-    """Statements that touch no row, as every role that is to write: rights, and triggers that fire for a statement."""
-    wanted = {table.name for table in sides.ours}
+    """Statements that touch no row, as every role that is to write: rights, and triggers that fire for a statement.
+
+    Of partitions as well, wherever they are: the cutover tries them, too.
+    """
+    columns = {table.oid: table for table in sides.theirs}
     for role in sides.database.target_roles:
-        for table in sides.theirs:
-            if table.name in wanted:
-                yield from _try(sides.target, role, table)
+        for fenced in fence.read(sides.target, sides.database.target_side):
+            sides.target.rollback()
+            yield from _try(sides.target, role, fenced, _statements(fenced.identifier, columns.get(fenced.oid)))
 
 
-def _try(target: Connection, role: str, table: Table) -> Iterator[Fault | str]:
-    for statement in _statements(table):
+def _try(
+    target: Connection, role: str, table: fence.Fenced, statements: Iterable[sql.Composed]
+) -> Iterator[Fault | str]:
+    for statement in statements:
         try:
             execute(target, "SELECT set_config('lock_timeout', %s, true)", [PROBE_TIMEOUT])
             execute(target, "SELECT set_config('row_security', 'on', true)")
@@ -194,22 +199,25 @@ def _try(target: Connection, role: str, table: Table) -> Iterator[Fault | str]:
             pass  # the target's own fence, where an earlier try has closed it: it stands behind the role's rights
         except psycopg2.Error as error:
             word = statement.as_string(target).split(maxsplit=1)[0]
-            yield Fault(f"role {role} cannot {word} {table}: {describe(error)}", _fix(error, role, table, target))
+            what = f"role {role} cannot {word} {table.schema}.{table.name}: {describe(error)}"
+            yield Fault(what, _fix(error, role, table, target))
             return
         finally:
             target.rollback()
 
 
-def _statements(table: Table) -> Iterator[sql.Composed]:
-    columns = [sql.Identifier(column.name) for column in table.stored_columns if column.identity != "a"]
-    yield sql.SQL("DELETE FROM {} WHERE false").format(table.identifier)
+def _statements(name: sql.Identifier, table: Table | None) -> Iterator[sql.Composed]:
+    yield sql.SQL("DELETE FROM {} WHERE false").format(name)
+    columns = (
+        [sql.Identifier(column.name) for column in table.stored_columns if column.identity != "a"] if table else []
+    )
     if columns:
         names = sql.SQL(", ").join(columns)
-        yield sql.SQL("INSERT INTO {0} ({1}) SELECT {1} FROM {0} WHERE false").format(table.identifier, names)
-        yield sql.SQL("UPDATE {0} SET {1} = {1} WHERE false").format(table.identifier, columns[0])
+        yield sql.SQL("INSERT INTO {0} ({1}) SELECT {1} FROM {0} WHERE false").format(name, names)
+        yield sql.SQL("UPDATE {0} SET {1} = {1} WHERE false").format(name, columns[0])
 
 
-def _fix(error: psycopg2.Error, role: str, table: Table, target: Connection) -> str:
+def _fix(error: psycopg2.Error, role: str, table: fence.Fenced, target: Connection) -> str:
     if isinstance(error, psycopg2.errors.LockNotAvailable):
         return "let the session that holds the table end, then run again"
     if isinstance(error, psycopg2.errors.InsufficientPrivilege):

@@ -24,7 +24,7 @@ from consolidation.compare.row_hash import RowSum, Summing
 from consolidation.errors import ConsolidationError, describe
 from consolidation.postgres.connection import Settings, connect
 from consolidation.postgres.queries import execute
-from consolidation.processes import die_with_parent
+from consolidation.processes import children, die_with_parent, kill
 
 
 class RereadFailed(ConsolidationError):
@@ -75,25 +75,13 @@ class Readers:
 @contextmanager
 def readers(count: int) -> Iterator[Readers]:
     """``count`` processes, which start while the caller finds out what they are to read; they end with the block."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "consolidation.verify.reread"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        for _ in range(count)
-    ]
-    found = Readers(processes)
-    try:
-        yield found
-    finally:
-        for process in processes:
-            process.kill()
-        found.close()
-        for process in processes:
-            process.communicate()
+    with children("consolidation.verify.reread", count) as processes:
+        found = Readers(processes)
+        try:
+            yield found
+        finally:
+            kill(processes)
+            found.close()
 
 
 def _ask(process: subprocess.Popen[str], wanted: Range) -> RowSum:

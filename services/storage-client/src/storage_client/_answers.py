@@ -16,6 +16,7 @@ _BY_STATUS: dict[int, type[errors.StorageError]] = {
     404: errors.NotFound,
     405: errors.InvalidRequest,
     409: errors.Conflict,
+    410: errors.NotFound,
     412: errors.VersionMismatch,
     413: errors.InvalidRequest,
     415: errors.InvalidRequest,

@@ -45,7 +45,7 @@ class StorageClient:
             raise ValueError("a token is one line of visible ASCII characters")
         self._exchange = Exchange(
             transport or HttpTransport(url, ca_file, allow_plaintext=allow_plaintext),
-            {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+            {"Authorization": f"Bearer {token}"},
             timeout_seconds,
             retry_seconds,
             request_id,

@@ -47,10 +47,9 @@ class HttpTransport:
     async def send(self, request: Request, timeout_seconds: float) -> Response:
         """The complete answer. Raises NoAnswer."""
         lines = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
-        head = (
-            f"{request.method} {self._prefix}{request.path} HTTP/1.1\r\n{self._host_line}{lines}"
-            f"Content-Length: {len(request.body)}\r\n\r\n"
-        )
+        if request.body or request.method == "POST":
+            lines += f"Content-Type: application/json\r\nContent-Length: {len(request.body)}\r\n"
+        head = f"{request.method} {self._prefix}{request.path} HTTP/1.1\r\n{self._host_line}{lines}\r\n"
         deadline = time.monotonic() + timeout_seconds
         connection = await self._take(timeout_seconds)
         try:

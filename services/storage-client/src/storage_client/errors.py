@@ -5,7 +5,7 @@ StorageError
 │   └── NotWritten      503, and certainly nothing was written: the table is fenced or locked, …
 ├── Unauthorized        the token is missing or wrong (401)
 ├── Forbidden           the token is for another database (403)
-├── NotFound            no such record, or it is deleted (404)
+├── NotFound            no such record, or it is deleted (404), or was removed since the write was done (410)
 ├── Conflict            the id exists already, or a reference is missing (409)
 ├── VersionMismatch     the record was changed since the version that the call names (412)
 ├── InvalidRequest      unknown table or column, or a value that does not fit (400, 404 of a path, 413, 422)

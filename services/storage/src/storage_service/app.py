@@ -111,6 +111,7 @@ def _connector(settings: Settings) -> Callable[[], Coroutine[Any, Any, Any]]:
             database=database.dbname,
             user=database.user,
             statement_cache_size=STATEMENTS,
+            max_cacheable_statement_size=0,  # of any length
             **connect_arguments(database, "storage_service"),
         )
 

@@ -13,6 +13,10 @@ STATEMENTS = 500
 """Prepared statements a connection keeps."""
 
 
+ENDED = ("08", "57P")
+"""SQLSTATEs with which a connection ends, though it may not know yet."""
+
+
 class NotSent(Exception):
     """There was no connection: the statement has not reached the database."""
 
@@ -37,7 +41,10 @@ class Pool:
         self.in_use += 1
         try:
             return list(await connection.fetch(sql, *arguments))
-        except (asyncpg.PostgresError, asyncpg.DataError):
+        except asyncpg.PostgresError as error:
+            if error.sqlstate and error.sqlstate.startswith(ENDED):
+                self._discard(connection)
+                connection = None
             raise
         except BaseException:
             # Cut off: what the connection would say next belongs to this statement.

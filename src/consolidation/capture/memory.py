@@ -49,7 +49,7 @@ class Memory:
         """A round was committed on the destination."""
         figures = {"keys": keys, "rows": rows, "seconds": round(seconds, 3)}
         marked = json.dumps(dict(marks), ensure_ascii=False)
-        execute(self.journal, query("follow/remember"), {**self._keys(), "marks": marked, **figures})
+        execute(self.journal, query("capture/remember"), {**self._keys(), "marks": marked, **figures})
 
     def forget(self, tables: Collection[str]) -> None:
         """Have these tables brought over whole by the next round."""
@@ -67,7 +67,7 @@ class Memory:
         """These foreign keys are about to be made again, not valid."""
         if statements:
             kept = json.dumps(sorted(statements), ensure_ascii=False)
-            execute(self.journal, query("follow/remember_to_validate"), {**self._keys(), "statements": kept})
+            execute(self.journal, query("capture/remember_to_validate"), {**self._keys(), "statements": kept})
 
     def validated(self, statement: str) -> None:
         """One of them is valid again."""

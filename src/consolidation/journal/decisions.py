@@ -1,0 +1,146 @@
+"""What each phase is to do in every state of a run: one table, which ``docs/states.md`` prints.
+
+Go: the phase goes ahead. Skip: there is nothing to do. After: an earlier phase of the same command comes first. Refuse:
+it must not begin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from consolidation.journal.results import Phase
+
+
+class Standing(StrEnum):
+    """Where a run stands, as far as it decides what a phase may do."""
+
+    NO_RUN = "no run"
+    MIGRATING = "migrating"
+    """The source is authoritative."""
+    OPENED = "migrating, target opened"
+    """The cutover has begun: the target is authoritative, services may be writing there."""
+    MIGRATED = "migrated"
+    ROLLING_BACK = "rolling back"
+    """The source is authoritative."""
+    BRINGING_BACK = "rolling back, target authoritative"
+    """The target holds rows that the source may not have."""
+    RECONCILED = "rolling back, source reconciled"
+    """The source has every row again."""
+    ROLLED_BACK = "rolled back"
+
+
+@dataclass(frozen=True)
+class Go:
+    """The phase goes ahead."""
+
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Skip:
+    """There is nothing to do."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class After:
+    """An earlier phase of the same command comes first: planned it goes ahead, begun without it it is refused."""
+
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """The phase must not begin."""
+
+    message: str
+    hint: str
+
+
+Decision = Go | Skip | After | Refuse
+
+GO = Go()
+OPEN_TARGET = Skip("run {run} has cut {database} over: the target is authoritative and open to its roles")
+MIGRATED_ALREADY = Skip("run {run} has migrated {database} already")
+BACK_FIRST = Refuse("run {run} is being rolled back", "finish it with ansible-playbook rollback.yml first")
+NOTHING_BEGUN = Refuse("the journal knows no run", "nothing to roll back; ansible-playbook migrate.yml begins one")
+ROLLED_BACK_ALREADY = Skip("run {run} was rolled back: the source is authoritative")
+NEVER_OPENED = Skip("run {run} has not opened the target: there is no write to bring back")
+ALL_BACK = Skip("the source has every row again")
+KEPT = Skip("the target holds rows that the source may not have: they are kept until they are on the source")
+NOT_BROUGHT_BACK = After(
+    "run {run} has opened the target, and its writes are not on the source yet",
+    "run ansible-playbook rollback.yml: it brings them back, then opens the source",
+)
+TOO_LATE = Refuse(
+    "run {run} has opened the target: it is authoritative and must not be overwritten",
+    "a repair belongs before the cutover; rollback.yml makes the source authoritative again",
+)
+NOT_BEGUN = Refuse("there is no copy to repair", "run ansible-playbook migrate.yml: it copies and verifies")
+NO_ROLLBACK = Skip("there is no rollback to cancel")
+NOT_OPENED = Refuse(
+    "run {run} has not opened the target", "finish the rollback with ansible-playbook rollback.yml: it opens the source"
+)
+TOO_LATE_BACK = Refuse(
+    "run {run} was rolled back: the source takes writes", "ansible-playbook migrate.yml begins a new run"
+)
+
+
+def _row(*decisions: Decision) -> dict[Standing, Decision]:
+    return dict(zip(Standing, decisions, strict=True))
+
+
+_NOT_NOW = (BACK_FIRST, BACK_FIRST, BACK_FIRST)
+_ON = (GO, GO, GO)
+NO_COPY = Refuse("its tables are moved, there is no copy to repair", "run ansible-playbook migrate.yml")
+TABLE: dict[Phase, dict[Standing, Decision]] = {
+    # Where there is no run, or the last one was rolled back, migrate.yml begins one: its phases go ahead.
+    Phase.BACKUP: _row(GO, GO, GO, GO, *_NOT_NOW, GO),
+    Phase.SCHEMA: _row(GO, GO, GO, GO, *_NOT_NOW, GO),
+    Phase.SCHEMA_FENCE: _row(GO, GO, OPEN_TARGET, OPEN_TARGET, *_NOT_NOW, GO),
+    Phase.FENCE_PREPARE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.FENCE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.CAPTURE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.COPY: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.FOLLOW: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.VERIFY: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.REPAIR: _row(NOT_BEGUN, GO, TOO_LATE, TOO_LATE, *_NOT_NOW, NOT_BEGUN),
+    Phase.CUTOVER: _row(GO, GO, GO, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.CUTOVER_SERVICES: _row(GO, GO, GO, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.FOLLOW_BACK: _row(NOTHING_BEGUN, NEVER_OPENED, GO, GO, NEVER_OPENED, GO, ALL_BACK, ROLLED_BACK_ALREADY),
+    # A run that is not being rolled back yet: rollback.yml begins with that (with --check it only says what follows).
+    Phase.ROLLBACK_FENCE: _row(NOTHING_BEGUN, GO, GO, GO, *_ON, ROLLED_BACK_ALREADY),
+    Phase.ROLLBACK_RESTORE: _row(NOTHING_BEGUN, GO, GO, GO, *_ON, ROLLED_BACK_ALREADY),
+    Phase.RECONCILE: _row(NOTHING_BEGUN, NEVER_OPENED, GO, GO, NEVER_OPENED, GO, GO, ROLLED_BACK_ALREADY),
+    Phase.ROLLBACK_COPY: _row(NOTHING_BEGUN, GO, KEPT, KEPT, GO, KEPT, KEPT, ROLLED_BACK_ALREADY),
+    Phase.ROLLBACK_OPEN: _row(
+        NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
+    ),
+    Phase.ROLLBACK_CAPTURE: _row(
+        NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
+    ),
+    Phase.ROLLBACK_CANCEL: _row(NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NOT_OPENED, GO, GO, TOO_LATE_BACK),
+    # Whatever the run says is what does not fit any more.
+    Phase.RESOLVE: dict.fromkeys(Standing, GO),
+}
+"""Phase x standing. ``{run}`` and ``{database}`` are filled in."""
+ONE_COPY = Refuse(
+    "its tables are moved within the storage database: there are no two sides to choose from",
+    "finish the rollback with ansible-playbook rollback.yml",
+)
+NO_SECOND_COPY = Skip("its tables are moved within the storage database: there is no second copy to reconcile")
+MOVED: dict[Phase, dict[Standing, Decision]] = {
+    Phase.REPAIR: dict.fromkeys(Standing, NO_COPY),
+    Phase.RECONCILE: dict.fromkeys(Standing, NO_SECOND_COPY),
+    Phase.ROLLBACK_COPY: _row(NOTHING_BEGUN, GO, GO, GO, *_ON, ROLLED_BACK_ALREADY),
+    Phase.ROLLBACK_CAPTURE: _row(
+        NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
+    ),
+    Phase.ROLLBACK_CANCEL: _row(
+        NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, ONE_COPY, ONE_COPY, ONE_COPY, TOO_LATE_BACK
+    ),
+}
+"""What differs for a database in mode move."""

@@ -1,0 +1,58 @@
+"""What pg_restore says of entries that failed, and which of them the run is responsible for."""
+
+from __future__ import annotations
+
+import pytest
+
+from consolidation.backup.archive import Failure, _failing
+
+SAID = """\
+pg_restore: connecting to database for restore
+pg_restore: while INITIALIZING:
+pg_restore: error: could not execute query: ERROR:  unrecognized configuration parameter "transaction_timeout"
+Command was: SET transaction_timeout = 0;
+pg_restore: creating EXTENSION "pg_stat_statements"
+pg_restore: while PROCESSING TOC:
+pg_restore: from TOC entry 2; 3079 16385 EXTENSION pg_stat_statements (no owner)
+pg_restore: error: could not execute query: ERROR:  permission denied to create extension "pg_stat_statements"
+HINT:  Must be superuser to create this extension.
+pg_restore: from TOC entry 3340; 0 16390 TABLE DATA chapters campaign_owner
+pg_restore: error: COPY failed for table "chapters": ERROR:  invalid input syntax for type integer: "secret"
+CONTEXT:  COPY chapters, line 1, column n: "secret"
+pg_restore: error: another of the same entry
+pg_restore: warning: errors ignored on restore: 3
+"""
+
+
+def test_failures_by_entry_without_what_could_quote_a_row() -> None:
+    failing, general = _failing(SAID.splitlines())
+    assert general == []
+    assert failing == {
+        2: 'could not execute query: permission denied to create extension "pg_stat_statements"',
+        3340: 'COPY failed for table "chapters": the server refused (its log has the text, which may quote a row)',
+    }
+
+
+def test_what_belongs_to_no_entry_is_a_failure_of_the_whole() -> None:
+    said = "pg_restore: error: could not open input file: No such file or directory\n" + SAID
+    assert _failing(said.splitlines())[1] == ["could not open input file: No such file or directory"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "ours"),
+    [
+        ("TABLE public chapters campaign_owner", True),
+        ("TABLE DATA public chapters campaign_owner", True),
+        ("FK CONSTRAINT public chapters chapters_campaign_id_fkey campaign_owner", True),
+        ("INDEX public folded campaign_owner", True),
+        ("SEQUENCE SET public chapters_id_seq campaign_owner", True),
+        ("TABLE other chapters campaign_owner", False),
+        ("TABLE publicity chapters campaign_owner", False),
+        ("FUNCTION public f() campaign_owner", False),
+        ("EXTENSION - pg_stat_statements ", False),
+        ("EVENT TRIGGER - watch postgres", False),
+        ("COMMENT public TABLE chapters campaign_owner", False),
+    ],
+)
+def test_the_run_is_responsible_for_the_tables_of_its_schema(entry: str, ours: bool) -> None:
+    assert Failure(entry, "reason").is_of("public") is ours

@@ -1,0 +1,36 @@
+"""What the demo says before and after it works, and what it keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from demo import __main__ as demo
+from demo import steps
+from demo.environment import Environment
+
+
+def test_the_reports_of_an_earlier_demo_are_kept(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / ".demo", {})
+    assert environment.keep_reports() is None
+    report = environment.directory / "runs" / "1" / "report.html"
+    report.parent.mkdir(parents=True)
+    for text in ("first", "second"):
+        report.parent.mkdir(exist_ok=True)
+        report.write_text(text)
+        kept = environment.keep_reports()
+        assert kept == tmp_path / ".demo-reports"
+        assert (kept / "1" / "report.html").read_text() == text
+    environment.destroy()
+    assert (tmp_path / ".demo-reports" / "1" / "report.html").exists()
+
+
+def test_too_small_a_disk_is_said_before_anything_is_started(tmp_path: Path) -> None:
+    steps.require_space(tmp_path, 0.0001)
+    with pytest.raises(steps.DemoError, match=r"needs about .* GB of disk in .*make room, or give make demo"):
+        steps.require_space(tmp_path, 1e7)
+
+
+def test_what_it_prints_fits_a_terminal_of_80_columns() -> None:
+    assert all(len(line) < 80 for line in demo.RESULT.splitlines())
