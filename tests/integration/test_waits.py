@@ -207,17 +207,16 @@ def test_a_cutover_that_no_standby_of_the_target_has_is_refused(
     window.cutover()
 
 
-def test_a_reader_is_named_when_a_load_is_taken_back(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_is_named_when_a_load_is_taken_back(window: Window) -> None:
     window.copy()
     window.begin(records.ROLLING_BACK)
-    monkeypatch.setattr(locks, "LOCK_SECONDS", 0.5)
     plan = undo.plan(window.database)
     with (
         reader(window.target, "campaign_db.u", "storage_service") as pid,
-        pytest.raises(StepRefused, match=IDLE.format(pid)),
+        pytest.raises(FenceError, match=IDLE.format(pid)),
     ):
-        undo.apply(plan)
-    assert undo.apply(undo.plan(window.database))["emptied"] == ["t", "u"]
+        undo.apply(plan, 0.5)
+    assert undo.apply(undo.plan(window.database), 5)["emptied"] == ["t", "u"]
 
 
 def test_a_fence_that_gives_up_has_closed_nothing(source: Database, target: Database) -> None:
