@@ -36,11 +36,13 @@ def _required(side: Side) -> Iterator[Finding]:
 
 
 def _sequences(side: Side) -> Iterator[Finding]:
-    """Those that a column owns have the table's owner."""
+    """Those that a column owns have the table's owner; an extension's are left to it."""
     statement = (
         "SELECT pg_get_userbyid(c.relowner)::text, count(*)"
         " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE c.relkind = 'S' AND n.nspname = %s AND NOT pg_has_role(%s, c.relowner, 'USAGE') GROUP BY 1 ORDER BY 1"
+        " WHERE c.relkind = 'S' AND n.nspname = %s AND NOT pg_has_role(%s, c.relowner, 'USAGE') AND NOT EXISTS"
+        " (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')"
+        " GROUP BY 1 ORDER BY 1"
     )
     owners = {table.owner for table in side.tables}
     for owner, count in rows(side.conn, statement, [side.schema, side.role]):
