@@ -271,14 +271,12 @@ def test_a_source_that_was_opened_again_is_not_touched(rolling_back: Window) -> 
 
 def test_writes_of_a_source_that_was_open_after_the_cutover_are_not_deleted(rolling_back: Window) -> None:
     """Abandoned, or opened by hand: now both sides have newer rows, and nobody but their owner knows which to keep."""
-    rolling_back.source.execute(
-        "ALTER TABLE keyless DISABLE TRIGGER aa_consolidation_fence, DISABLE TRIGGER aa_consolidation_fence_rows"
-    )
+    side = rolling_back.service.source_side
+    with session(side.settings, "test") as conn:
+        trigger.open_side(conn, side, 10)
     rolling_back.source.execute("INSERT INTO keyless VALUES ('newer')", user="campaign_app")
-    rolling_back.source.execute(
-        "ALTER TABLE keyless ENABLE ALWAYS TRIGGER aa_consolidation_fence,"
-        " ENABLE ALWAYS TRIGGER aa_consolidation_fence_rows"
-    )
+    with session(side.settings, "test") as conn:
+        trigger.close_side(conn, side, 10)
     with pytest.raises(StepRefused, match="was open to writers after the cutover"):
         reconcile.apply(reconcile.plan(rolling_back.service, "source"))
     assert rolling_back.source.value("SELECT count(*) FROM keyless") == 201
@@ -461,7 +459,7 @@ def test_the_module_says_what_it_would_change_and_then_does_it_once(
         "tables": list(service.tables),
         "target": service.target.keywords(),
     }
-    given = {"database": database, "to": "source"}
+    given = {"database": database, "run_id": rolling_back.run.id, "to": "source"}
     before = digest_of_everything(rolling_back.source.server), digest_of_everything(rolling_back.target.server)
     planned = run_module(capsys, "pg_reconcile", True, given)
     assert planned["changed"]

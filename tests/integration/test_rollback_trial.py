@@ -156,7 +156,7 @@ def test_rows_that_the_source_takes_after_its_owner_has_dropped_what_refused_the
     """The ways on that the message names."""
     window.source.execute(f"SET search_path = public; {CASES['unique'].ddl}", role="campaign_owner")
     cut_over(window)
-    for name in ("unique", "NOT NULL", "narrower number"):
+    for name in ("narrower number", "unique", "NOT NULL"):
         window.target.execute("SET search_path = campaign_db;" + CASES[name].write, user="consolidation")
     with pytest.raises(StepRefused, match="column id: 2 rows"):
         trial.look(window.database)

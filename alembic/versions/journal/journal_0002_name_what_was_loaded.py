@@ -23,10 +23,10 @@ UPDATE consolidation.run r SET number = o.number
  WHERE o.id = r.id
 """
 IDENTITY = """
--- squawk-ignore adding-not-nullable-field, ban-alter-identity
-ALTER TABLE consolidation.run
-  ALTER COLUMN number SET NOT NULL,
-  ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY;
+-- squawk-ignore adding-not-nullable-field
+ALTER TABLE consolidation.run ALTER COLUMN number SET NOT NULL;
+-- squawk-ignore ban-alter-identity
+ALTER TABLE consolidation.run ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY;
 SELECT setval(pg_get_serial_sequence('consolidation.run', 'number'), count(*) + 1, false) FROM consolidation.run
 """
 LOADS = """
