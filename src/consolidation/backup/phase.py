@@ -159,7 +159,8 @@ def _kept(
             reason = error.message
         else:
             return record.result, ""
-    if run is not None and run.state == records.MIGRATED:
+    # One that never had a backup (left out, or begun by a resolution) gets it now: the source stands behind its fence.
+    if run is not None and record is not None and run.state == records.MIGRATED:
         raise StepRefused(
             f"{database.name}: run {run.id} has migrated it, and its backup is not usable: {reason}",
             hint="take back an intact copy of the dump from your archive; or roll back and migrate anew",
