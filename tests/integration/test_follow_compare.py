@@ -25,6 +25,8 @@ from tests.following import Online, Writers, started
 from tests.integration.test_follow import rows_of, same
 
 SECONDS = float(os.environ.get("FOLLOW_SECONDS", "8"))
+ENOUGH = 4
+"""Snapshots to compare, however slow the machine is."""
 TABLES = """
 CREATE TABLE plain (id int PRIMARY KEY, v text, n int NOT NULL DEFAULT 0);
 CREATE TABLE swapped (id int PRIMARY KEY, place int UNIQUE DEFERRABLE);
@@ -111,7 +113,8 @@ def test_every_snapshot_is_what_the_target_holds(online: Online) -> None:
     chance, rounds, compared, keys, cuts = random.Random(seed), 0, 0, 0, 0  # noqa: S311 - reproducible
     deadline = time.monotonic() + SECONDS
     with Writers(online.source, write).writing(seed):
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or compared < ENOUGH:
+            assert time.monotonic() < deadline + 60, f"{compared} snapshots compared"
             stop_at = chance.randint(1, 20) if chance.random() < 0.5 else 0
             try:
                 with online.follower(step=Stop(stop_at)) as follower:
@@ -139,7 +142,6 @@ def test_every_snapshot_is_what_the_target_holds(online: Online) -> None:
             pass
     assert same(online)
     print(f"{rounds} rounds, {keys} keys, {compared} snapshots compared, {cuts} cut off")  # noqa: T201
-    assert compared > 3
     assert keys > 100
 
 
