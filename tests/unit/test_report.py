@@ -97,10 +97,12 @@ def test_a_second_report_changes_nothing_and_news_change_it(tmp_path: Path) -> N
 
 def test_a_finished_runs_evidence_is_closed_and_what_comes_later_is_beside_it(tmp_path: Path) -> None:
     run_id = FACTS["migrated"]["run"]["id"]
+    run_directory.write(tmp_path / run_id / "campaign_db" / "config-campaign-service.json", "{}")
     write(tmp_path, FACTS["migrated"])
     run_directory.index(tmp_path / run_id, close=True)
     closed = {path: path.read_bytes() for path in (tmp_path / run_id).rglob("*") if path.is_file()}
 
+    run_directory.append(tmp_path / f"{run_id}.2" / "log.txt", "the same command again\n")
     again = report.plan(FACTS["migrated"], tmp_path, COMMANDS, INVENTORY)
     assert (again.changed, again.directory) == (False, tmp_path / run_id)
     later = write(tmp_path, {**FACTS["rolled back"], "run": FACTS["migrated"]["run"]})

@@ -113,7 +113,7 @@ def _events(base: str | Path, facts: Facts) -> list[Facts]:
 def _digests(files: Mapping[str, str], known: Sequence[Path]) -> dict[str, str]:
     """Name -> SHA-256 of the evidence that is complete: not of the log, which goes on."""
     found = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
-    for directory in known[-1:]:
+    for directory in known:  # a later call on a finished run has a directory of its own, without the hosts' evidence
         for path in sorted(directory.glob("*/*config-*.json")):
             text = run_directory.read(path) or ""
             found[str(path.relative_to(directory))] = hashlib.sha256(text.encode()).hexdigest()
