@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from psycopg2 import sql
+
 from consolidation.model import Database, Mode
 from consolidation.postgres.queries import query, rows
 from consolidation.postgres.settings import REQUIRED
@@ -38,17 +40,26 @@ def _required(side: Side) -> Iterator[Finding]:
 def _sequences(side: Side) -> Iterator[Finding]:
     """Those that a column owns have the table's owner; an extension's are left to it."""
     statement = (
-        "SELECT pg_get_userbyid(c.relowner)::text, count(*)"
-        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE c.relkind = 'S' AND n.nspname = %s AND NOT pg_has_role(%s, c.relowner, 'USAGE') AND NOT EXISTS"
+        "SELECT o.rolname, o.rolsuper, array_agg(c.relname ORDER BY c.relname)"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner"
+        " JOIN pg_roles r ON r.rolname = %s"  # one that is missing is a finding of its own
+        " WHERE c.relkind = 'S' AND n.nspname = %s AND NOT pg_has_role(r.oid, c.relowner, 'USAGE') AND NOT EXISTS"
         " (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')"
-        " GROUP BY 1 ORDER BY 1"
+        " GROUP BY 1, 2 ORDER BY 1"
     )
-    owners = {table.owner for table in side.tables}
-    for owner, count in rows(side.conn, statement, [side.schema, side.role]):
+    owners = sorted({table.owner for table in side.tables})
+    for owner, is_superuser, names in rows(side.conn, statement, [side.role, side.schema]):
         if owner not in owners:
-            what = f"{owner} owns {count} sequence(s), role {side.role} does not act as it: no cutover"
-            yield found("source.role.cannot_fence", owner, what, grant(side, owner))
+            what = f"{owner} owns {len(names)} sequence(s), role {side.role} does not act as it: no cutover"
+            fix = grant(side, owner)
+            if is_superuser:  # membership would make the runbook one
+                to = owners[0] if owners else side.role
+                moves = [
+                    side.paste("ALTER SEQUENCE {} OWNER TO {};", sql.Identifier(side.schema, name), to)
+                    for name in names
+                ]
+                fix = "\n".join(moves)
+            yield found("source.role.cannot_fence", owner, what, fix)
 
 
 def _read_only(side: Side, database: Database) -> Iterator[Finding]:
