@@ -388,7 +388,7 @@ def test_the_module_says_what_it_would_compare_and_then_does(
     with session(service.target, "test") as conn:
         assert "verify" not in records.phases(conn, run)
 
-    result = call_module("pg_verify_info", database=database, record=True)
+    result = call_module("pg_verify_info", database=database, record=True, run_id=run.id)
     assert (result["changed"], result["outcome"], result["run_id"]) == (True, "equal", run.id)
     assert record(service).state == "done"
 
