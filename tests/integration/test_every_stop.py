@@ -35,7 +35,7 @@ ROLLBACK: dict[str, Step] = {
     "begin": lambda window: window.begin(records.ROLLING_BACK),
     "rollback_fence": lambda window: window.fence("target", "closed", "rollback_fence"),
     "reconcile": lambda window: reconcile.apply(reconcile.plan(window.database, "source")),
-    "rollback_copy": lambda window: undo.apply(undo.plan(window.database)),
+    "rollback_copy": lambda window: undo.apply(undo.plan(window.database), 10),
     "rollback_move": lambda window: move.apply(move.plan(window.database, back=True), 10),
     "rollback_open": lambda window: window.fence("source", "open", "rollback_open"),
     "end": lambda window: window.end(records.ROLLED_BACK),
