@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from consolidation.model import Database
 from tests import backups
 from tests.cluster import Cluster
 from tests.cluster import Database as OnServer
+from tests.modules import option
 
 ROOT = Path(__file__).parents[2]
 PLAYBOOK = """
@@ -29,7 +30,8 @@ PLAYBOOK = """
 @pytest.fixture
 def database(source: OnServer, target: OnServer) -> Database:
     backups.fill(source)
-    return backups.begin(source, target)
+    database = backups.begin(source, target)
+    return replace(database, run_id=target.value("SELECT id FROM consolidation.run"))
 
 
 class Role:
@@ -40,7 +42,8 @@ class Role:
         host = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
-            "consolidation_database": asdict(database),
+            "consolidation_database": option(database),
+            "consolidation_run_id": database.run_id,
             "consolidation_backup_directory": str(directory / "dumps"),
             "consolidation_run_directory": str(directory / "runs"),
             "consolidation_postgresql_bin": str(backups.tools()),

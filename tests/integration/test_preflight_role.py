@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cluster import Database
+from tests.modules import option
 from tests.preflight_world import World, create
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def play(world: World, directory: Path, **variables: Any) -> subprocess.Complete
     given = {
         "ansible_connection": "local",
         "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-        "consolidation_database": asdict(world.database),
+        "consolidation_database": option(world.database),
         "consolidation_backup_directory": str(world.options.backup_directory),
         "consolidation_postgresql_bin": str(world.options.postgresql_bin),
         "consolidation_run_directory": str(directory / "runs"),

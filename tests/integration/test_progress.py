@@ -69,6 +69,7 @@ class Playbook:
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
             "consolidation_database": window.options,
+            "consolidation_run_id": window.state().run.id,
             "consolidation_backup_directory": str(directory),
             "consolidation_run_directory": str(directory / "runs"),
             **connection,
@@ -136,7 +137,7 @@ def test_the_file_and_the_journal_tell_how_far_it_is(
 
     monkeypatch.setattr(progress._Teller, "write", keep)
     monkeypatch.setattr(progress._Teller, "_enter", look)
-    given = {"database": slow.options, "workers": 2, "progress_file": str(path)}
+    given = {"database": slow.options, "run_id": slow.state().run.id, "workers": 2, "progress_file": str(path)}
     result = run_module(capsys, "pg_copy", False, given)
     assert result["changed"], result
 
@@ -174,7 +175,13 @@ def test_verification_tells_the_file_and_the_journal_too(
 
     monkeypatch.setattr(progress._Teller, "_enter", look)
     path = tmp_path / "progress.json"
-    given = {"database": window.options, "record": True, "workers": 2, "progress_file": str(path)}
+    given = {
+        "database": window.options,
+        "run_id": window.state().run.id,
+        "record": True,
+        "workers": 2,
+        "progress_file": str(path),
+    }
     result = run_module(capsys, "pg_verify_info", False, given)
     assert result["outcome"] == "equal", result
 
@@ -197,7 +204,7 @@ def test_progress_of_an_attempt_that_was_killed_is_forgotten(window: Window) -> 
 def test_a_file_that_cannot_be_written_is_said_before_anything_is_copied(
     window: Window, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = {"database": window.options, "progress_file": "/proc/progress.json"}
+    given = {"database": window.options, "run_id": window.state().run.id, "progress_file": "/proc/progress.json"}
     result = run_module(capsys, "pg_copy", False, given)
     assert "cannot write the progress file /proc/progress.json" in result["msg"]
     assert window.target.value("SELECT count(*) FROM consolidation.chunk") == 0

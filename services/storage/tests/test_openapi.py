@@ -10,6 +10,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
+from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from storage_service.app import served_tables
 from storage_service.config import Settings
@@ -28,16 +29,26 @@ SETTINGS = {
     "storage": {"databases": {name: {"schema": name} for name in TOKENS}},
     "services": {},
 }
-DOCUMENT = schemathesis.openapi.from_dict(json.loads(document(served_tables(Settings.model_validate(SETTINGS)))))
-OPERATIONS = {result.ok().label: result.ok() for result in DOCUMENT.get_all_operations()}
-MODES = [(label, "valid") for label in OPERATIONS] + [
-    (label, "invalid") for label in OPERATIONS if "/databases/" in label
+DOCUMENT = document(served_tables(Settings.model_validate(SETTINGS))).decode()
+# A space in the place of the T, as PostgreSQL writes it, and an offset without its colon are taken too: not invalid.
+TOLERANT = DOCUMENT.replace('"format":"date-time"', '"title":"date-time"')
+
+
+def operations(text: str) -> dict[str, APIOperation]:
+    """The operations that a document describes, by their labels."""
+    found = schemathesis.openapi.from_dict(json.loads(text)).get_all_operations()
+    return {result.ok().label: result.ok() for result in found}
+
+
+OPERATIONS = {"valid": operations(DOCUMENT), "invalid": operations(TOLERANT)}
+MODES = [(label, "valid") for label in OPERATIONS["valid"]] + [
+    (label, "invalid") for label in OPERATIONS["invalid"] if "/databases/" in label
 ]
 
 
 @pytest.mark.parametrize(("label", "mode"), MODES)
 def test_answers_fit_the_document(label: str, mode: str, service: Running, storage: Database) -> None:
-    operation = OPERATIONS[label]
+    operation = OPERATIONS[mode][label]
     database = operation.path.split("/")[3] if "/databases/" in label else "campaign_db"
     # jsonb refuses some JSON (\u0000, numbers beyond numeric), and the rows of a batch name the same columns, all of
     # which no JSON Schema can say.
