@@ -12,7 +12,7 @@ from consolidation.errors import ConsolidationError, RunInProgress, StatementFai
 from consolidation.journal import records
 from consolidation.journal import runs as run
 from consolidation.journal.phase import recorded
-from consolidation.postgres.queries import rows
+from consolidation.postgres.queries import query, rows
 from tests.cluster import Database, digest_of_everything
 from tests.window import Window
 
@@ -142,3 +142,24 @@ def test_no_database_has_two_open_runs(window: Window) -> None:
             "INSERT INTO consolidation.run (id, operator, control, version) VALUES ('2', '', '{}', '');"
             "INSERT INTO consolidation.run_database (run_id, database, state) VALUES ('2', 'campaign_db', 'migrating')"
         )
+
+
+def test_the_next_chunk_is_looked_up_not_sorted_out(window: Window) -> None:
+    """Otherwise each claim costs what the whole queue weighs."""
+    window.begin()
+    run_id = window.state().run.id
+    window.target.execute(
+        f"""INSERT INTO consolidation.table_load (run_id, database, table_name, state, deferred, "binary")
+            VALUES ('{run_id}', 'campaign_db', 't', 'loading', '[]', true);
+            INSERT INTO consolidation.chunk (run_id, database, table_name, number, state, estimated_bytes)
+            SELECT '{run_id}', 'campaign_db', 't', n, CASE WHEN n > 100 THEN 'done' ELSE 'queued' END, n
+              FROM generate_series(1, 20000) n;
+            ANALYZE consolidation.chunk""",
+        user="consolidation",
+    )
+    claim = query("copy/claim_chunk")
+    with window.target.connection("consolidation") as conn:
+        plan = rows(conn, "EXPLAIN " + claim, {"run_id": run_id, "database": "campaign_db"})
+        [taken] = rows(conn, claim, {"run_id": run_id, "database": "campaign_db"})
+    assert "Index Scan using ix_chunk_queued" in "\n".join(line for [line] in plan), plan
+    assert taken[1] == 100, "the largest first"

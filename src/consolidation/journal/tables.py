@@ -142,6 +142,15 @@ chunk = Table(
         ],
         ondelete="CASCADE",
     ),
+    Index(
+        "ix_chunk_queued",
+        "run_id",
+        "database",
+        text("estimated_bytes DESC"),
+        "table_name",
+        "number",
+        postgresql_where=text("state = 'queued'"),
+    ),
 )
 
 follow = Table(
