@@ -240,7 +240,7 @@ def _clear_errors(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise BackupError(
             f"{error.filename or directory}: {error.strerror}",
-            hint=f"make room or mend the permissions below {directory}, then run the same command again",
+            hint=f"free space or correct the permissions below {directory}, then run the same command again",
         ) from error
 
 

@@ -51,7 +51,7 @@ def join(database: Database, options: dict[str, Any], workers: int, wait_seconds
     if errors:
         raise CopyError(
             f"{database.name}: {host()}: {len(errors)} of {workers} workers stopped: {'; '.join(sorted(set(errors)))}",
-            hint="the lead loads what they left; mend the cause before the next run",
+            hint="the coordinator copies the rest; correct what each worker reports before the next run",
             facts=found,
         )
     return {**found, "msg": f"{database.name}: {host()} has loaded {found['chunks']} chunks, {found['rows']} rows"}

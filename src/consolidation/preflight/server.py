@@ -111,7 +111,7 @@ def _collation_versions(side: Side) -> Iterator[Finding]:
     encoding = value(side.conn, "SHOW server_encoding")
     if encoding == "SQL_ASCII":
         what = f"database {side.settings.dbname} is SQL_ASCII: bytes of any encoding may be in it"
-        fix = "dump it, restore it into a database with ENCODING 'UTF8', mend the rows that are refused"
+        fix = "dump it, restore it into a database with ENCODING 'UTF8', correct the rows that are refused"
         yield found(f"{side.name}.encoding.unchecked", side.settings.dbname, what, fix)
     # Versions of the database's own collation are recorded since 15.
     name = "preflight/collations" if side.major >= 15 else "preflight/collations_before_15"

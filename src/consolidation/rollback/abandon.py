@@ -82,7 +82,8 @@ def plan(database: Database) -> Plan:
         if reach.answers(database.target) and not reach.is_missing(database.target):
             raise StepRefused(
                 f"{database.name}: the server of its storage database answers, others may write there: {unreachable}",
-                hint="mend that, then run ansible-playbook rollback.yml; if it cannot be mended, stop that server",
+                hint="make the database reachable, then run ansible-playbook rollback.yml; if that is not possible,"
+                " stop that server",
             ) from error
     else:
         raise StepRefused(
