@@ -94,7 +94,7 @@ def _do(arguments: argparse.Namespace) -> int:
 
 
 INTRODUCTION = """\
-This shows the runbook at work, on servers and services that it starts for itself on loopback:
+This shows the runbook running, on servers and services that it starts for itself on loopback:
 
   1. three PostgreSQL servers (campaign, image, storage), two of them filled with about {rows} of rows
   2. three services, and clients that write through them all the while

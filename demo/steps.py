@@ -71,7 +71,7 @@ def program(name: str) -> str:
 def generate(environment: Environment, scale: float, seed: int) -> None:
     """Create the services' tables and fill them, the services side by side. Raises DemoError."""
     if any(data.has_tables(environment.servers[service], service) for service in data.SERVICES):
-        raise DemoError("the databases are filled already; `python -m demo clean`, then start anew")
+        raise DemoError("the databases are filled already; `python -m demo clean`, then start again")
     require_space(environment.servers["storage"].directory, scale)
     volume = data.Volume.scaled(scale)
     columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -174,7 +174,7 @@ def contents(environment: Environment, side: str) -> Contents:
 def prove(environment: Environment, expected: Contents, *, served_by: str) -> None:
     """The side that serves holds exactly what is expected and alone takes writes; prints the comparison.
 
-    After a migration the services' databases must hold the same still: they are the way back. Raises DemoError.
+    After a migration the services' databases must hold the same still: a rollback needs them. Raises DemoError.
     """
     sides = ["services", "storage"] if served_by == "storage" else ["services"]
     found = {side: contents(environment, side) for side in sides}

@@ -56,7 +56,7 @@ options:
         default: prefer
         choices: [disable, allow, prefer, require, verify-ca, verify-full]
       sslrootcert:
-        description: File with the certificate authority's certificates.
+        description: File with the CA's certificates.
         type: path
       sslcert:
         description: Client certificate.

@@ -29,7 +29,7 @@ options:
     type: str
     required: true
   rollback_command:
-    description: The command line that takes the run back, as the operator types it.
+    description: The command line that rolls the run back, as the operator types it.
     type: str
     required: true
 attributes:

@@ -24,7 +24,7 @@ options:
   state:
     description:
       - V(storage_service) lets C(database) point at the storage service.
-      - V(previous) takes that back.
+      - V(previous) undoes that.
       - V(served) gives the storage service's own file the C(entries) below C(storage.databases).
     type: str
     required: true

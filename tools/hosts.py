@@ -249,7 +249,7 @@ def wait_for_ssh(name: str) -> None:
 
 
 def is_booting(name: str) -> bool:
-    """Whether sshd still turns users away (pam_nologin): it answers some seconds before it lets anybody in."""
+    """Whether sshd still turns users away (pam_nologin): it answers some seconds before it lets anyone in."""
     return any(Path(f"/proc/{pid}/root/run/nologin").exists() for pid in processes(name))
 
 

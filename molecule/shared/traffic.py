@@ -27,7 +27,7 @@ LONGEST_SECONDS = 1800
 def run(directory: Path, services: dict[str, str]) -> None:
     """Write through the services until the file `stop` appears; `done` tells that it ended.
 
-    Ends with its directory, too: a scenario that failed takes its clients along.
+    Ends with its directory, too: a scenario that failed ends its clients with it.
     """
     deadline = time.monotonic() + LONGEST_SECONDS
     with Traffic(services, directory / "ledger.jsonl"):

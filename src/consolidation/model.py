@@ -45,7 +45,7 @@ class Database:
     source: Settings
     source_schema: str
     tables: tuple[str, ...]
-    """Tables to take along; empty: all of the source schema."""
+    """Tables to migrate; empty: all of the source schema."""
     target: Settings
     application_roles: tuple[str, ...] = ()
     """Roles the service writes with on the source; the fence is probed as each of them."""

@@ -20,7 +20,7 @@ GONE = None
         ([(B, GONE, B), (B, B, B)], True, False),
         ([(GONE, A, GONE), (GONE, GONE, GONE)], True, False),
         ([(B, A, B), (C, A, C), (D, A, D)], False, False),  # a lost update of a row that is written on
-        ([(A, B, A), (A, C, A), (A, D, A)], False, False),  # the same where the target is in charge
+        ([(A, B, A), (A, C, A), (A, D, A)], False, False),  # the same where the target is authoritative
         ([(A, GONE, A), (B, GONE, B)], False, False),  # never arrived
         ([(C, A, C), (D, B, D)], False, True),  # too fast to be seen alike
         ([(B, A, B), (C, B, C)], False, True),  # a counter that has lost a step comes by where the other was

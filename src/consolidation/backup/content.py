@@ -66,7 +66,7 @@ def sequences_of(conn: Connection, schema: str) -> dict[str, dict[str, Any]]:
 
 
 def digests_of(conn: Connection, schema: str) -> dict[str, dict[str, Any]]:
-    """Rows and digest of every table, over the columns that a dump holds (generated ones are computed anew)."""
+    """Rows and digest of every table, over the columns that a dump holds (generated ones are computed again)."""
     found = {}
     for table in tables_of(conn, schema):
         stored = [column for column in own_columns(table) if not table.column(column.name).generated]

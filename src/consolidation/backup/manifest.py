@@ -21,7 +21,7 @@ NAME = "manifest.json"
 DUMP = "dump"
 GLOBALS = "globals.sql"
 
-RESTORE_HINT = "do not use this dump; take back an intact copy of the directory from your archive, or back up anew"
+RESTORE_HINT = "do not use this dump; restore an intact copy of the directory from your archive, or back up again"
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ def _kept(
     if run is not None and record is not None and run.state == records.MIGRATED:
         raise StepRefused(
             f"{database.name}: run {run.id} has migrated it, and its backup is not usable: {reason}",
-            hint="take back an intact copy of the dump from your archive; or roll back and migrate anew",
+            hint="restore an intact copy of the dump from your archive; or roll back and migrate again",
         )
     return {}, reason
 

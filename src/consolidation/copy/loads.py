@@ -69,7 +69,7 @@ def enqueue(source: Connection, target: Connection, work: Work, tables: Pairs, l
     run, epoch = work.run, work.state.fence.fence_epoch
     known = {row["table_name"]: row for row in of_run(target, run)}
     files = _files(source, [table for table, _ in tables])
-    # Opened in between, or one table rewritten on the source: old page ranges are void, and all are loaded anew. Those
+    # Opened in between, or one table rewritten on the source: old page ranges are void, and all are loaded again. Those
     # that refer to a table would not let it be emptied alone.
     loaded_from = {name: (row["fence_epoch"], row["source_filenode"]) for name, row in known.items()}
     void = any(name in known and loaded_from[name] != (epoch, file) for name, file in files.items())

@@ -1,7 +1,7 @@
 """The copy phase: every row of the source's tables into the target's, exactly once, resumable anywhere.
 
 One snapshot of the fenced source is shared by all workers. Keys, indexes and triggers are dropped for the load (defer)
-and restored after it; ANALYZE runs before anybody may read the target.
+and restored after it; ANALYZE runs before anyone may read the target.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Taking a load back (rollback before the cutover): the target's tables empty again, with all their keys."""
+"""Undoing a load (rollback before the cutover): the target's tables empty again, with all their keys."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def _close(work: Work, conn: Connection, plan: Plan, timeout_seconds: float) -> 
         found["closed_at"] = closed_at.isoformat(timespec="milliseconds")
         found["waited_seconds"] = round(time.monotonic() - started, 3)
     elif found.get("fence_epoch") != epoch(tables):
-        # Closed by an attempt that was killed, or by somebody who had opened it; or a table was altered.
+        # Closed by an attempt that was killed, or by another session that had opened it; or a table was altered.
         found.update(closed_at=found.get("closing_at") or work.now(), waited_seconds=0.0)
     found["fence_epoch"] = epoch(read(conn, side))
     found.pop("closing_at", None)

@@ -23,7 +23,7 @@ from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, value
 
 HINT = (
-    "nothing was changed; ansible-playbook playbooks/resolve.yml leads on from here, its --check --diff compares both"
+    "nothing was changed; ansible-playbook playbooks/resolve.yml resolves it, its --check --diff compares both"
     " sides and says how"
 )
 LOCK_WAIT = "10s"
@@ -135,7 +135,7 @@ def _reconciled(run: RunState, sides: Sides, name: str) -> str:
         found = sides.open(TARGET)
         return f"{name} has brought every row back to the source, and the target is open again" if found else ""
     if not is_unbroken(run, sides.source):
-        return f"{name} has closed the source, and somebody has opened it since and closed it again"
+        return f"{name} has closed the source, and another session has opened it since and closed it again"
     return ""
 
 

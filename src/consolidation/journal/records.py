@@ -35,7 +35,7 @@ class Run:
     state: str
     operator: str
     control: dict[str, Any]
-    """The ansible-playbook process at work: ``host``, ``pid``, ``started``."""
+    """The active ansible-playbook process: ``host``, ``pid``, ``started``."""
     started_at: datetime
 
     def as_result(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def latest_run(target: Connection, database: str) -> Run | None:
 
 
 def was_rolled_back(target: Connection, database: str) -> bool:
-    """Whether the last run that ended was taken back: what it left in the target is on the source too."""
+    """Whether the last run that ended was rolled back: what it left in the target is on the source too."""
     if not exists(target):
         return False
     return bool(value(target, query("journal/last_ended"), {"database": database}) == ROLLED_BACK)
@@ -100,7 +100,7 @@ def current_run(target: Connection, database: str, *states: str) -> Run:
     if run.state not in states:
         raise StepRefused(
             f"{database}: run {run.id} is {run.state}, this step needs one that is {' or '.join(states)}",
-            hint="migrate.yml begins or resumes a run, rollback.yml takes one back",
+            hint="migrate.yml begins or resumes a run, rollback.yml rolls one back",
         )
     return run
 

@@ -81,7 +81,7 @@ def check(settings: Settings, lineage: str) -> None:
     if found:
         raise StatementFailed(
             f"{settings}: schema {lineage} is not what its models say: {'; '.join(found)}",
-            hint="somebody changed the schema by hand, or a revision is missing: alembic check shows the same",
+            hint="the schema was changed by hand, or a revision is missing: alembic check shows the same",
         )
 
 

@@ -106,7 +106,7 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
 def _sequences(
     conn: Connection, database: Database, tables: tuple[Table, ...], moved: RunState | None
 ) -> tuple[str, ...]:
-    """Sequences without an owner that go along; ``moved``: the run whose move is taken back.
+    """Sequences without an owner that are moved too; ``moved``: the run whose move is undone.
 
     Of a schema that other services share, those of the tables' defaults and of the lineage; all of one that is ours.
     """

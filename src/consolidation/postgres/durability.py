@@ -1,7 +1,7 @@
 """Commits that must survive a failover: waited for with a limit, and with no lock held.
 
 Our sessions commit to the server's own disk (``settings.PINNED``); a commit that waits for a standby that is away would
-hold its locks until somebody brings that back.
+hold its locks until an operator brings that back.
 """
 
 from __future__ import annotations

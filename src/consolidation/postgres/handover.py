@@ -1,7 +1,7 @@
 """Sequences at the moment when the other side becomes authoritative: no number is handed out twice.
 
 nextval() writes no row, so the fence lets it go on. Here the origin's sequences are locked, read, and the destination's
-set, before anybody may use those. The lock ends with the opening: what is drawn from the origin after it is nobody's.
+set, before anyone may use those. The lock ends with the opening: what is drawn from the origin after it is lost.
 """
 
 from __future__ import annotations

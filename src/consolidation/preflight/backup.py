@@ -119,6 +119,6 @@ def _run(target: Side, database: Database, *, left_out: bool) -> Iterator[Findin
         return
     if left_out or Phase.FENCE in run.phases:
         what = "this command leaves the backup out" if left_out else "the run went on without a backup"
-        what += ", and the run has none: there is no way back from a lost source"
+        what += ", and the run has none: there is no rollback once the source is lost"
         fix = "ansible-playbook migrate.yml --tags backup, at any time before the source is touched"
         yield found("run.no_backup", database.name, what, fix)

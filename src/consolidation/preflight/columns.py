@@ -21,7 +21,7 @@ STRINGS = ("character varying", "text")
 INTEGERS = ("smallint", "integer", "bigint")
 JSONS = ({"json", "jsonb"}, {"json[]", "jsonb[]"})
 CAST = re.compile(r"::\w+( varying| precision| with(out)? time zone)?(\(\d+(,\s*\d+)?\))?(\[\])?")
-# Their values are object ids, printed as names and resolved anew on the target; regrole and regnamespace too.
+# Their values are object ids, printed as names and resolved again on the target; regrole and regnamespace too.
 OBJECT_IDENTIFIER = re.compile(r"reg[a-z]+(\[\])*")
 # Another length pads or cuts every value.
 PADDED = ("character", "bit")
@@ -68,10 +68,10 @@ def _tables(source: Side, lineage: Lineage) -> Iterator[Finding]:
     present = {table.name for table in source.tables}
     for table in source.tables:
         if table.name not in lineage.tables:
-            what = f"lineage {lineage.name} has no table {table.name}: its rows would not be taken along"
+            what = f"lineage {lineage.name} has no table {table.name}: its rows would not be migrated"
             fix = (
                 f"add it to the models and a revision of alembic/versions/{lineage.name},\n"
-                "or list the tables to take along in consolidation_database.tables without it"
+                "or list the tables to migrate in consolidation_database.tables without it"
             )
             yield found("schema.table.extra", str(table), what, fix)
     partitions = {name for (name,) in rows(source.conn, query("preflight/partitions"), {"schema": source.schema})}

@@ -178,7 +178,7 @@ def _extensions(source: Side, target: Side) -> Iterator[Finding]:
     for name, schema, used in rows(source.conn, query("preflight/extensions"), parameters):
         create = source.paste("CREATE EXTENSION {} SCHEMA {};", name, schema)
         if not used:
-            what = f"extension {name} is installed, no table to take along uses it"
+            what = f"extension {name} is installed, no table to migrate uses it"
             yield found("source.extension.unused", name, what, "nothing to do")
         elif name not in installed:
             what = f"the tables use extension {name} (schema {schema}); the target does not have it"

@@ -73,11 +73,13 @@ def _run(target: Side, database: Database) -> Iterator[Finding]:
             yield found("run.unfinished", run.id, what, "ansible-playbook migrate.yml resumes it, rollback.yml ends it")
         case records.MIGRATED:
             what = f"{what}, has migrated {database.name}"
-            yield found("run.migrated", run.id, what, "nothing to do; ansible-playbook rollback.yml takes it back")
+            yield found("run.migrated", run.id, what, "nothing to do; ansible-playbook rollback.yml rolls it back")
         case records.ROLLING_BACK:
             yield found("run.rolling_back", run.id, f"{what}, is being rolled back", "ansible-playbook rollback.yml")
         case records.ROLLED_BACK:
-            yield found("run.rolled_back", run.id, f"{what}, was rolled back", "nothing to do; migrate.yml begins anew")
+            yield found(
+                "run.rolled_back", run.id, f"{what}, was rolled back", "nothing to do; migrate.yml begins another"
+            )
 
 
 def _tables(target: Side, database: Database, lineage: Lineage) -> Iterator[Finding]:

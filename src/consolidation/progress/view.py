@@ -1,4 +1,4 @@
-"""Progress as an operator sees it: a table that is drawn anew on a terminal, lines now and then elsewhere.
+"""Progress as an operator sees it: a table that is drawn again on a terminal, lines now and then elsewhere.
 
     python -m consolidation.progress.view FILE...
 
@@ -64,7 +64,7 @@ class Screen:
         self._live.start()
 
     def show(self, states: Sequence[Progress], working: Sequence[Working] = ()) -> None:
-        """Draw the table anew."""
+        """Draw the table again."""
         from rich.table import Table  # noqa: PLC0415 - not everybody has it
         from rich.text import Text  # noqa: PLC0415 - not everybody has it
 

@@ -20,7 +20,7 @@ RESUMES_TEXT = "Fix the cause, then run this: it resumes at the first unfinished
 UNTIL_CUTOVER = "at any time until the cutover; after it, the same command brings the new writes back first"
 UNTIL_SOURCE_IS_TOUCHED = "as long as the source database is untouched behind its fence"
 """The runbook itself never removes it."""
-NO_BACKUP = "There is no way back from a lost source: this run has no backup of {}."
+NO_BACKUP = "There is no rollback once the source is lost: this run has no backup of {}."
 
 
 @dataclass(frozen=True)

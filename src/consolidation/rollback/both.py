@@ -151,7 +151,7 @@ def done(database: Database, keep: str, state: str, kept_in: Sequence[str]) -> s
         following = (
             "ansible-playbook migrate.yml finishes the cutover"
             if state == records.MIGRATING
-            else "rollback.yml is available; a service that was led back to the source by hand is to be put on the"
+            else "rollback.yml is available; a service that was repointed to the source by hand is to be put on the"
             " storage database again"
         )
     elif state == records.MIGRATING:

@@ -139,7 +139,7 @@ def apply(plan: Plan) -> dict[str, Any]:
             to=plan.to,
             compared=len(plan.pairs),
             tables=[change.as_result() for change in plan.changes],
-            sequences=[receiver.name for _, receiver in plan.sequences],
+            sequences=[destination.name for _, destination in plan.sequences],
             seconds=round(time.monotonic() - started, 3),
         )
         return dict(work.result)

@@ -123,7 +123,7 @@ def plan(
     with session(database.target, "restore plan") as conn:
         run = records.latest_run(conn, database.name)
         if run is None:
-            raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to take back")
+            raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to roll back")
         backed_up = replace(run, id=backup_run_id or run.id)
         record = records.phases(conn, backed_up).get(Phase.BACKUP)
         restored = state.read(conn, database).done(Phase.ROLLBACK_RESTORE)

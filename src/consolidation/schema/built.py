@@ -72,7 +72,7 @@ def look(database: Database, accepted: tuple[str, ...] = ()) -> Look:
     accepted: objects that may stay behind, as preflight takes them.
     """
     if database.mode is Mode.MOVE:
-        return Look("tables that are moved bring everything along")
+        return Look("tables that are moved keep everything")
     with session(database.source, "schema look") as source, session(database.target, "schema look") as target:
         if skip_reason := _loaded(target, database):
             return Look(skip_reason)

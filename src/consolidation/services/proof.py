@@ -2,7 +2,7 @@
 
 The write itself is made by the role, on the application host. Here the database is asked: the rows are on the target
 and not on the source, the service's sessions are on the new side, and the old side has none for a while. The rows are
-taken away again, whatever the outcome: nothing of the proof stays behind, and a rollback does not carry it along. They
+taken away again, whatever the outcome: nothing of the proof stays behind, and a rollback does not carry it over. They
 are in the journal before they are written: where everything dies in between, the next command takes them away.
 """
 
