@@ -1,4 +1,4 @@
-"""Clients of the Campaign and the Image Service that write without pause; the ledger keeps what they were told."""
+"""Clients of the Campaign and the Image Service that write without pause; the ledger keeps the answers."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ run_id:
   returned: always
   type: str
 directory:
-  description: Where the dump lies.
+  description: Where the dump is.
   returned: when not in check mode
   type: str
 manifest_sha256:

@@ -12,7 +12,7 @@ description:
   - The same journal and evidence give the same files, so that a second report changes nothing.
 options:
   journal:
-    description: What C(run_journal_info) returned. It tells of every database of the run.
+    description: What C(run_journal_info) returned. It covers every database of the run.
     type: dict
     required: true
   directory:

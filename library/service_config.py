@@ -14,7 +14,7 @@ description:
     hide the task that returns the content with C(no_log).
 options:
   path:
-    description: Where the file stands on its host; for messages.
+    description: Path of the file on its host; for messages.
     type: str
     required: true
   content:

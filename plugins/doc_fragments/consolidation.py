@@ -18,7 +18,7 @@ options:
         type: str
         required: true
       source: &connection
-        description: How the runbook's role reaches the database. The password stands in the passfile.
+        description: How the runbook's role reaches the database. The password is in the passfile.
         type: dict
         required: true
         suboptions:

@@ -48,7 +48,7 @@ def online(source: Database, target: Database) -> Online:
 
 
 def nothing(_: Mapping[str, Any]) -> None:
-    """What the cutover journals; here nobody asks."""
+    """What the cutover journals; here no one asks."""
 
 
 def changed_over(online: Online, to: str = "target", options: Options = QUICK) -> Changed:

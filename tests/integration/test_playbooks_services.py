@@ -57,7 +57,7 @@ def test_a_proof_that_fails_leads_one_service_back_with_every_write(site: Site, 
             failed = migrate(site, "-e", "services_leave_seconds=6").failed()
         assert first.wait_for_writes(WAIT_SECONDS) == set()
 
-    assert "the cutover failed (prove | See it in the new schema, and nobody on the source: " in failed.text
+    assert "the cutover failed (prove | See it in the new schema, and no one on the source: " in failed.text
     assert "there are sessions of the service on campaign on " in failed.text
     assert (
         "The run was rolled back, no write is lost: the source is authoritative and takes writes, the services use it."
@@ -160,7 +160,7 @@ def proofs(site: Site) -> int:
 
 
 def wrong(site: Site, operations: Iterable[Operation], **sides: str) -> list[str]:
-    """Records of which a client was told what is not true of the authoritative side, by service."""
+    """Records of which an acknowledgement is not true of the authoritative side, by service."""
     rows: checker.Rows = {}
     for service, side in sides.items():
         database = site.sources[f"{service}_db"] if side == "source" else site.target

@@ -269,7 +269,7 @@ def test_a_source_that_was_opened_again_is_not_touched(rolling_back: Window) -> 
 
 
 def test_writes_of_a_source_that_was_open_after_the_cutover_are_not_deleted(rolling_back: Window) -> None:
-    """Abandoned, or opened by hand: now both sides have newer rows, and nobody but their owner knows which to keep."""
+    """Abandoned, or opened by hand: now both sides have newer rows, and no one but their owner knows which to keep."""
     side = rolling_back.service.source_side
     with session(side.settings, "test") as conn:
         trigger.open_side(conn, side, 10)

@@ -29,6 +29,10 @@ REPLACED = {
     r"givers?|receivers?": "origin, destination",
     r"(?<!')seal(s|ed)?": "fence epoch",
     r"(is|are|was|were|be) at work|else is at it": "running, active",
+    r"told|tells?": "report, notify, distinguish",
+    r"nobody": "no one",
+    r"lies": "is",
+    r"lonely|alike|restless|acquit(s|ted)?|suspects?": "one-sided, matching, still changing, candidate",
     r"anew|for certain|somebody|anybody": "again, confirmed, another session",
     r"authority's|certificate authority": "CA",
 }

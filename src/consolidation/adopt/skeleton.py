@@ -197,7 +197,7 @@ def _read(
     engine = create_engine("postgresql+psycopg2://", creator=lambda: connect(source, "adopt"), poolclass=pool.NullPool)
     with engine.connect() as connection:
         code = models.code(models.reflect(connection, tables, name, rename), connection)
-    reason = "-- The tables are new: nobody waits for them. They are as their service has them."
+    reason = "-- The tables are new: no one waits for them. They are as their service has them."
     return f"-- squawk-ignore-file\n{reason}\n{script}", code, by_hand
 
 

@@ -1,7 +1,7 @@
 """The manifest beside a dump: what it holds, and the SHA-256 of every file.
 
 A dump directory holds ``dump/`` (pg_dump's directory format), ``globals.sql`` and ``manifest.json``. The manifest's own
-SHA-256 stands in the journal, so that a manifest that was changed or swapped along with its dump is noticed.
+SHA-256 is in the journal, so that a manifest that was changed or swapped along with its dump is noticed.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Plan:
 
     @property
     def final(self) -> Path:
-        """Where the dump will lie."""
+        """Where the dump will be."""
         return self.directory / (self.run_id or "RUN") / self.database.name
 
     def diff(self) -> dict[str, str]:

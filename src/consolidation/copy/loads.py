@@ -1,6 +1,6 @@
 """The loads of a copy: one for each table, cut into chunks and journalled before the first row is read.
 
-Everything is asked and told for all tables at once: their number may be large, and the server far away.
+One round trip each, batched over all tables: their number may be large, and the server far away.
 """
 
 from __future__ import annotations

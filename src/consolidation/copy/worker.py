@@ -30,7 +30,7 @@ from consolidation.postgres.queries import dicts, execute, query, value
 from consolidation.processes import die_with_parent
 
 LOCK_SECONDS = 5
-"""Nobody but DDL is in a reader's way, and the coordinator has just got the same locks."""
+"""No one but DDL is in a reader's way, and the coordinator has just got the same locks."""
 
 
 @dataclass(frozen=True)

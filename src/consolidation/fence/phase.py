@@ -87,7 +87,7 @@ def plan(database: Database, side_name: str, wanted: str, *, rollback: bool = Fa
         skip_reason = state.read(conn, database).skip_reason(phase)
     with session(side.settings, "fence plan") as conn:
         before = read(conn, side)
-    if wanted == OPEN:  # a trigger that is not there refuses nobody: open already
+    if wanted == OPEN:  # a trigger that is not there refuses no one: open already
         before = tuple(fenced for fenced in before if fenced.state != ABSENT)
     if not skip_reason and database.mode == Mode.MOVE and not before:
         skip_reason = "the tables bring their fence along when they are moved"
@@ -148,7 +148,7 @@ def _states(tables: tuple[Fenced, ...]) -> list[dict[str, str]]:
 
 
 def _close(work: Work, conn: Connection, plan: Plan, timeout_seconds: float) -> None:
-    """Enable all triggers; note since when writers are refused, and the epoch that tells this closing from others."""
+    """Enable all triggers; note since when writers are refused, and the fence epoch."""
     side = plan.side
     tables = read(conn, side)
     conn.commit()

@@ -24,7 +24,7 @@ ABSENT, PREPARED, LOADING, CLOSED, BROKEN = "absent", "prepared", "loading", "cl
 """``loading``: closed, but for the row trigger, which would slow every row of a load. ``broken``: neither open nor
 closed; it refuses some writers, another session has switched or dropped a trigger."""
 OPEN = "open"
-"""Wanted of a side: nobody is refused."""
+"""Wanted of a side: no one is refused."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ A *run* is one maintenance window; it may cover several databases, each with a s
     migrating -> rolling_back -> rolled_back
 
 A *phase* of one database is ``running``, ``done`` or ``failed``. While a process works on a database it holds a session
-advisory lock, so that a process that died is told from one that works.
+advisory lock, so that a process that died is distinguished from one that works.
 """
 
 from __future__ import annotations

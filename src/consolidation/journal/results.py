@@ -1,4 +1,4 @@
-"""The phases by name, and what other phases read from their results. Nobody else knows a key.
+"""The phases by name, and what other phases read from their results. No one else knows a key.
 
 A result is kept as JSON. ``from_json`` takes what it knows and leaves the rest, so that the journal of an older
 version can be read: what that one did not write is None, and None proves nothing.

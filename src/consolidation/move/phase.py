@@ -1,4 +1,4 @@
-"""The copy phase of tables that already lie in the storage database: ALTER TABLE ... SET SCHEMA, in one transaction.
+"""The copy phase of tables that already are in the storage database: ALTER TABLE ... SET SCHEMA, in one transaction.
 
 Their fence moves with them. The lineage is stamped in the same transaction, and only after Alembic has found the moved
 tables equal to its models.
@@ -45,7 +45,7 @@ class Plan:
 
     @property
     def changed(self) -> bool:
-        """Whether anything lies in the origin."""
+        """Whether anything is in the origin."""
         return bool(self.tables)
 
     def diff(self) -> dict[str, str]:

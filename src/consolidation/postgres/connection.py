@@ -24,7 +24,7 @@ _session_pooled: set[tuple[str, int, str, str]] = set()
 
 @dataclass(frozen=True)
 class Settings:
-    """How one role reaches one database. The password, if any, stands in ``passfile`` (libpq's format, mode 0600)."""
+    """How one role reaches one database. The password, if any, is in ``passfile`` (libpq's format, mode 0600)."""
 
     host: str
     dbname: str

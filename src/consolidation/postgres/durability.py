@@ -23,7 +23,7 @@ def await_standbys(settings: Settings, seconds: float) -> None:
         if not names:
             return
         execute(conn, "SET LOCAL synchronous_commit = on")
-        # A transaction that has logged nothing waits for nobody.
+        # A transaction that has logged nothing waits for no one.
         execute(conn, "SELECT pg_logical_emit_message(true, 'consolidation', '')")
         given_up = Event()
 

@@ -37,7 +37,7 @@ class _Held:
 
 @contextmanager
 def sequences_handed_over(origin: End, destination: End, seconds: float, *, back: bool = False) -> Iterator[None]:
-    """The destination's sequences stand where the origin's stand, which nobody can move during the block.
+    """The destination's sequences stand where the origin's stand, which no one can move during the block.
 
     ``back``: the destination has been authoritative before; its sequences only move on. Raises StepRefused with the
     names of those who have drawn a number and have not ended their transaction.

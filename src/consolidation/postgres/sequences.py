@@ -57,7 +57,7 @@ def _key(sequence: Sequence) -> tuple[str | None, str | None]:
 
 
 def _last(conn: Connection, table: Table, sequence: Sequence) -> int | None:
-    """The value of the owning column that lies farthest in the sequence's direction."""
+    """The value of the owning column that is farthest in the sequence's direction."""
     if not any(column.name == sequence.column and column.type in NUMBERS for column in table.columns):
         return None
     statement = sql.SQL("SELECT {}({}) FROM {}").format(

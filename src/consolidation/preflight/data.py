@@ -249,7 +249,7 @@ def _enforced(source: Side, table: Table, key: ModelForeignKey) -> bool:
 
 
 def _key(table: Table, alias: str | None = None) -> sql.Composable:
-    """What names a row: its primary key, else where it lies."""
+    """What names a row: its primary key, else where it is."""
     names = table.primary_key or ("ctid",)
     return sql.SQL(", ").join([sql.Identifier(alias, name) if alias else sql.Identifier(name) for name in names])
 

@@ -27,7 +27,7 @@ _BOTH_SIDES = (
     ("version.unsupported", BLOCKER, "The server is older than any version the runbook supports."),
     ("version.untested", WARNING, "The server is newer than any version the runbook was tested with."),
     ("standby", BLOCKER, "The server is a standby; nothing can be written there."),
-    ("encoding.unchecked", BLOCKER, "The database is SQL_ASCII: nobody knows the encoding of its text."),
+    ("encoding.unchecked", BLOCKER, "The database is SQL_ASCII: no one knows the encoding of its text."),
     ("collation.version", WARNING, "A collation changed below its indexes (an upgrade of libc or ICU)."),
     ("connections.few", WARNING, "Fewer connections are left than a run opens."),
     (
@@ -66,7 +66,7 @@ _SOURCE = (
     (
         "source.table.partition_elsewhere",
         BLOCKER,
-        "A partition whose root lies in another schema: its rows are not copied.",
+        "A partition whose root is in another schema: its rows are not copied.",
         True,
     ),
     (
@@ -80,7 +80,7 @@ _SOURCE = (
     ("source.table.age", WARNING, "A wraparound autovacuum is near or runs; the fence would wait until it ends."),
     ("source.table.unlogged", WARNING, "An unlogged table: a crash of the source would empty it."),
     ("source.extension.missing", BLOCKER, "An extension that the tables use is not installed in the target."),
-    ("source.extension.schema", WARNING, "An extension that the tables use lies in another schema of the target."),
+    ("source.extension.schema", WARNING, "An extension that the tables use is in another schema of the target."),
     ("source.extension.unused", INFO, "An extension that no table uses stays behind."),
     ("source.not_in_force", WARNING, "A constraint is not validated, an index not valid or a trigger disabled."),
     ("source.fence.left", INFO, "Open fence triggers or the fence's schema of a former run; they are used again."),
@@ -101,7 +101,7 @@ _SOURCE = (
 _SOURCE_OBJECTS = (
     ("view", BLOCKER, "A view has no counterpart in the lineage."),
     ("materialized_view", BLOCKER, "A materialized view has no counterpart in the lineage."),
-    ("foreign_table", BLOCKER, "A foreign table: its rows lie elsewhere and are not copied."),
+    ("foreign_table", BLOCKER, "A foreign table: its rows are elsewhere and are not copied."),
     ("function", BLOCKER, "A function, procedure or aggregate has no counterpart in the lineage."),
     ("trigger", BLOCKER, "A trigger has no counterpart in the lineage: what it does would stop."),
     ("rule", BLOCKER, "A rewrite rule has no counterpart in the lineage."),
@@ -179,7 +179,7 @@ _SCHEMA = (
     (
         "data.reference_unchecked",
         WARNING,
-        "Rows refer to a table outside the lineage; nobody has looked whether it has them.",
+        "Rows refer to a table outside the lineage; no one has looked whether it has them.",
     ),
     ("data.duplicate", BLOCKER, "Rows that share a key which is unique in the lineage."),
     ("data.check_violated", BLOCKER, "Rows that violate a CHECK constraint of the lineage."),

@@ -255,7 +255,7 @@ def _for_a_move(finding: Finding) -> Finding:
 
 def _fix(error: psycopg2.Error, side: Side) -> str:
     if isinstance(error, psycopg2.errors.InsufficientPrivilege):
-        # Journal and revisions lie in a schema of their own.
+        # Journal and revisions are in a schema of their own.
         side.conn.rollback()
         closed = "SELECT FROM pg_namespace WHERE nspname = 'consolidation' AND NOT has_schema_privilege(oid, 'USAGE')"
         schema = "consolidation" if rows(side.conn, closed) else side.schema

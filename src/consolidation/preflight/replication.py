@@ -50,7 +50,7 @@ def _foreign_partitions(source: Side, database: Database) -> Iterator[Finding]:
         if database.tables and name not in database.tables:
             continue
         kind, subject = "source.table.partition_elsewhere", f"{source.schema}.{name}"
-        what = f"a partition of {root}, which lies in another schema: its rows are not copied, {root} is not fenced"
+        what = f"a partition of {root}, which is in another schema: its rows are not copied, {root} is not fenced"
         fix = (
             source.paste("ALTER TABLE … DETACH PARTITION {};", name)
             + f" or move {root} into schema {source.schema}\nor leave its rows behind: {ACCEPT}: ['{kind} {subject}']"

@@ -184,7 +184,7 @@ def _extensions(source: Side, target: Side) -> Iterator[Finding]:
             what = f"the tables use extension {name} (schema {schema}); the target does not have it"
             yield found("source.extension.missing", name, what, f"on the target, as a superuser: {create}")
         elif installed[name] != schema:
-            what = f"extension {name} lies in {schema} on the source, in {installed[name]} on the target"
+            what = f"extension {name} is in {schema} on the source, in {installed[name]} on the target"
             fix = source.paste("ALTER EXTENSION {} SET SCHEMA {};", name, schema)
             yield found("source.extension.schema", name, what, f"on the target, where the services name it: {fix}")
 

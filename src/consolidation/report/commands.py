@@ -61,7 +61,7 @@ def next_steps(
 def rollbacks(
     outcomes: Sequence[Outcome], commands: Mapping[str, str], inventory: Collection[str]
 ) -> tuple[Command, ...]:
-    """How each database of the run can be rolled back, and until when; those that stand alike share a command."""
+    """How each database of the run can be rolled back, and until when; those in the same state share a command."""
     held = [found for found in outcomes if found.kind != ROLLED_BACK and not found.rolling_back]
     groups = (
         (BEFORE_CUTOVER, UNTIL_CUTOVER, [found for found in held if not found.cut_over]),

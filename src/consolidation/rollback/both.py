@@ -129,7 +129,7 @@ def option(database: Database, keep: str) -> str:
 
 
 def refusal(database: Database, conflict: str, found: Comparison) -> StepRefused:
-    """Both sides differ, and nobody has said whose rows stay."""
+    """Both sides differ, and no one has said whose rows stay."""
     choices = [f"{option(database, SOURCE)} keeps the source's rows"]
     if not found.missing:
         choices.append(f"{option(database, TARGET)} keeps the target's rows")

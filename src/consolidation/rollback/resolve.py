@@ -39,7 +39,7 @@ class Plan:
     conflict: str
     found: Comparison
     keep: str
-    """The side whose rows stay; '' where nobody has said it and they differ."""
+    """The side whose rows stay; '' where no one has said it and they differ."""
     typed: bool
     """Whether the operator has said so."""
     directory: Path
@@ -174,7 +174,7 @@ def _open_tables(sides: Sides, name: str) -> list[str]:
 
 
 def _stays(run: RunState, sides: Sides) -> str:
-    """Of two equal sides: the only one that takes writes right now, for nobody is to be turned away without need."""
+    """Of two equal sides: the only one that takes writes right now, for no one is to be turned away without need."""
     if run.resolving and run.resolution.keep:
         return run.resolution.keep
     writers = [side for side in (SOURCE, TARGET) if sides.open(side)]

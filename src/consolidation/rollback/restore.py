@@ -117,7 +117,7 @@ def plan(
     """
     if database.moves:
         raise StepRefused(
-            f"{database.name}: its tables lie in the storage database itself, which is not swapped for an old dump",
+            f"{database.name}: its tables are in the storage database itself, which is not swapped for an old dump",
             hint="restore the schema by hand: pg_restore --schema from the dump into a scratch database, then compare",
         )
     with session(database.target, "restore plan") as conn:

@@ -148,7 +148,7 @@ def _prove_sessions(database: Database, timeout_seconds: float, quiet_seconds: f
     """How many sessions the new side has; none may be on the old one for ``quiet_seconds``."""
     if not database.application_roles or not database.target_roles:
         raise StepRefused(
-            f"{database.name}: the inventory names no role of the service, its sessions cannot be told from others",
+            f"{database.name}: the inventory names no role of the service, its sessions cannot be identified",
             hint="set consolidation_database.application_roles and .target_roles, then run again",
         )
     with session(database.target, "proof", autocommit=True) as target:
