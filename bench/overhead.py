@@ -97,7 +97,7 @@ def _once(directory: Path) -> tuple[dict[str, float], str]:
 
 
 def _figures(wall: float, databases: Iterable[dict[str, Any]]) -> dict[str, float]:
-    """The databases are led over side by side: a phase lasts from the first one's start to the last one's end."""
+    """The databases are migrated side by side: a phase lasts from the first one's start to the last one's end."""
     databases = list(databases)
     phases = {
         name: _span(phase for database in databases for phase in database["journal"]["phases"] if phase["name"] == name)

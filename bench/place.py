@@ -91,7 +91,7 @@ class Place:
         self.execute(self.target, statement)
 
     def settle(self) -> None:
-        """Write out what earlier runs have left in the servers' buffers: nobody pays for another one's."""
+        """Write out what earlier runs have left in the servers' buffers: no one pays for another one's."""
         for server in (self.source, self.target):
             self.execute(server, "CHECKPOINT")
         os.sync()

@@ -94,7 +94,7 @@ def _do(arguments: argparse.Namespace) -> int:
 
 
 INTRODUCTION = """\
-This shows the runbook at work, on servers and services that it starts for itself on loopback:
+This shows the runbook running, on servers and services that it starts for itself on loopback:
 
   1. three PostgreSQL servers (campaign, image, storage), two of them filled with about {rows} of rows
   2. three services, and clients that write through them all the while
@@ -129,7 +129,7 @@ def run(directory: Path, scale: float, seed: int) -> None:
         traffic = steps.start_clients(environment)
     with traffic:
         _migrate_roll_back_migrate(environment, written, traffic, clock)
-    with clock.step("Proof: what clients were told is true"):
+    with clock.step("Proof: every acknowledged write is there"):
         steps.judge(environment, traffic.operations, "storage")
     clock.summary()
     console.print("[bold green]All proofs hold: no row is missing, extra or altered, and no client's write.")
@@ -142,7 +142,7 @@ def run(directory: Path, scale: float, seed: int) -> None:
     extra = f" -- -e demo_directory={environment.directory}" if environment.directory != DIRECTORY else ""
     console.print("\nThree things to try next; servers and services still run:")
     for text, command in (
-        ("how every database stands", f"{steps.program('consolidation')} status -i inventories/demo{extra}"),
+        ("the state of every database", f"{steps.program('consolidation')} status -i inventories/demo{extra}"),
         ("what a rollback would do, changing nothing", f"{program} rollback.yml {inventory} --check --diff"),
         ("the servers and services, and how to look into them", f"{steps.program('python')} -m demo status"),
     ):

@@ -1,4 +1,4 @@
-"""Is every write that a client was told of in the databases, once and unaltered? And how long could clients not write?
+"""Is every write that was acknowledged in the databases, once and unaltered? And how long could clients not write?
 
 Knows the ledger and the tables, nothing of the runbook.
 """
@@ -33,7 +33,7 @@ Rows = Mapping[str, Mapping[str, list[Row]]]
 
 @dataclass
 class Verdict:
-    """What became of the writes through one service: tokens of the records that are not as clients were told."""
+    """What became of the writes through one service: tokens of the records that are not as acknowledged."""
 
     acknowledged: int = 0
     refused: int = 0
@@ -49,7 +49,7 @@ class Verdict:
 
     @property
     def wrong(self) -> list[str]:
-        """All records of which a client was told something that is not true."""
+        """All records that are not as they were acknowledged."""
         return [*self.missing, *self.duplicated, *self.altered, *self.uncalled]
 
 
@@ -123,7 +123,7 @@ def _allowed(history: list[Operation]) -> set[State | None]:
 
 @dataclass(frozen=True)
 class Outage:
-    """The longest time within a window in which no client of a service was told that its write is done."""
+    """The longest time within a window in which no write through a service was acknowledged."""
 
     service: str
     last_before: float | None

@@ -1,4 +1,4 @@
-"""One client of a service: it writes records through the API and says what it was told."""
+"""One client of a service: it writes records through the API and prints the answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TEXTS = (None, "", " ", "plain", 'it\'s "quoted"', "two\nlines\tand a tab", "Ã¤Ã
 
 
 def now() -> float:
-    """Seconds since 1970, by a clock that nobody sets while the demo runs."""
+    """Seconds since 1970, by a clock that no one sets while the demo runs."""
     return _START + time.monotonic()
 
 

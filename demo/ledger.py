@@ -1,4 +1,4 @@
-"""What the clients of the services sent and what they were told: one line of JSON for every write."""
+"""What the clients of the services sent and the answers they got: one line of JSON for every write."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Outcome = Literal["acknowledged", "refused", "unknown"]
 
 @dataclass(frozen=True)
 class Operation:
-    """One write and what the client was told about it. Times in seconds since 1970."""
+    """One write and the answer the client got. Times in seconds since 1970."""
 
     service: str
     table: str
@@ -43,7 +43,7 @@ class Operation:
     answer: str
     """The status and what the service calls its problem, or what happened to the connection."""
     id: str | None
-    """The record's key, once the client was told it."""
+    """The record's key, once the client was given it."""
 
     def line(self) -> str:
         """As the ledger keeps it."""

@@ -48,7 +48,7 @@ database:
 storage:
   url: '{storage_url}'
   token_file: {directory}/token
-  retry_seconds: 1  # the demo's clients are told early
+  retry_seconds: 1  # the demo's clients are answered early
 """
 
 STORAGE = """\

@@ -71,7 +71,7 @@ def program(name: str) -> str:
 def generate(environment: Environment, scale: float, seed: int) -> None:
     """Create the services' tables and fill them, the services side by side. Raises DemoError."""
     if any(data.has_tables(environment.servers[service], service) for service in data.SERVICES):
-        raise DemoError("the databases are filled already; `python -m demo clean`, then start anew")
+        raise DemoError("the databases are filled already; `python -m demo clean`, then start again")
     require_space(environment.servers["storage"].directory, scale)
     volume = data.Volume.scaled(scale)
     columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -101,18 +101,18 @@ def play_under_load(environment: Environment, playbook: str, traffic: Traffic) -
     play(environment, playbook)
     end = now()
     unserved = traffic.wait_for_writes(SERVED_SECONDS)
-    table = Table("service", "last write", "next write", "outage", "what clients were told meanwhile")
+    table = Table("service", "last write", "next write", "outage", "answers to clients meanwhile")
     for outage in checker.outages(traffic.operations, begin, end):
-        told = "\n".join(f"{count} x {answer}" for answer, count in outage.errors.items()) or "no error"
+        answers = "\n".join(f"{count} x {answer}" for answer, count in outage.errors.items()) or "no error"
         seconds = "-" if outage.seconds is None else f"{outage.seconds:.1f} s"
-        table.add_row(outage.service, _clock(outage.last_before), _clock(outage.first_after), seconds, told)
+        table.add_row(outage.service, _clock(outage.last_before), _clock(outage.first_after), seconds, answers)
     console.print(table)
     if unserved:
         raise DemoError(f"{' and '.join(sorted(unserved))}: no write is taken {SERVED_SECONDS} s after {playbook}")
 
 
 def judge(environment: Environment, operations: Iterable[Operation], side: str) -> None:
-    """Everything that clients were told is true of this side (`services` or `storage`). Raises DemoError."""
+    """Every write that was acknowledged is on this side (`services` or `storage`). Raises DemoError."""
     rows: checker.Rows = {}
     for service, tables in data.SERVICES.items():
         server, dbname, schema, _ = _place(environment, service, side)
@@ -128,7 +128,7 @@ def judge(environment: Environment, operations: Iterable[Operation], side: str) 
     console.print(table)
     console.print("[dim]" + "; ".join(f"{name}: {meaning}" for name, meaning in MEANINGS.items()))
     if wrong := [token for verdict in verdicts.values() for token in verdict.wrong]:
-        raise DemoError(f"clients were told what is not true; look for {', '.join(wrong[:3])} in traffic.jsonl")
+        raise DemoError(f"acknowledged writes are missing or altered; look for {', '.join(wrong[:3])} in traffic.jsonl")
 
 
 def _clock(moment: float | None) -> str:
@@ -174,7 +174,7 @@ def contents(environment: Environment, side: str) -> Contents:
 def prove(environment: Environment, expected: Contents, *, served_by: str) -> None:
     """The side that serves holds exactly what is expected and alone takes writes; prints the comparison.
 
-    After a migration the services' databases must hold the same still: they are the way back. Raises DemoError.
+    After a migration the services' databases must hold the same still: a rollback needs them. Raises DemoError.
     """
     sides = ["services", "storage"] if served_by == "storage" else ["services"]
     found = {side: contents(environment, side) for side in sides}

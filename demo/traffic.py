@@ -1,4 +1,4 @@
-"""Clients of the Campaign and the Image Service that write without pause; the ledger keeps what they were told."""
+"""Clients of the Campaign and the Image Service that write without pause; the ledger keeps the answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ANSWER_SECONDS = 8
 
 
 class Traffic:
-    """Clients at work in a thread of their own, from `with` to its end.
+    """Clients running in a thread of their own, from `with` to its end.
 
     services: name -> URL, of `campaign` and `image`. Every write is in `operations` and in the new ledger at `path`.
     """

@@ -56,7 +56,7 @@ options:
         default: prefer
         choices: [disable, allow, prefer, require, verify-ca, verify-full]
       sslrootcert:
-        description: File with the certificate authority's certificates.
+        description: File with the CA's certificates.
         type: path
       sslcert:
         description: Client certificate.
@@ -96,7 +96,7 @@ run_id:
   returned: always
   type: str
 directory:
-  description: Where the dump lies.
+  description: Where the dump is.
   returned: when not in check mode
   type: str
 manifest_sha256:

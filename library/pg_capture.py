@@ -57,7 +57,7 @@ run_id:
   type: str
   returned: when not in check mode, unless there was nothing to do
 state:
-  description: The state of all tables; V(broken) where they are not alike.
+  description: The state of all tables; V(broken) where they differ.
   type: str
   returned: when not in check mode, unless there was nothing to do
 tables:

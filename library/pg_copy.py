@@ -55,7 +55,7 @@ run_id:
   type: str
   returned: when not in check mode, unless there was nothing to do
 moves:
-  description: Whether the tables lie in the storage database already, and are moved instead of copied.
+  description: Whether the tables are in the storage database already, and are moved instead of copied.
   type: bool
   returned: with O(state=present)
 tables:
@@ -126,7 +126,7 @@ def main() -> None:
         plan = copy.plan(database)
         if module.check_mode:
             module.exit_json(changed=plan.changed, diff=plan.diff(), moves=database.moves)
-        with progress.told(database, "copy", given["progress_file"]):
+        with progress.reported(database, "copy", given["progress_file"]):
             result = copy.apply(plan, given["database"], given["workers"])
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_copy_helper
-short_description: Help the copy of a database from a further runner
+short_description: Help the copy of a database from an additional copy host
 version_added: "0.1.0"
 description:
-  - Waits until C(pg_copy), which leads the copy from another host, has queued its chunks; then loads chunks until none
-    is left.
-  - The lead needs no helper, and loads what one leaves behind. Nothing that a helper does counts without its lead.
+  - Waits until C(pg_copy), which coordinates the copy on another host, has queued its chunks;
+    then loads chunks until none is left.
+  - The coordinator needs no help, and loads what an additional host leaves behind. Nothing that such a host does counts
+    without the coordinator.
   - Start it with C(async) before C(pg_copy).
 extends_documentation_fragment: [storage.consolidation.consolidation]
 options:
@@ -19,7 +20,7 @@ options:
     type: int
     default: 2
   wait_seconds:
-    description: How long to wait for the lead.
+    description: How long to wait for the coordinator.
     type: float
     default: 60
 attributes:
@@ -33,7 +34,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Help from a further runner
+- name: Help from an additional copy host
   pg_copy_helper:
     database: "{{ consolidation_database }}"
   delegate_to: runner-2

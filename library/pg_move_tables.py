@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_move_tables
-short_description: Move tables that already lie in the storage database to their schema
+short_description: Move tables that already are in the storage database to their schema
 version_added: "0.1.0"
 description:
   - Moves the tables with C(ALTER TABLE SET SCHEMA), all in one transaction with a lock timeout and retries.

@@ -53,7 +53,7 @@ options:
     elements: str
     default: []
   resume:
-    description: Examine nothing where the run stands behind its closed fence, what ends the write outage comes first.
+    description: Examine nothing where the run is behind its closed fence, what ends the write outage comes first.
     type: bool
     default: false
   backup:
@@ -71,7 +71,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Look for blockers as a read-only role, days before the window
+- name: Collect blockers as a read-only role, days before the window
   pg_preflight_info:
     database: "{{ consolidation_database }}"
     backup_directory: "{{ consolidation_backup_directory }}"

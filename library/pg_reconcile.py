@@ -10,7 +10,7 @@ version_added: "0.1.0"
 description:
   - Compares both sides and changes, on the side O(to), only the rows that differ; sequences that are behind are set.
   - All in one transaction, which ends with the proof that both sides are equal and with all foreign keys validated.
-  - Both sides must be fenced. The side in charge is never overwritten.
+  - Both sides must be fenced. The authoritative side is never overwritten.
 extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 options:
   to:

@@ -28,7 +28,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Look whether every row of the target has a place on the source
+- name: Check that every row of the target has a place on the source
   pg_reconcile_info:
     database: "{{ consolidation_database }}"
     workers: 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_resolve
-short_description: Lead on where the sides are not as the run says
+short_description: Resolve a run whose journal and sides disagree
 version_added: "0.1.0"
 description:
   - Does nothing where both sides are as the run says.
@@ -32,7 +32,7 @@ options:
     type: dict
     default: {}
   take_over:
-    description: Id of an open run of another control node whose process is gone for certain.
+    description: Id of an open run of another control node whose process is confirmed to be gone.
     type: str
     default: ""
   workers:
@@ -53,7 +53,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Lead on, the owner has decided
+- name: Resolve, the owner has decided
   pg_resolve:
     database: "{{ consolidation_database }}"
     backup_directory: "{{ consolidation_backup_directory }}"

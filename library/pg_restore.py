@@ -68,7 +68,7 @@ run_id:
   returned: success
   type: str
 directory:
-  description: Where the dump lies.
+  description: Where the dump is.
   returned: success
   type: str
 fence_epoch:

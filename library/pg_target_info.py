@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_target_info
-short_description: Look at the built target before anything is fenced
+short_description: Check the built target before anything is fenced
 version_added: "0.1.0"
 description:
   - Compares the target that the lineage has built with the source, by name and definition; functions, triggers, views,
@@ -17,7 +17,7 @@ options:
   accepted:
     description:
       - Objects of the source that may stay behind, each as C(ID SUBJECT), as C(pg_preflight_info) takes them.
-      - C(*) in the subject stands for any text.
+      - C(*) in the subject matches any text.
     type: list
     elements: str
     default: []

@@ -36,7 +36,7 @@ options:
     description:
       - For how many seconds rows that differ are looked at again before they are called different. Only without
         O(record), for a pair that is written while one side follows the other; longer than the follower's lag.
-      - A table with rows that changed on both sides all the time and were never seen alike is C(could_not_compare).
+      - A table with rows that changed on both sides all the time and never matched is C(could_not_compare).
     type: int
     default: 10
   progress_file:
@@ -150,7 +150,7 @@ def main() -> None:
             module.exit_json(changed=False, **verify.check(plan.database, options))
         if module.check_mode:
             module.exit_json(changed=plan.changed, diff=plan.diff(), summary=plan.lines())
-        with progress.told(plan.database, Phase.VERIFY, given["progress_file"], options.tally):
+        with progress.reported(plan.database, Phase.VERIFY, given["progress_file"], options.tally):
             result = verify.apply(plan, options)
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 

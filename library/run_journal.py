@@ -9,7 +9,7 @@ short_description: Begin, resume or end a run in the journal
 version_added: "0.1.0"
 description:
   - Begins a run for a service database, or resumes the unfinished one; creates the journal where there is none.
-  - Refuses while another ansible-playbook process is at work on the same database, and says whose.
+  - Refuses while another ansible-playbook process is active on the same database, and says whose.
   - Ends a run by setting its final state.
 extends_documentation_fragment: [storage.consolidation.consolidation]
 options:
@@ -29,7 +29,7 @@ options:
     type: dict
     default: {}
   take_over:
-    description: Id of an open run of another control node whose process is gone for certain.
+    description: Id of an open run of another control node whose process is confirmed to be gone.
     type: str
     default: ""
 attributes:

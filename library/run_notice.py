@@ -5,12 +5,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: run_notice
-short_description: Tell the inventory's hooks of an event, and stop the run where one fails
+short_description: Notify the inventory's hooks of an event, and stop the run where one fails
 version_added: "0.1.0"
 description:
   - Runs the commands and posts to the URLs that the inventory names for an event before the fence.
-  - A hook that fails, or takes longer than its limit, fails the module. Behind the fence the callback C(runbook) tells
-    the hooks, and a failure stops nothing.
+  - A hook that fails, or takes longer than its limit, fails the module. Behind the fence the callback C(runbook)
+    runs the hooks, and a failure stops nothing.
   - The body is JSON with C(event), C(run_id), C(database) and C(at); no row data.
 options:
   hooks:
@@ -35,14 +35,14 @@ options:
     required: true
 attributes:
   check_mode:
-    description: In check mode nobody is told.
+    description: In check mode no one is notified.
     support: full
 author:
   - The storage consolidation team (@storage-consolidation)
 """
 
 EXAMPLES = r"""
-- name: Tell that writes are refused from here on
+- name: Notify the hooks that writes are refused from here on
   run_notice:
     hooks: "{{ consolidation_hooks }}"
     event: fence
@@ -52,8 +52,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-told:
-  description: How many hooks were told.
+notified:
+  description: How many hooks were notified.
   type: int
   returned: always
 """
@@ -80,7 +80,7 @@ def main() -> None:
         wanted = hooks.of_event(module.params["hooks"], body["event"])
         if not module.check_mode:
             hooks.require(wanted, body)
-        module.exit_json(changed=False, told=0 if module.check_mode else len(wanted))
+        module.exit_json(changed=False, notified=0 if module.check_mode else len(wanted))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ description:
   - The same journal and evidence give the same files, so that a second report changes nothing.
 options:
   journal:
-    description: What C(run_journal_info) returned. It tells of every database of the run.
+    description: What C(run_journal_info) returned. It covers every database of the run.
     type: dict
     required: true
   directory:
@@ -29,7 +29,7 @@ options:
     type: str
     required: true
   rollback_command:
-    description: The command line that takes the run back, as the operator types it.
+    description: The command line that rolls the run back, as the operator types it.
     type: str
     required: true
 attributes:

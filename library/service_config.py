@@ -14,7 +14,7 @@ description:
     hide the task that returns the content with C(no_log).
 options:
   path:
-    description: Where the file stands on its host; for messages.
+    description: Path of the file on its host; for messages.
     type: str
     required: true
   content:
@@ -24,7 +24,7 @@ options:
   state:
     description:
       - V(storage_service) lets C(database) point at the storage service.
-      - V(previous) takes that back.
+      - V(previous) undoes that.
       - V(served) gives the storage service's own file the C(entries) below C(storage.databases).
     type: str
     required: true

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_host_info
-short_description: Look at files of an application host and ask for its service's health
+short_description: Read files of an application host and its service's health
 version_added: "0.1.0"
 description:
   - One task instead of one for each file. With O(read) it wants C(no_log), which hides why a host cannot be reached as
@@ -49,7 +49,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look at the service
+- name: Read the service's state
   service_host_info:
     files: [/opt/campaign/current, /etc/campaign/config.yml]
     health_url: http://127.0.0.1:8080/health

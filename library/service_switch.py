@@ -69,7 +69,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 edited:
-  description: Whether somebody has edited the configuration since; nothing was done then.
+  description: Whether someone has edited the configuration since; nothing was done then.
   returned: always
   type: bool
 """

@@ -65,7 +65,7 @@ def begin(source: OnServer, target: OnServer, name: str = "campaign_db", pid: in
 
 
 def roll_back(database: Database) -> None:
-    """Begin to take the run back."""
+    """Begin to roll the run back."""
     with session(database.target, "test") as conn:
         runs.begin(conn, database.name, control(1), None, rollback=True)
 

@@ -1,4 +1,4 @@
-"""Values of every type that PostgreSQL brings along and a column can hold."""
+"""Values of every type that PostgreSQL has and a column can hold."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def database(
 
 
 def with_services(database: dict[str, Any], proven: float = 66.6) -> dict[str, Any]:
-    """The same, its services led over and seen to write that many seconds after the run began."""
+    """The same, its services repointed and seen to write that many seconds after the run began."""
     records = database["phases"]
     place = 1 + next(place for place, record in enumerate(records) if record["name"] == "cutover")
     proof = records[place - 1] | {

@@ -146,7 +146,7 @@ def base(suite: str) -> Path:
 
 
 def make_bridge(address: str) -> None:
-    """A bridge of our own whose network nobody else uses; the machine is its first address."""
+    """A bridge of our own whose network no one else uses; the machine is its first address."""
     network = ipaddress.ip_interface(address).network
     for route in json.loads(run("ip", "-json", "-4", "route", "show")):
         if route["dst"] != "default" and ipaddress.ip_network(route["dst"]).overlaps(network):
@@ -245,11 +245,11 @@ def wait_for_ssh(name: str) -> None:
                 return
         time.sleep(0.2)
     console = (HOSTS / name / "console").read_text(errors="replace")[-2000:]
-    raise HostsError(f"{name} let nobody in on {address}:22 within {BOOT_SECONDS} s; its console ends with:\n{console}")
+    raise HostsError(f"{name} let no one in on {address}:22 within {BOOT_SECONDS} s; its console ends with:\n{console}")
 
 
 def is_booting(name: str) -> bool:
-    """Whether sshd still turns users away (pam_nologin): it answers some seconds before it lets anybody in."""
+    """Whether sshd still turns users away (pam_nologin): it answers some seconds before it lets anyone in."""
     return any(Path(f"/proc/{pid}/root/run/nologin").exists() for pid in processes(name))
 
 

@@ -1,5 +1,5 @@
 -- Roles and grants that the runbook needs on the server of a service's database. The service goes on as it is: nothing is
--- taken from anybody, no owner changes.
+-- taken from anyone, no owner changes.
 -- Run by a superuser in psql, connected to the service's database; may be run again:
 --   psql --dbname=inventory --set=schema=public --set=application_roles=inventory_user,inventory_jobs --file=roles_source.sql
 -- Parameters: schema = the one with the service's tables (public); application_roles = those that the service logs in with,

@@ -1,4 +1,4 @@
--- Roles and grants that the runbook needs on the storage server. Nothing is taken from anybody.
+-- Roles and grants that the runbook needs on the storage server. Nothing is taken from anyone.
 -- Run by a superuser in psql, connected to the Storage database; may be run again:
 --   psql --dbname=storage --file=roles_target.sql
 -- Then give both roles a password, with \password ROLE (nothing secret belongs on a command line), or a line in pg_hba.conf.

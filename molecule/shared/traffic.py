@@ -1,4 +1,4 @@
-"""Clients of the services on the scenario's hosts, and the judgement of what they were told.
+"""Clients of the services on the scenario's hosts, and the check of every acknowledged write.
 
     python molecule/shared/traffic.py run DIRECTORY NAME=URL ...     write until DIRECTORY/stop exists
     python molecule/shared/traffic.py check DIRECTORY ROWS ...       ROWS: files of `psql` with one JSON row per line
@@ -25,9 +25,9 @@ LONGEST_SECONDS = 1800
 
 
 def run(directory: Path, services: dict[str, str]) -> None:
-    """Write through the services until the file `stop` appears; `done` tells that it ended.
+    """Write through the services until the file `stop` appears; `done` says that it ended.
 
-    Ends with its directory, too: a scenario that failed takes its clients along.
+    Ends with its directory, too: a scenario that failed ends its clients with it.
     """
     deadline = time.monotonic() + LONGEST_SECONDS
     with Traffic(services, directory / "ledger.jsonl"):
@@ -49,7 +49,7 @@ def rows_of(files: Iterable[Path]) -> checker.Rows:
 
 
 def check(directory: Path, files: Iterable[Path]) -> None:
-    """Print what became of the writes, and the outages; exit code 1 when a client was told what is not true.
+    """Print what became of the writes, and the outages; exit code 1 when an acknowledged write is missing or altered.
 
     Clients that wrote earlier in the scenario, with ledgers in folders beside this one, are judged again.
     """
@@ -57,14 +57,14 @@ def check(directory: Path, files: Iterable[Path]) -> None:
     everything = [operation for path in directory.parent.glob("*/ledger.jsonl") for operation in ledger.read(path)]
     verdicts = checker.check(everything, rows_of(files))
     for service, verdict in sorted(verdicts.items()):
-        told = f"{verdict.acknowledged} writes acknowledged, {verdict.refused} refused, {verdict.unknown} unknown"
+        counts = f"{verdict.acknowledged} writes acknowledged, {verdict.refused} refused, {verdict.unknown} unknown"
         faults = {name: len(getattr(verdict, name)) for name in ("missing", "duplicated", "altered", "uncalled")}
-        print(f"{service}: {told}; {faults}")  # noqa: T201 - the scenario reads it
+        print(f"{service}: {counts}; {faults}")  # noqa: T201 - the scenario reads it
     for outage in checker.outages(operations, operations[0].sent, operations[-1].answered):
         print(f"{outage.service}: no write was acknowledged for {outage.seconds or 0:.1f} s")  # noqa: T201 - see above
     wrong = [token for verdict in verdicts.values() for token in verdict.wrong]
     if wrong or any(not verdict.acknowledged for verdict in verdicts.values()):
-        sys.exit(f"clients were told what is not true: {', '.join(wrong[:5]) or 'nothing was acknowledged'}")
+        sys.exit(f"acknowledged writes are missing or altered: {', '.join(wrong[:5]) or 'nothing was acknowledged'}")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ options:
 """
 
 PHASES = {"pg_copy": "copy", "pg_verify_info": "verify"}
-"""Module -> the phase that its progress file tells of."""
+"""Module -> the phase that its progress file is about."""
 LONG = {
     "alembic_upgrade": "schema",
     "pg_backup": "backup",
@@ -164,13 +164,13 @@ class CallbackModule(CallbackBase):
                         shown.close()
                     return
 
-    def _working(self, told: set[str]) -> list[Working]:
+    def _working(self, reported: set[str]) -> list[Working]:
         """The steps that take long and have no figures."""
         now = time.monotonic()
         return [
             Working(phase, host, now - since)
             for host, (phase, since) in sorted(self._at_work.items())
-            if host not in told and now - since > SHORT_SECONDS
+            if host not in reported and now - since > SHORT_SECONDS
         ]
 
 
@@ -192,7 +192,7 @@ class _File:
         self._connection.set_options(var_options=given)
 
     def read(self) -> progress.Progress | None:
-        """What it tells of the phase; None where it does not, or cannot be reached."""
+        """What it reports of the phase; None where it does not, or cannot be reached."""
         if self._connection.transport == "local":
             state = progress.read(Path(self._path))
         else:

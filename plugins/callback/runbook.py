@@ -42,10 +42,10 @@ description:
   - Lines are kept in memory until a module names the run. Where none does, and in check mode, no log is written.
   - Ends with the outcome, causes and fixes, the next commands and where the report is, whichever callback writes to
     stdout. After Ctrl-C it says whether writes are refused, and what to type.
-  - Tells the hooks of C(consolidation_hooks) what happens behind the fence; it waits for none. At the end it says
-    which have failed.
+  - Notifies the hooks of C(consolidation_hooks) of what happens behind the fence; it waits for none. At the end it
+    prints which have failed.
   - Writes metrics of each run into C(consolidation_metrics_directory), where the inventory has it.
-  - The run directory lies in the inventory variable C(consolidation_run_directory).
+  - The run directory is in the inventory variable C(consolidation_run_directory).
   - It is loaded from C(callback_plugins) of ansible.cfg, whatever else is enabled.
 """
 
@@ -222,7 +222,7 @@ class CallbackModule(CallbackBase):
             return
         wanted = self._variable(result.host, "consolidation_hooks") or []
         run_id = next(reversed(self._directories), "")
-        self._outbox.tell(wanted, event, result.host.get_name(), run_id=run_id, **figures)
+        self._outbox.notify(wanted, event, result.host.get_name(), run_id=run_id, **figures)
 
     def _remember_failure(self, result: Any) -> None:
         host, message = result.host.get_name(), _message(result.result)

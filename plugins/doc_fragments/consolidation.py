@@ -18,7 +18,7 @@ options:
         type: str
         required: true
       source: &connection
-        description: How the runbook's role reaches the database. The password stands in the passfile.
+        description: How the runbook's role reaches the database. The password is in the passfile.
         type: dict
         required: true
         suboptions:
@@ -47,7 +47,7 @@ options:
             default: prefer
             choices: [disable, allow, prefer, require, verify-ca, verify-full]
           sslrootcert:
-            description: File with the certificate authority's certificates.
+            description: File with the CA's certificates.
             type: path
           sslcert:
             description: Client certificate.
@@ -64,7 +64,7 @@ options:
         type: str
         default: public
       tables:
-        description: Tables to take along; empty means all of the source schema.
+        description: Tables to migrate; empty means all of the source schema.
         type: list
         elements: str
         default: []

@@ -1,4 +1,4 @@
-"""The lookup ``control_process``: which ansible-playbook process is at work, and whether another one still is."""
+"""The lookup ``control_process``: which ansible-playbook process is active, and whether another one still is."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show who is at work
+- name: Show who is active
   ansible.builtin.debug:
     msg: "{{ lookup('control_process') }}"
 """

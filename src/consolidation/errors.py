@@ -98,3 +98,30 @@ def describe(error: psycopg2.Error) -> str:
     )
     text = type(error).__name__ if state.startswith("22") else (diag.message_primary or type(error).__name__)
     return f"{text} (SQLSTATE {state}{', ' + where if where else ''})"
+
+
+def next_step(error: psycopg2.Error) -> str:
+    """What the operator does about a PostgreSQL error, by its SQLSTATE, before the same command runs again."""
+    state = error.pgcode or CONNECTION_LOST
+    step = max((code for code in _STEPS if state.startswith(code)), key=len, default="")
+    return f"{_STEPS[step]}, then run the same command again"
+
+
+CONNECTION_LOST = "08"
+_STEPS = {
+    "": "find the statement in the server's log (by the SQLSTATE and the time), correct what it names",
+    CONNECTION_LOST: "check that the server runs and the network to it holds",
+    "23": "correct the rows that break the named constraint",
+    "25006": "name a server that takes writes: this one is a standby, or its role or database is set to read only",
+    "28": "correct the role's password or pg_hba.conf",
+    "40P01": "wait until the sessions that were in the way have ended",
+    "42501": "grant the runbook's role what the message names (the README lists the grants)",
+    "53": "give the server more of what the message names",
+    "53100": "free space on the disk of that server",
+    "53300": "end sessions that are not needed, or raise max_connections or the role's CONNECTION LIMIT",
+    "55P03": "wait until the session that holds the lock has ended",
+    "57014": "find out who cancelled the statement; where it was statement_timeout, raise it for the runbook's role",
+    "57P": "find in the server's log why it ended the session, wait until it accepts connections",
+    "58": "have the server's disk checked: its log names the file that could not be read or written",
+    "XX": "have the server checked: its log names an internal fault or damaged data",
+}

@@ -76,7 +76,7 @@ def is_closed(directory: Path) -> bool:
 
 
 def events(base: str | Path, run_id: str) -> list[dict[str, Any]]:
-    """What the run's events tell, in their order; a line that a crash has cut off is left out."""
+    """The run's events, in their order; a line that a crash has cut off is left out."""
     found = []
     for directory in _existing(Path(base), run_id):
         for line in (read(directory / EVENTS) or "").splitlines():

@@ -18,7 +18,7 @@ def script_directory() -> Path:
 
 
 def fingerprint() -> str:
-    """A digest of our packages' files and of the lineages, alike for a checkout and for the wheels built from it."""
+    """A digest of our packages' files and of the lineages, the same for a checkout and for the wheels built from it."""
     digest = hashlib.sha256()
     for name, path in sorted(_files()):
         digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())

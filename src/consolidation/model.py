@@ -38,14 +38,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Database:
-    """One service database: where it lies, and where it goes."""
+    """One service database: where it is, and where it goes."""
 
     name: str
     """Name of the target schema, of the Alembic lineage and of the inventory host."""
     source: Settings
     source_schema: str
     tables: tuple[str, ...]
-    """Tables to take along; empty: all of the source schema."""
+    """Tables to migrate; empty: all of the source schema."""
     target: Settings
     application_roles: tuple[str, ...] = ()
     """Roles the service writes with on the source; the fence is probed as each of them."""
@@ -63,7 +63,7 @@ class Database:
 
     @property
     def moves(self) -> bool:
-        """True where the tables already lie in the storage database: they are moved by SET SCHEMA, not copied."""
+        """True where the tables already are in the storage database: they are moved by SET SCHEMA, not copied."""
         here, there = self.source, self.target
         return (here.host, here.port, here.dbname) == (there.host, there.port, there.dbname)
 
@@ -105,7 +105,7 @@ class Database:
         if database.moves and database.source_schema == database.name:
             raise ConfigurationError(
                 f"{database.name}: source and target are the same schema of the same database",
-                hint="set consolidation_database.source_schema to the schema the tables lie in today",
+                hint="set consolidation_database.source_schema to the schema the tables are in today",
             )
         return database
 

@@ -1,4 +1,4 @@
-"""What our child processes do alike.
+"""What our child processes share.
 
 Run as a script it becomes another program that ends with its parent: ``processes.py PARENT PROGRAM ARGUMENTS``. So it
 imports nothing but the standard library.

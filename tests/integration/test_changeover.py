@@ -48,7 +48,7 @@ def online(source: Database, target: Database) -> Online:
 
 
 def nothing(_: Mapping[str, Any]) -> None:
-    """What the cutover journals; here nobody asks."""
+    """What the cutover journals; here no one asks."""
 
 
 def changed_over(online: Online, to: str = "target", options: Options = QUICK) -> Changed:
@@ -160,7 +160,7 @@ def test_there_and_back_under_load(online: Online) -> None:
 
 
 def back(online: Online) -> Changed:
-    """The way back: the source's own capture ends, its fence is closed; rounds, then it opens."""
+    """Failing back: the source's own capture ends, its fence is closed; rounds, then it opens."""
     side = online.window.database.source_side
     with session(side.settings, "test") as conn:
         capture_trigger.turn_off(conn, side, 10)

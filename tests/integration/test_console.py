@@ -124,7 +124,7 @@ def test_a_migration_of_two_databases_fits_a_screen(site: Site) -> None:
     assert re.search(r"^Rollback +\S*ansible-playbook rollback.yml ", last, re.M)
     assert last.count("Rollback ") == 1
 
-    # This site has no services: nobody was repointed, and nobody waited.
+    # This site has no services: no one was repointed, and no one waited.
     guide = [line for line in picture.shown("migrate.yml").splitlines() if line and not line.startswith("services")]
     guide = [line.partition("; clients of the services")[0] if "until the" in line else line for line in guide]
     printed = [line for line in shown if not line.startswith("Warning")]

@@ -531,7 +531,7 @@ def test_a_lead_waits_for_the_chunk_in_the_hands_of_a_helper_and_loads_what_it_l
         chunks = big.target.value("SELECT count(*) FROM consolidation.chunk")
         deadline = time.monotonic() + 30
         while done_chunks(big) < chunks - 1:
-            assert time.monotonic() < deadline, "the lead does not load the other chunks"
+            assert time.monotonic() < deadline, "the coordinator does not load the other chunks"
             time.sleep(0.05)
         time.sleep(0.5)
         assert lead.poll() is None

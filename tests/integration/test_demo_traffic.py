@@ -132,7 +132,7 @@ def test_a_migration_without_a_fence_is_reported_as_loss(
     live: Environment, campaign: Database, image: Database, target: Database
 ) -> None:
     traffic = under_load(live, {"campaign": campaign, "image": image}, target, fenced=False)
-    with pytest.raises(DemoError, match="clients were told what is not true"):
+    with pytest.raises(DemoError, match="acknowledged writes are missing or altered"):
         steps.judge(live, traffic.operations, "storage")
     verdicts = check(traffic, target)
     assert verdicts["campaign"].missing

@@ -152,7 +152,7 @@ def test_a_prepared_transaction_is_named(window: Window) -> None:
 
 def test_a_fence_that_does_not_hold_is_not_believed(window: Window) -> None:
     window.fence("source", "closed")
-    # Somebody replaces the function: the triggers look closed.
+    # The function is replaced: the triggers look closed.
     window.source.execute(
         "CREATE OR REPLACE FUNCTION consolidation.fence() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
     )
@@ -240,7 +240,7 @@ def test_killed_while_it_closes_it_is_not_taken_for_the_closing_before(
     assert first["closed_at"] < window.fence("source", "closed")["closed_at"] <= killed_at, "writers were refused then"
 
 
-def test_a_target_that_is_in_charge_is_not_closed_again(window: Window) -> None:
+def test_a_target_that_is_coordinator_is_not_closed_again(window: Window) -> None:
     """The same command again after a crash: services may write there already."""
     window.own_schema("CREATE TABLE t (id int)")
     with recorded(window.database, "cutover"):

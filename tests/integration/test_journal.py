@@ -129,7 +129,7 @@ def test_a_process_that_died_holds_nothing(window: Window) -> None:
         window.target.rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%copy journal'"
         )
-    assert window.phases()["copy"].state == "running", "nobody could write down how it ended"
+    assert window.phases()["copy"].state == "running", "no one could write down how it ended"
     with recorded(window.database, "copy"):
         pass
     assert window.phases()["copy"].state == "done"

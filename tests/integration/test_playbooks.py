@@ -31,13 +31,13 @@ def test_look_migrate_go_back_and_go_again(site: Site) -> None:
     migrated = site.play("migrate.yml").succeeded()
     assert "campaign_db, image_db migrated." in migrated.text
     assert site.contents("target") == site.contents("source") == rows
-    assert_in_charge(site, "target")
+    assert_coordinator(site, "target")
     assert_kept(site, "migrated")
 
     done = site.everything()
     again = site.play("migrate.yml")
     again.unchanged(*site.sources)
-    assert "nothing to do; ansible-playbook rollback.yml takes it back" in again.text
+    assert "nothing to do; ansible-playbook rollback.yml rolls it back" in again.text
     site.play("migrate.yml", "--check", "--diff", confirm=False).unchanged(*site.sources)
     changed = {name for name, held in site.everything().items() if held != done[name]}
     assert changed <= {"runs", "backups"}  # the log goes on, and the files that progress is followed by
@@ -53,7 +53,7 @@ def test_look_migrate_go_back_and_go_again(site: Site) -> None:
     back = site.play("rollback.yml").succeeded()
     assert "campaign_db, image_db rolled back." in back.text
     assert site.contents("source") == newest
-    assert_in_charge(site, "source")
+    assert_coordinator(site, "source")
     assert_kept(site, "rolled back")
 
     site.play("rollback.yml").unchanged(*site.sources)
@@ -61,7 +61,7 @@ def test_look_migrate_go_back_and_go_again(site: Site) -> None:
     newest = site.contents("source")
     site.play("migrate.yml").succeeded()
     assert site.contents("target") == newest
-    assert_in_charge(site, "target")
+    assert_coordinator(site, "target")
     assert_kept(site, "migrated")
 
 
@@ -94,7 +94,7 @@ def test_one_database_alone_and_one_phase_alone(site: Site) -> None:
     first = site.report()
     assert site.play("migrate.yml").succeeded().changed("campaign_db") == 0
     assert site.contents("target") == rows
-    assert_in_charge(site, "target")
+    assert_coordinator(site, "target")
     assert [database["name"] for database in first["databases"]] == ["campaign_db"]
     assert [database["name"] for database in site.report()["databases"]] == ["image_db"]
 
@@ -136,7 +136,7 @@ def assert_says_what_would_be_done(text: str) -> None:
         assert expected in text, text
 
 
-def assert_in_charge(site: Site, side: str) -> None:
+def assert_coordinator(site: Site, side: str) -> None:
     for name in site.sources:
         assert [site.is_open("source", name), site.is_open("target", name)] == [side == "source", side == "target"]
 

@@ -28,7 +28,7 @@ def option(played: Played, keep: str) -> list[str]:
 
 
 def refused(site: Site, *others: str) -> None:
-    """Every command stops before it changes anything, and names the one that leads on."""
+    """Every command stops before it changes anything, and names the one that resolves it."""
     before = site.everything()
     for command in ("migrate.yml", "rollback.yml", *others):
         stopped = site.play(command).failed()

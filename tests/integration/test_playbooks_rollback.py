@@ -35,14 +35,14 @@ def test_before_the_cutover_the_source_opens_and_the_target_is_empty(site: Site)
     rows = site.contents("source")
     site.play("migrate.yml", "--tags", "backup,schema,fence").succeeded()
     keys = site.target.rows(KEYS)
-    assert_in_charge(site, neither=True)
+    assert_coordinator(site, neither=True)
     for stopped_after in ("fence", "copy"):
         if stopped_after == "copy":
             site.play("migrate.yml", "--tags", "backup,schema,fence,copy").succeeded()
             assert site.contents("target") == rows
         back = site.play("rollback.yml").succeeded()
         assert "campaign_db rolled back." in back.text
-        assert_in_charge(site, "source")
+        assert_coordinator(site, "source")
         assert {content.rows for content in site.contents("target").values()} == {0}
         assert site.target.rows(KEYS) == keys
         site.write("source")
@@ -50,7 +50,7 @@ def test_before_the_cutover_the_source_opens_and_the_target_is_empty(site: Site)
     site.play("migrate.yml").succeeded()
     assert site.contents("target") == rows
     assert site.target.rows(KEYS) == keys
-    assert_in_charge(site, "target")
+    assert_coordinator(site, "target")
 
 
 def test_a_reader_of_the_target_does_not_keep_the_source_closed(site: Site) -> None:
@@ -62,7 +62,7 @@ def test_a_reader_of_the_target_does_not_keep_the_source_closed(site: Site) -> N
         assert f"in the way: pid {reader.info.backend_pid}" in stopped.text
         site.write("source")
     site.play(*rollback).succeeded()
-    assert_in_charge(site, "source")
+    assert_coordinator(site, "source")
     assert {content.rows for content in site.contents("target").values()} == {0}
 
 
@@ -73,7 +73,7 @@ def test_failed_verification_keeps_the_target_closed(site: Site) -> None:
         stopped = site.play("migrate.yml", *options).failed()
         assert "campaign_db: " in stopped.text
         assert stopped.output.rstrip().endswith("campaign_db: right now neither side takes writes")
-        assert_in_charge(site, neither=True)
+        assert_coordinator(site, neither=True)
     assert "table chapters different" in stopped.text
     report = site.report()
     assert (report["outcome"], report["databases"][0]["outcome"]["phase"]) == ("failed", "verify")
@@ -81,7 +81,7 @@ def test_failed_verification_keeps_the_target_closed(site: Site) -> None:
     evidence = json.loads((site.run_directory / "campaign_db" / "verify.json").read_text())
     assert evidence["result"]["outcome"] == "different"
     site.play("rollback.yml").succeeded()
-    assert_in_charge(site, "source")
+    assert_coordinator(site, "source")
     site.play("migrate.yml").succeeded()
     assert site.contents("target") == site.contents("source")
 
@@ -99,7 +99,7 @@ def test_a_copy_that_differs_is_repaired(site: Site) -> None:
     assert "consolidation_confirm=yes" in site.play("playbooks/repair.yml", confirm=False).failed().text
     assert site.contents("target") == damaged != rows
     assert site.play("playbooks/repair.yml").succeeded().changed("campaign_db") == 1
-    assert_in_charge(site, neither=True)
+    assert_coordinator(site, neither=True)
     site.play("playbooks/repair.yml").unchanged("campaign_db")
     site.play("migrate.yml", "--tags", "verify,cutover").succeeded()
     assert site.contents("target") == rows
@@ -115,11 +115,11 @@ def test_rows_that_the_source_has_no_table_for_stop_it_before_the_target_is_clos
     for options in (["--check"], []):
         stopped = site.play("rollback.yml", *options).failed()
         assert "no counterpart among the source's tables: campaign_db.since" in stopped.text
-        assert_in_charge(site, "target")
+        assert_coordinator(site, "target")
     site.target.execute("DROP TABLE campaign_db.since")
     site.write("target")
     site.play("rollback.yml").succeeded()
-    assert_in_charge(site, "source")
+    assert_coordinator(site, "source")
 
 
 def test_lost_source_after_the_cutover(site: Site) -> None:
@@ -133,16 +133,16 @@ def test_lost_source_after_the_cutover(site: Site) -> None:
     looked = site.play("rollback.yml", "--check", "-e", "rollback_source_lost=yes", confirm=False).succeeded()
     assert site.everything() == before
     refused = site.play("rollback.yml", "-e", "rollback_source_lost=yes").failed()
-    assert_in_charge_without_source(site)
+    assert_coordinator_without_source(site)
     assert "loses every later write that the storage database has not" in refused.text
     assert sentence(looked) == sentence(refused)
     wrong = site.play("rollback.yml", *consent("lose writes")).failed()
     assert "give that sentence word by word" in wrong.text
-    assert_in_charge_without_source(site)
+    assert_coordinator_without_source(site)
     back = site.play("rollback.yml", *consent(sentence(refused))).succeeded()
     assert "campaign_db rolled back." in back.text
     assert site.contents("source") == newest
-    assert_in_charge(site, "source")
+    assert_coordinator(site, "source")
     site.play("rollback.yml").unchanged("campaign_db")
     site.play("migrate.yml").succeeded()
     assert site.contents("target") == newest
@@ -158,7 +158,7 @@ def test_lost_source_between_copy_and_cutover(site: Site) -> None:
     refused = site.play("rollback.yml", "-e", "rollback_source_lost=yes").failed()
     site.play("rollback.yml", *consent(sentence(refused))).succeeded()
     assert site.contents("source") == newest
-    assert_in_charge(site, "source")
+    assert_coordinator(site, "source")
 
 
 def test_lost_storage_database(site: Site) -> None:
@@ -212,11 +212,11 @@ def sentence(played: Played) -> str:
     return found[0]
 
 
-def assert_in_charge(site: Site, side: str = "", *, neither: bool = False) -> None:
+def assert_coordinator(site: Site, side: str = "", *, neither: bool = False) -> None:
     found = [name for name in ("source", "target") if site.is_open(name)]
     assert found == ([] if neither else [side])
 
 
-def assert_in_charge_without_source(site: Site) -> None:
+def assert_coordinator_without_source(site: Site) -> None:
     """The service goes on writing to the target: nothing was closed."""
     assert site.is_open("target")

@@ -1,4 +1,4 @@
-"""A cutover whose proof fails under live traffic: the run leads itself back, and the next one comes through."""
+"""A cutover whose proof fails under live traffic: the run rolls itself back, and the next one comes through."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_proof_that_fails_leads_one_service_back_with_every_write(site: Site, 
             failed = migrate(site, "-e", "services_leave_seconds=6").failed()
         assert first.wait_for_writes(WAIT_SECONDS) == set()
 
-    assert "the cutover failed (prove | See it in the new schema, and nobody on the source: " in failed.text
+    assert "the cutover failed (prove | See it in the new schema, and no one on the source: " in failed.text
     assert "there are sessions of the service on campaign on " in failed.text
     assert (
         "The run was rolled back, no write is lost: the source is authoritative and takes writes, the services use it."
@@ -132,7 +132,7 @@ def standing(site: Site) -> dict[str, str]:
 
 
 def brought_back(site: Site) -> int:
-    """Rows that the way back has brought to the source."""
+    """Rows that the rollback has brought to the source."""
     [database] = [each for each in site.report()["databases"] if each["name"] == "campaign_db"]
     [phase] = [each for each in database["journal"]["phases"] if each["name"] == "reconcile"]
     return sum(table["inserted"] + table["updated"] + table["deleted"] for table in phase["result"]["tables"])
@@ -148,7 +148,7 @@ def release(service: services.Service) -> str:
 
 
 def kept(service: services.Service) -> int:
-    """How much the runbook has left for the way back."""
+    """How much the runbook has left for the rollback."""
     return len([path for path in service.directory.iterdir() if "before-" in path.name or "after-" in path.name])
 
 
@@ -160,7 +160,7 @@ def proofs(site: Site) -> int:
 
 
 def wrong(site: Site, operations: Iterable[Operation], **sides: str) -> list[str]:
-    """Records of which a client was told what is not true of the side in charge, by service."""
+    """Records of which an acknowledgement is not true of the authoritative side, by service."""
     rows: checker.Rows = {}
     for service, side in sides.items():
         database = site.sources[f"{service}_db"] if side == "source" else site.target

@@ -26,7 +26,7 @@ from tests.preflight_cases import FENCE, NO_REFERENCE, OWNER, SUPERUSER, TARGET,
 from tests.preflight_world import DDL, ROWS, World, as_runbook, assert_found, blockers, create
 
 RUN = """
-INSERT INTO consolidation.run (id, operator, control, version) VALUES ('r1', 'somebody', '{}', '0');
+INSERT INTO consolidation.run (id, operator, control, version) VALUES ('r1', 'someone', '{}', '0');
 INSERT INTO consolidation.run_database (run_id, database, state) VALUES ('r1', 'campaign_db', %s);
 """
 

@@ -75,7 +75,7 @@ class Pair:
 
     @contextmanager
     def written_on(self) -> Iterator[None]:
-        """Both at work, with some writes under way."""
+        """Both running, with some writes under way."""
         with ThreadPoolExecutor(2) as pool:
             threads = [pool.submit(self.write), pool.submit(self.follow)]
             try:

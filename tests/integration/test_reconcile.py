@@ -1,4 +1,4 @@
-"""One side made equal to the other: only what differs is touched, nothing fires, and the side in charge is safe."""
+"""One side made equal to the other: only what differs is touched, nothing fires, and the authoritative side is safe."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ INSERT INTO divided SELECT n, CASE n % 2 WHEN 0 THEN 'a' ELSE 'b' END FROM gener
 INSERT INTO untouched VALUES (1);
 """
 
-# What an application may do in the time after the cutover, and everything that makes the way back hard.
+# What an application may do in the time after the cutover, and everything that makes the rollback hard.
 WRITES = """
 UPDATE parents SET doc = '{"n": 7, "new": [1.50, "\\u00e4", null]}' WHERE name = 'parent 7';
 UPDATE parents SET name = name || '?' WHERE name IN ('parent 1', 'parent 2');
@@ -269,7 +269,7 @@ def test_a_source_that_was_opened_again_is_not_touched(rolling_back: Window) -> 
 
 
 def test_writes_of_a_source_that_was_open_after_the_cutover_are_not_deleted(rolling_back: Window) -> None:
-    """Abandoned, or opened by hand: now both sides have newer rows, and nobody but their owner knows which to keep."""
+    """Abandoned, or opened by hand: now both sides have newer rows, and no one but their owner knows which to keep."""
     side = rolling_back.service.source_side
     with session(side.settings, "test") as conn:
         trigger.open_side(conn, side, 10)
@@ -347,7 +347,7 @@ def spoil(rolling_back: Window, monkeypatch: pytest.MonkeyPatch, then: Callable[
 def test_a_result_that_is_not_equal_is_taken_back(rolling_back: Window, monkeypatch: pytest.MonkeyPatch) -> None:
     before = rolling_back.source.rows(DEFINITIONS)
     damage = "UPDATE public.parents SET amount = 1.10001 WHERE name = 'parent 55'"
-    spoil(rolling_back, monkeypatch, lambda receiver: execute(receiver, damage))
+    spoil(rolling_back, monkeypatch, lambda destination: execute(destination, damage))
     with pytest.raises(VerificationFailed, match="not equal"):
         reconcile.apply(reconcile.plan(rolling_back.service, "source"))
     assert rolling_back.source.value("SELECT amount FROM parents WHERE name = 'parent 55'") == 13.75
@@ -359,7 +359,7 @@ def test_a_result_that_is_not_equal_is_taken_back(rolling_back: Window, monkeypa
 def test_it_is_done_again_after_the_backend_was_killed(rolling_back: Window, monkeypatch: pytest.MonkeyPatch) -> None:
     before = rolling_back.source.rows(DEFINITIONS)
     kill = "SELECT pg_terminate_backend(pg_backend_pid())"
-    spoil(rolling_back, monkeypatch, lambda receiver: execute(receiver, kill))
+    spoil(rolling_back, monkeypatch, lambda destination: execute(destination, kill))
     with pytest.raises(StatementFailed):
         reconcile.apply(reconcile.plan(rolling_back.service, "source"))
     monkeypatch.undo()
@@ -376,7 +376,7 @@ def test_rows_that_appear_where_nothing_differs_are_taken_back(
     source = rolling_back.source
     source.execute(f"ALTER DATABASE campaign SET track_counts = {counting}; CREATE TABLE elsewhere (id integer)")
     source.execute("GRANT ALL ON elsewhere TO consolidation")
-    spoil(rolling_back, monkeypatch, lambda receiver: execute(receiver, f"INSERT INTO public.{place} VALUES (2)"))
+    spoil(rolling_back, monkeypatch, lambda destination: execute(destination, f"INSERT INTO public.{place} VALUES (2)"))
     with pytest.raises(VerificationFailed, match=place):
         reconcile.apply(reconcile.plan(rolling_back.service, "source"))
     assert source.value(f"SELECT count(*) FROM {place} WHERE id = 2") == 0
@@ -425,7 +425,7 @@ def test_a_table_without_counterpart_is_an_error(window: Window) -> None:
 def test_rows_that_the_source_has_no_table_for_are_never_left_behind(window: Window) -> None:
     window.write("CREATE TABLE since (secret text); CREATE TABLE empty (); CREATE TABLE alembic_version (v text)")
     window.write("INSERT INTO since VALUES ('hush'); INSERT INTO alembic_version VALUES ('1')")
-    assert not trial.look(window.service)  # the target is not in charge
+    assert not trial.look(window.service)  # the target is not authoritative
     window.cut_over()
     window.state(records.MIGRATED)
     for look in (lambda: trial.look(window.service), lambda: reconcile.plan(window.service, "source")):
@@ -441,7 +441,7 @@ def test_rows_that_the_source_has_no_table_for_are_never_left_behind(window: Win
     reconcile.apply(reconcile.plan(window.service, "source"))
     fence_phase.apply(fence_phase.plan(window.service, "source", "open", rollback=True), 10)
     window.write("SET consolidation.pass = 'on'; INSERT INTO since VALUES ('again')")
-    assert not trial.look(window.service)  # the source is in charge again
+    assert not trial.look(window.service)  # the source is authoritative again
 
 
 def test_a_column_added_since_the_cutover_is_found_before_anything_is_closed(window: Window) -> None:

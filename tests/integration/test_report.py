@@ -33,13 +33,13 @@ PLAY = """
   hosts: databases
   gather_facts: false
   tasks:
-    - name: Fail, and mend it
+    - name: Fail, and fix it
       block:
         - name: Fail
           ansible.builtin.fail:
-            msg: A failure that was mended
+            msg: A failure that was fixed
       rescue:
-        - name: Mend it
+        - name: Fix it
           ansible.builtin.debug:
     - name: Say a secret
       ansible.builtin.debug:
@@ -160,7 +160,7 @@ def test_the_role_writes_the_report_once_and_the_log_without_secrets(
     options = ["--vault-password-file", str(secret), "-e", f"@{tmp_path}/more.yml", "-e", "other=5ecret"]
     real = play(databases, *options)
     assert real.returncode == 0, real.stdout + real.stderr
-    assert "A failure that was mended" in real.stdout
+    assert "A failure that was fixed" in real.stdout
     assert "Cause" not in real.stdout
     [directory] = (tmp_path / "runs").iterdir()
     assert {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir() if path.is_file()} == dict.fromkeys(

@@ -1,4 +1,4 @@
-"""Both sides are not as the run says: every command stops before it changes anything, and one command leads on."""
+"""Both sides are not as the run says: every command stops before it changes anything, and one command resolves it."""
 
 from __future__ import annotations
 
@@ -301,7 +301,7 @@ def test_after_the_journal_was_lost_and_the_source_kept_the_next_run_migrates_it
 
 
 def test_a_storage_database_without_its_tables_needs_the_word_too(night: Night) -> None:
-    """Created anew, or the wrong one: that it is empty does not say that no rows are elsewhere."""
+    """Created again, or the wrong one: that it is empty does not say that no rows are elsewhere."""
     night.migrated()
     night.target.execute("DROP SCHEMA consolidation CASCADE; DROP SCHEMA campaign_db CASCADE")
     with pytest.raises(StepRefused, match="the target has no such table") as refused:

@@ -260,5 +260,5 @@ def wait_for_another_second(run_id: str) -> None:
 
 def test_moved_tables_are_not_swapped(database: Database, dumps: Path) -> None:
     moved = replace(database, source=database.target)
-    with pytest.raises(StepRefused, match="lie in the storage database itself"):
+    with pytest.raises(StepRefused, match="are in the storage database itself"):
         plan(moved, dumps)

@@ -82,7 +82,7 @@ def test_the_scripts_give_what_preflight_asks_for_and_take_nothing(
 
 def test_a_wrong_name_changes_nothing(source_server: Server) -> None:
     made_by_hand(source_server)
-    for schema, role, said in (("none", ROLES[0], "has no schema none"), (SCHEMA, "nobody", "no such role: nobody")):
+    for schema, role, said in (("none", ROLES[0], "has no schema none"), (SCHEMA, "no one", "no such role: no one")):
         with pytest.raises(ServerError, match=said):
             source_server.psql(SCRIPTS / "roles_source.sql", "inventory", schema=schema, application_roles=role)
     conn = source_server.connect()

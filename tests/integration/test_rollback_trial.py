@@ -90,7 +90,7 @@ CASES = {
     "sequence that ends sooner": Case(
         "",
         "SELECT setval('parts_id_seq', 3000000000)",
-        "of the source holds 1 to 2147483647, the target's stands at 3000000000",
+        "of the source holds 1 to 2147483647, the target's is at 3000000000",
     ),
 }
 

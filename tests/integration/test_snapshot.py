@@ -1,4 +1,4 @@
-"""Many readers see one moment, and nobody goes on reading for a process that has ended."""
+"""Many readers see one moment, and no one goes on reading for a process that has ended."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_ddl_that_queues_behind_the_copy_does_not_hang_it(
 
 
 def test_the_workers_have_their_locks_before_they_read(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who asks for a table once they are at work waits for the copy's end, the copy for nobody."""
+    """Who asks for a table once they are running waits for the copy's end, the copy for no one."""
     count = copy._count
 
     def count_beside_a_deploy(*arguments: Any) -> Any:

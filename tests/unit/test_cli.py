@@ -70,7 +70,7 @@ def test_status_says_since_when_writes_are_refused_and_how_far_it_is(monkeypatch
     assert (found["share"], found["rows"], found["rows_per_second"], found["eta_seconds"]) == (0.5, 500, 50.0, 10.0)
     text = invoke("status", "-i", "hosts").stdout
     assert "REFUSED for" in text
-    assert "50%, 50 rows/s, 10.0 s left, told" in text
+    assert "50%, 50 rows/s, 10.0 s left, reported" in text
 
 
 def test_a_run_between_two_modules_is_told_from_one_that_died() -> None:

@@ -52,7 +52,7 @@ def test_the_moment_writes_are_refused_is_shown_at_once_and_stands_out(board: Bo
         "fence campaign_db CLOSED 1.0 s source REFUSES WRITES from 02:00:43 UTC; waited 300 ms for open writes"
     ]
     closing_target = {"side": "target", "state": "closed"}
-    assert not list(board.ends(event("pg_fence", CLOSED, arguments=closing_target))), "it keeps nobody out yet"
+    assert not list(board.ends(event("pg_fence", CLOSED, arguments=closing_target))), "it keeps no one out yet"
     opened = {"changed": True, "opened_at": at(64), "outage_seconds": 20.9}
     [line] = board.ends(event("pg_cutover", opened))
     assert "storage database accepts writes, after 20.9 s" in line.text
@@ -164,7 +164,7 @@ def test_whether_writes_are_refused_is_known_in_every_phase() -> None:
     closing = {"side": "target", "state": "closed"}
     writes.begins("campaign_db", "pg_fence", closing)
     writes.ends("campaign_db", "pg_fence", closing, CLOSED)
-    assert writes.lines() == ["campaign_db: accepted"], "a target that was not cut over keeps nobody out"
+    assert writes.lines() == ["campaign_db: accepted"], "a target that was not cut over keeps no one out"
     writes.begins("campaign_db", "pg_fence", closing | {"rollback": True})
     assert "the fence was being closed" in writes.lines()[0]
     writes.ends("campaign_db", "pg_fence", closing | {"rollback": True}, CLOSED)

@@ -15,7 +15,7 @@ from consolidation.preflight.kinds import KINDS
 
 CORE = Path(consolidation.__file__).parent
 ROOMS = ("fence", "copy", "move", "verify", "cutover", "follow", "postgres/locks.py")
-ARISES = "comes up within the window: somebody or something changes while it works"
+ARISES = "comes up within the window: someone or something changes while it works"
 ORDER = "phases out of order, or a run that is not as both sides are: run.conflict, docs/states.md"
 FAULT = "a process, a server or a disk fails within the window; the same command resumes"
 DATA = "what the verification is for: rows that differ"

@@ -112,8 +112,8 @@ def test_behind_the_fence_nobody_waits_and_what_failed_is_said_at_the_end(tmp_pa
     outbox = Outbox()
     began = time.monotonic()
     for _ in range(2):
-        outbox.tell([{"command": slow}, {"command": ["false"]}], "opened", "campaign_db", outage_seconds=4.2)
-    outbox.tell([{"oops": 1}], "failed", "campaign_db")
+        outbox.notify([{"command": slow}, {"command": ["false"]}], "opened", "campaign_db", outage_seconds=4.2)
+    outbox.notify([{"oops": 1}], "failed", "campaign_db")
     assert time.monotonic() - began < 1.5
     failed = outbox.failures()
     assert len(failed) == 2, "an event of a database is told once"

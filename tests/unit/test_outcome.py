@@ -111,7 +111,7 @@ def test_a_cutover_that_was_begun_counts_as_one(phase_state: str) -> None:
 def test_a_run_without_its_backup_says_what_that_means() -> None:
     bare = database("image_db")
     bare["phases"] = [found for found in bare["phases"] if found["name"] != "backup"]
-    assert rollback_text(bare).endswith("no way back from a lost source: this run has no backup of image_db.")
+    assert rollback_text(bare).endswith("no rollback once the source is lost: this run has no backup of image_db.")
     assert "backup" not in rollback_text(database())
 
 

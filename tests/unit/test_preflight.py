@@ -64,7 +64,7 @@ def test_types(here: str, there: str, expected: str) -> None:
 
 
 @given(st.integers(1, 99), st.integers(1, 99), st.integers(0, 20), st.integers(0, 20))
-def test_numeric_is_wider_only_where_every_value_fits_and_prints_alike(
+def test_numeric_is_wider_only_where_every_value_fits_and_prints_matched(
     digits: int, more: int, scale: int, other: int
 ) -> None:
     verdict = columns.verdict(Type("numeric", (digits, scale)), Type("numeric", (more, other)))

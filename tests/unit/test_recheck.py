@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from consolidation.compare.buckets import Differences
-from consolidation.verify.recheck import FIRST_WAIT_SECONDS, History, alike, differences, restless, waits
+from consolidation.verify.recheck import FIRST_WAIT_SECONDS, History, differences, matched, still_changing, waits
 
 A, B, C, D = (1, 1), (2, 2), (3, 3), (4, 4)
 GONE = None
@@ -20,9 +20,9 @@ GONE = None
         ([(B, GONE, B), (B, B, B)], True, False),
         ([(GONE, A, GONE), (GONE, GONE, GONE)], True, False),
         ([(B, A, B), (C, A, C), (D, A, D)], False, False),  # a lost update of a row that is written on
-        ([(A, B, A), (A, C, A), (A, D, A)], False, False),  # the same where the target is in charge
+        ([(A, B, A), (A, C, A), (A, D, A)], False, False),  # the same where the target is authoritative
         ([(A, GONE, A), (B, GONE, B)], False, False),  # never arrived
-        ([(C, A, C), (D, B, D)], False, True),  # too fast to be seen alike
+        ([(C, A, C), (D, B, D)], False, True),  # too fast to be seen matching
         ([(B, A, B), (C, B, C)], False, True),  # a counter that has lost a step comes by where the other was
         ([(B, A, B), (B, B, C)], False, True),  # the same, while it was read
         ([(3, 2, 3), (4, 3, 4)], False, True),  # without a key: how many there are
@@ -30,7 +30,7 @@ GONE = None
     ],
 )
 def test_a_row_is_judged_by_its_history(history: History, same: bool, moves: bool) -> None:
-    assert (alike(history), restless(history)) == (same, moves)
+    assert (matched(history), still_changing(history)) == (same, moves)
 
 
 def test_the_waits_grow_and_add_up() -> None:

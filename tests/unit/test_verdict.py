@@ -60,4 +60,4 @@ def test_what_to_do_depends_on_what_was_found() -> None:
     assert "repair.yml" in verdict.repair(verdict.as_result([OTHER], [], []))
     only_unknown = verdict.repair(verdict.as_result([UNKNOWN], [], []))
     assert "repair.yml" not in only_unknown
-    assert "mend the reason" in only_unknown
+    assert "remove the reason" in only_unknown

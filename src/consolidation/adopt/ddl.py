@@ -51,7 +51,7 @@ def names_of_extensions(source: Connection, schema: str) -> frozenset[str]:
 
 
 def _without_preamble(lines: Iterable[str]) -> Iterator[str]:
-    """Lines that make something. What looks alike within a statement, in a function's body or a comment, is left."""
+    """Lines that make something. What looks the same within a statement, in a function's body or a comment, is left."""
     quote, begins = "", True
     for line in lines:
         if begins and PREAMBLE.match(line):

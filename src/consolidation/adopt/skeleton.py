@@ -66,7 +66,7 @@ consolidation_database:
     sslmode: verify-full
     sslrootcert: "{{{{ consolidation_ca_certificate }}}}"
   source_schema: {schema}
-  # Tables to take along; empty: all of the schema.
+  # Tables to migrate; empty: all of the schema.
   tables: []
   # Roles the service writes with: the fence is probed as each of them.
   application_roles: []  # CHANGE
@@ -115,7 +115,7 @@ def adopt(  # noqa: PLR0913 - one for each thing that a command line gives
 ) -> Skeleton:
     """Read the source and write package, lineage and inventory below ``root``; nothing that exists is touched.
 
-    name: of the target schema, the lineage and the inventory host. tables: to take along; empty: all.
+    name: of the target schema, the lineage and the inventory host. tables: to migrate; empty: all.
     Raises ConfigurationError where a file is there already or the source has no table.
     """
     planned = plan(name, source, schema, pg_dump, root=root, inventory=inventory, tables=tables)
@@ -181,7 +181,7 @@ def _read(
         tables = read_tables(conn, schema, wanted) if wanted else everything
         of_extensions = ddl.names_of_extensions(conn, schema)
         outside = rows(conn, query("adopt/outside"), {"oids": [table.oid for table in tables]})
-        by_hand = [f"foreign key {key}, which is not taken along: take it out of the SQL" for (key,) in outside]
+        by_hand = [f"foreign key {key}, which is not migrated: take it out of the SQL" for (key,) in outside]
         for (extension,) in rows(conn, query("adopt/extensions")):
             by_hand.append(f"on the Storage database, as a superuser, if it is used: CREATE EXTENSION {extension};")
     if not tables:
@@ -197,7 +197,7 @@ def _read(
     engine = create_engine("postgresql+psycopg2://", creator=lambda: connect(source, "adopt"), poolclass=pool.NullPool)
     with engine.connect() as connection:
         code = models.code(models.reflect(connection, tables, name, rename), connection)
-    reason = "-- The tables are new: nobody waits for them. They are as their service has them."
+    reason = "-- The tables are new: no one waits for them. They are as their service has them."
     return f"-- squawk-ignore-file\n{reason}\n{script}", code, by_hand
 
 

@@ -66,7 +66,7 @@ def sequences_of(conn: Connection, schema: str) -> dict[str, dict[str, Any]]:
 
 
 def digests_of(conn: Connection, schema: str) -> dict[str, dict[str, Any]]:
-    """Rows and digest of every table, over the columns that a dump holds (generated ones are computed anew)."""
+    """Rows and digest of every table, over the columns that a dump holds (generated ones are computed again)."""
     found = {}
     for table in tables_of(conn, schema):
         stored = [column for column in own_columns(table) if not table.column(column.name).generated]
@@ -75,8 +75,8 @@ def digests_of(conn: Connection, schema: str) -> dict[str, dict[str, Any]]:
         except psycopg2.Error as error:
             raise StatementFailed(
                 f"table {table}: {describe(error)}",
-                hint="preflight names values that are too large, and functions that fail outside their schema; fix"
-                " the cause, then run the same command again",
+                hint="preflight names values that are too large, and functions that fail outside their schema:"
+                " correct what it names, then run the same command again",
             ) from error
         found[table.name] = {"rows": digest.rows, "digest": digest.hex}
     return found

@@ -34,7 +34,7 @@ def fitted(name: str) -> str:
 def create(conn: Connection, name: str, properties: dict[str, Any], *, owner: str | None = None) -> None:
     """Create an empty database with the encoding and locale of ``properties`` (sql/database_properties.sql).
 
-    The connection autocommits. Nobody but the owner (default: us) may connect to it.
+    The connection autocommits. No one but the owner (default: us) may connect to it.
     """
     options = [("ENCODING", properties["encoding"]), *_locale(conn, properties)]
     _create(conn, name, options, owner)

@@ -14,7 +14,7 @@ from psycopg2.extensions import connection as Connection
 from consolidation.backup import content, manifest, programs
 from consolidation.backup.databases import JOBS
 from consolidation.backup.manifest import Manifest
-from consolidation.errors import BackupError, StatementFailed, describe
+from consolidation.errors import BackupError, StatementFailed, describe, next_step
 from consolidation.model import Database
 from consolidation.postgres.background import meanwhile
 from consolidation.postgres.catalog import Table
@@ -70,9 +70,7 @@ def make(database: Database, run_id: str, tables: Sequence[Table], tools: Path, 
                 raise
             digests = digesting.result()
     except psycopg2.Error as error:
-        raise StatementFailed(
-            f"{source}: {describe(error)}", hint="mend the cause, then run the same command again"
-        ) from error
+        raise StatementFailed(f"{source}: {describe(error)}", hint=next_step(error)) from error
     finally:
         conn.close()
     _globals(source, tools, directory / manifest.GLOBALS)

@@ -1,7 +1,7 @@
 """The manifest beside a dump: what it holds, and the SHA-256 of every file.
 
 A dump directory holds ``dump/`` (pg_dump's directory format), ``globals.sql`` and ``manifest.json``. The manifest's own
-SHA-256 stands in the journal, so that a manifest that was changed or swapped along with its dump is noticed.
+SHA-256 is in the journal, so that a manifest that was changed or swapped along with its dump is noticed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAME = "manifest.json"
 DUMP = "dump"
 GLOBALS = "globals.sql"
 
-RESTORE_HINT = "do not use this dump; take back an intact copy of the directory from your archive, or back up anew"
+RESTORE_HINT = "do not use this dump; restore an intact copy of the directory from your archive, or back up again"
 
 
 @dataclass(frozen=True)

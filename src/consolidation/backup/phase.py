@@ -61,7 +61,7 @@ class Plan:
 
     @property
     def final(self) -> Path:
-        """Where the dump will lie."""
+        """Where the dump will be."""
         return self.directory / (self.run_id or "RUN") / self.database.name
 
     def diff(self) -> dict[str, str]:
@@ -163,7 +163,7 @@ def _kept(
     if run is not None and record is not None and run.state == records.MIGRATED:
         raise StepRefused(
             f"{database.name}: run {run.id} has migrated it, and its backup is not usable: {reason}",
-            hint="take back an intact copy of the dump from your archive; or roll back and migrate anew",
+            hint="restore an intact copy of the dump from your archive; or roll back and migrate again",
         )
     return {}, reason
 
@@ -240,7 +240,7 @@ def _clear_errors(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise BackupError(
             f"{error.filename or directory}: {error.strerror}",
-            hint=f"make room or mend the permissions below {directory}, then run the same command again",
+            hint=f"free space or correct the permissions below {directory}, then run the same command again",
         ) from error
 
 

@@ -195,4 +195,4 @@ def advice(ours: str, theirs: str, server: str) -> str:
         return "free space there, or set consolidation_backup_directory to a larger file system; then run again"
     if "permission denied" in reason or "row-level security" in reason:
         return "grant the runbook's role what the message names (the README lists the grants), then run again"
-    return "mend the cause (the server's log may say more), then run the same command again"
+    return "correct what the message names (the server's log has its own side of it), then run the same command again"

@@ -50,7 +50,7 @@ class Memory:
         self._keep(marks, {"rounds": 1, "keys": keys, "rows": rows, "seconds": round(seconds, 3)})
 
     def begin(self, marks: Mapping[str, str]) -> None:
-        """Both sides are alike, or will be by what is noted from these marks on."""
+        """Both sides match, or will match by what is noted from these marks on."""
         self._keep(marks, {"rounds": 0, "keys": 0, "rows": 0, "seconds": None})
 
     def _keep(self, marks: Mapping[str, str], figures: dict[str, Any]) -> None:

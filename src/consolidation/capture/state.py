@@ -69,7 +69,7 @@ class Captured:
     """Empty where the table has no primary key."""
     state: str
     mark: str
-    """Another one where the noted keys do not tell all that has changed: see sql/state.sql."""
+    """Another one where the noted keys do not say all that has changed: see sql/state.sql."""
     log_bytes: int
 
     @property
@@ -120,7 +120,7 @@ def with_entries(conn: Connection, tables: Sequence[Captured]) -> set[str]:
 
 
 def of_all(tables: Iterable[Captured]) -> str:
-    """The state of a side: that of its tables where they are alike, else ``broken``; ``absent`` without tables."""
+    """The state of a side: that of its tables where they agree, else ``broken``; ``absent`` without tables."""
     states = {table.state for table in tables}
     return states.pop() if len(states) == 1 else BROKEN if states else ABSENT
 

@@ -23,9 +23,9 @@ WRITTEN, REFUSED = 0, 1
 @click.option("--user", default="consolidation_reader", show_default=True, help="A role that reads the schema.")
 @click.option("--passfile", help="libpq's password file, mode 0600.", show_default="libpq's own")
 @click.option("--sslmode", default="prefer", show_default=True)
-@click.option("--sslrootcert", help="Certificate of the authority, for verify-full.")
+@click.option("--sslrootcert", help="Certificate of the CA, for verify-full.")
 @click.option("--schema", default="public", show_default=True, help="The source schema.")
-@click.option("--table", "tables", multiple=True, help="A table to take along; again for more.", show_default="all")
+@click.option("--table", "tables", multiple=True, help="A table to migrate; again for more.", show_default="all")
 @click.option("--inventory", type=click.Path(file_okay=False, path_type=Path), help="Folder that gets host_vars.")
 @click.option("--pg-dump", default="pg_dump", show_default=True, help="At least of the server's version.")
 @click.option(

@@ -22,7 +22,7 @@ def cli() -> None:
     What changes one is an ansible-playbook: migrate.yml and rollback.yml. `adopt` writes files of this checkout.
 
     \b
-    Shell completion, in bash (zsh and fish alike):
+    Shell completion, in bash (zsh and fish likewise):
         eval "$(_CONSOLIDATION_COMPLETE=bash_source consolidation)"
     """
 

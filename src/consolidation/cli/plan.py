@@ -22,7 +22,7 @@ def plan(directory: Path, texts: bool, as_json: bool) -> None:
     """Show the reviewer's page of the last look, which `migrate.yml --check --diff` has written.
 
     RUN_DIRECTORY is the inventory's consolidation_run_directory. Times are expected at the rates of the newest report
-    that lies there, a rehearsal's for example; the page says which.
+    that is there, a rehearsal's for example; the page says which.
 
     \b
     Exit codes:

@@ -30,13 +30,13 @@ class Standing:
     """ISO 8601: when that phase, or the state that ended the run, began; '' where nothing did."""
     by: str
     share: float | None
-    """Of the bytes of a phase that tells how far it is, 0 to 1."""
+    """Of the bytes of a phase that reports how far it is, 0 to 1."""
     rows: int | None
     rows_per_second: float | None
     bytes_per_second: float | None
     eta_seconds: float | None
     progress_at: str
-    """When that was told, ISO 8601."""
+    """When that was reported, ISO 8601."""
     refused_since: str
     """ISO 8601; '' where writers are accepted, as far as the journal knows."""
     authoritative: str
@@ -52,7 +52,7 @@ class Standing:
 
 
 def standing(database: str, facts: Facts, alive: bool | None = None) -> Standing:
-    """How a database stands; ``alive``: whether the ansible-playbook of its run works, None where nobody knows."""
+    """How a database stands; ``alive``: whether the ansible-playbook of its run works, None where no one knows."""
     run = facts.get("run")
     own: Facts | None = next((each for each in facts.get("databases", []) if each["name"] == database), None)
     if run is None or own is None:
@@ -72,7 +72,7 @@ def standing(database: str, facts: Facts, alive: bool | None = None) -> Standing
     found = outcome.outcome(own)
     kind = outcome.RUNNING if alive and found.kind in (outcome.INTERRUPTED, outcome.UNFINISHED) else found.kind
     last = outcome.phase(own, found.phase)
-    told = last.get("result", {}).get("progress") if last.get("state") == "running" else None
+    reported = last.get("result", {}).get("progress") if last.get("state") == "running" else None
     shut = outage.open_outage(own)
     return Standing(
         database=database,
@@ -81,7 +81,7 @@ def standing(database: str, facts: Facts, alive: bool | None = None) -> Standing
         phase=titles.title(found.phase) if found.phase else "",
         since=str(last.get("started_at") or own.get("changed_at") or run["started_at"]),
         by=run["operator"],
-        **_progress(told),
+        **_progress(reported),
         refused_since=shut.closed_at.isoformat() if shut else "",
         authoritative=str(facts.get("authoritative", "")),
         rollback=_rollback(found),
@@ -107,9 +107,9 @@ def _rollback(found: outcome.Outcome) -> str:
     return "resume it" if found.rolling_back else "available"
 
 
-def _progress(told: Facts | None) -> dict[str, Any]:
-    tables = (told or {}).get("tables") or []
-    total = (told or {}).get("total") or {}
+def _progress(reported: Facts | None) -> dict[str, Any]:
+    tables = (reported or {}).get("tables") or []
+    total = (reported or {}).get("total") or {}
     weight = total.get("weight") or sum(table["weight"] for table in tables)
     if not weight:
         names = ("share", "rows", "rows_per_second", "bytes_per_second", "eta_seconds")
@@ -123,18 +123,18 @@ def _progress(told: Facts | None) -> dict[str, Any]:
         "rows_per_second": pace * rows / size if pace and size else None,
         "bytes_per_second": pace or None,
         "eta_seconds": (weight - done) / pace if pace else None,
-        "progress_at": datetime.fromtimestamp(told["at"], UTC).isoformat() if told else "",
+        "progress_at": datetime.fromtimestamp(reported["at"], UTC).isoformat() if reported else "",
     }
 
 
 def cells(found: Standing, now: datetime) -> tuple[str, ...]:
     """For people."""
     since = outcome.time_of(found.since)
-    told = outcome.time_of(found.progress_at)
+    reported = outcome.time_of(found.progress_at)
     refused = outcome.time_of(found.refused_since)
     rate = [f"{figures.count(found.rows_per_second)} rows/s"] if found.rows_per_second else []
     left = [f"{figures.duration(found.eta_seconds)} left"] if found.eta_seconds else []
-    age = [f"told {figures.duration((now - told).total_seconds())} ago"] if told else []
+    age = [f"reported {figures.duration((now - reported).total_seconds())} ago"] if reported else []
     share = [f"{found.share:.0%}"] if found.share is not None else []
     return (
         found.database,

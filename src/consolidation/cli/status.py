@@ -21,7 +21,7 @@ DONE, NOT_ASKED, UNDER_WAY, STOPPED, REFUSING = 0, 1, 10, 11, 12
 @ask.ansible_options
 @click.option("--json", "as_json", is_flag=True, help="For machines: a list of objects, one for each database.")
 def status(inventory: str, limit: str, ansible: tuple[str, ...], as_json: bool) -> None:
-    """How every database stands: phase, since when, by whom, how far, and whether writes are refused right now.
+    """The state of every database: phase, since when, by whom, how far, and whether writes are refused right now.
 
     Reads the journal in the storage database; nothing is changed, and a run that works is not disturbed. What it says
     of writes is what the journal knows: a fence that was lifted by hand is not seen.

@@ -157,9 +157,9 @@ def examine(source: Connection, target: Connection, pair: Pair, buckets: Collect
 
 
 def merged(source: Iterable[Row], target: Iterable[Row]) -> Iterator[tuple[str, Row]]:
-    """Kind and row of every row that is not on both sides alike. Both sides come in the order of their values.
+    """Kind and row of every row that differs between the sides. Both sides come in the order of their values.
 
-    Rows without a key are told apart by their hashes, duplicates are counted.
+    Rows without a key are distinguished by their hashes, duplicates are counted.
     """
     here, there = iter(source), iter(target)
     ours, theirs = next(here, None), next(there, None)

@@ -1,4 +1,4 @@
-"""Content digests of tables: order-free, computed by SQL, alike on every server version and on both sides.
+"""Content digests of tables: order-free, computed by SQL, the same on every server version and on both sides.
 
 A row becomes text, ``ROW(column, …)::text``, with the columns in the order of their names; wide columns stand in it as
 the hash of their text. Two 64-bit hashes of that text, with different seeds down to the columns, are summed over the
@@ -41,7 +41,7 @@ PADDED = frozenset({"character", "bpchar"})
 # Its text keeps the encoding that a declaration names, its output does not.
 PRINTED = PADDED | {"xml"}
 
-# Types whose values print alike when they are the same value.
+# Types whose values print the same when they are the same value.
 FAMILIES = (
     frozenset({"text", "character varying"}),
     frozenset({"smallint", "integer", "bigint"}),
@@ -91,13 +91,13 @@ def own_columns(table: Table) -> tuple[CompareColumn, ...]:
 def comparison(here: Table, there: Table) -> tuple[CompareColumn, ...]:
     """The columns of two tables in one order, in forms that are comparable on both sides. Raises Incomparable."""
     ours, theirs = ({column.name: column for column in table.columns} for table in (here, there))
-    lonely = [
+    one_sided = [
         f"column {name} is missing in {table}"
         for table, names in ((there, sorted(ours.keys() - theirs.keys())), (here, sorted(theirs.keys() - ours.keys())))
         for name in names
     ]
-    if lonely:
-        raise Incomparable("; ".join(lonely), hint="bring both tables to the lineage's columns (preflight, schema)")
+    if one_sided:
+        raise Incomparable("; ".join(one_sided), hint="bring both tables to the lineage's columns (preflight, schema)")
     return _by_name(CompareColumn(name, _common_form(here, column, theirs[name])) for name, column in ours.items())
 
 

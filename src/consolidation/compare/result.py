@@ -114,13 +114,13 @@ def repair(result: dict[str, Any]) -> str:
     steps = []
     if DIFFERENT in found:
         steps.append(
-            "the keys of rows that differ stand in the result (differences); ansible-playbook playbooks/repair.yml"
-            " makes the target like the source, migrate.yml then goes on; or take the run back with rollback.yml"
+            "the result (differences) has the keys of the rows that differ; ansible-playbook playbooks/repair.yml"
+            " makes the target like the source, migrate.yml then goes on; or roll back with rollback.yml"
         )
     if NOT_COMPARED in found or not result["tables"]:
-        steps.append("mend the reason why something could not be compared, and run again")
+        steps.append("remove the reason why something could not be compared, and run again")
     if result["faults"]:
-        steps.append("validate, enable or make again as the lineage has it what is named, and run again")
+        steps.append("validate, enable or recreate what is named, as the lineage has it, and run again")
     return "; ".join(steps)
 
 

@@ -23,7 +23,7 @@ BATCH_BYTES = 256 * 1024  # enough to hide what is done for each batch, little b
 
 @dataclass(frozen=True)
 class RowSum:
-    """Rows of a stream, their bytes, and the sum of their hashes modulo 2**128: alike however the stream was cut."""
+    """Rows of a stream, their bytes, and the sum of their hashes modulo 2**128: the same however the stream was cut."""
 
     rows: int = 0
     bytes: int = 0

@@ -191,7 +191,7 @@ class Board:
             return  # a rescue repeats what it was for
         host.failed_in = phase
         state = "FAILED" if event.status == "failed" else "NO ANSWER"
-        yield self._line(event.host, Figure(phase, state, "the reason stands at the end", BAD), event.seconds)
+        yield self._line(event.host, Figure(phase, state, "see the reason at the end", BAD), event.seconds)
 
     def _line(self, name: str, found: Figure, seconds: float | None = None) -> Shown:
         self._hosts[name].shown = True

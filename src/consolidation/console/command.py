@@ -56,6 +56,6 @@ def located(program: str, directory: Path) -> str:
 
 
 def _short(path: str, directory: Path) -> str:
-    """Relative where it lies below the directory."""
+    """Relative where it is below the directory."""
     found = Path(path)
     return str(found.relative_to(directory)) if found.is_absolute() and found.is_relative_to(directory) else path

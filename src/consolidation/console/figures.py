@@ -78,7 +78,7 @@ def _schema(_: Values, values: Values) -> Figure | None:
 def _fence(arguments: Values, values: Values) -> Figure | None:
     phase = "rollback" if arguments.get("rollback") else "fence"
     if arguments.get("side") == "target" and phase == "fence":
-        return None  # a target that was not cut over yet keeps nobody out
+        return None  # a target that was not cut over yet keeps no one out
     side = "source" if arguments.get("side") == "source" else "storage database"
     if arguments.get("state") == "closed" and "closed_at" in values:
         waited = f"waited {figures.duration(values.get('waited_seconds'))} for open writes"

@@ -71,7 +71,7 @@ class Seen:
         return command.again(playbook or self.playbook, self.given, self.here)
 
     def status(self) -> str:
-        """The command that says how every database stands."""
+        """The command that says the state of every database."""
         sources = "".join(f" -i {shlex.quote(str(source))}" for source in self.given.get("inventory") or ())
         return command.typed(f"consolidation status{sources}", self.here)
 
@@ -106,7 +106,7 @@ class Seen:
         if self.is_look:
             yield from ending.block("Writes", "nothing was changed, this was a look only")
         else:
-            unknown = "not touched by this command; of one that was stopped before it the status below tells"
+            unknown = "not touched by this command; for one that was stopped before it see the status below"
             writes = "\n".join(self.writes.lines(datetime.now(UTC))) or unknown
             yield from ending.block("Writes", writes, OUTAGE if self.writes.refused() else WARNING)
         yield from ending.block("Resume", self.command())

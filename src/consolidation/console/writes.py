@@ -68,6 +68,6 @@ class Writes:
 
 
 def _decides(arguments: Values) -> bool:
-    """The source's fence, or the target's once it was cut over: the target's own one before it keeps nobody out."""
+    """The source's fence, or the target's once it was cut over: the target's own one before it keeps no one out."""
     closes = arguments.get("state") in ("closed", "open")
     return closes and (arguments.get("side") == "source" or bool(arguments.get("rollback")))

@@ -1,7 +1,8 @@
-"""A further runner host in the copy phase: its workers take chunks from the lead's queue.
+"""An additional copy host: its workers take chunks from the coordinator's queue.
 
-The queue is the journal's: a chunk is locked by who loads it, and commits with its mark, only as long as the lead is in
-charge (``chunk_done``). So a helper may come late, or never, or die: the lead's own workers load what is left.
+The queue is the journal's: a chunk is locked by who loads it, and commits with its mark, only as long as the
+coordinator holds its lock (``chunk_done``). So such a host may come late, or never, or die: the coordinator's own
+workers load what is left.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def loaded_by_host(target: Connection, run_id: str, database: str) -> list[dict[
 
 
 def join(database: Database, options: dict[str, Any], workers: int, wait_seconds: float) -> dict[str, Any]:
-    """Load chunks until none is left, with ``workers`` processes; waits for the lead to queue them.
+    """Load chunks until none is left, with ``workers`` processes; waits for the coordinator to queue them.
 
     ``options``: the module's ``database`` option. Raises CopyError where workers failed, StepRefused.
     """
@@ -51,7 +52,7 @@ def join(database: Database, options: dict[str, Any], workers: int, wait_seconds
     if errors:
         raise CopyError(
             f"{database.name}: {host()}: {len(errors)} of {workers} workers stopped: {'; '.join(sorted(set(errors)))}",
-            hint="the lead loads what they left; mend the cause before the next run",
+            hint="the coordinator copies the rest; correct what each worker reports before the next run",
             facts=found,
         )
     return {**found, "msg": f"{database.name}: {host()} has loaded {found['chunks']} chunks, {found['rows']} rows"}
@@ -73,13 +74,13 @@ def _await(database: Database, wait_seconds: float) -> Queue | None:
             time.sleep(LOOK_SECONDS)
     raise CopyError(
         f"{database.name}: {host()} was to help, but no copy began within {wait_seconds:g} s",
-        hint="see what the lead says; it does not need the help",
+        hint="read what the coordinator reports; the copy continues without this host",
     )
 
 
 def _require_same_packages(database: Database, packages: str) -> None:
     if packages != fingerprint():
         raise StepRefused(
-            f"{database.name}: {host()} has other packages than the runner that leads the copy",
+            f"{database.name}: {host()} has other packages than the runner that coordinates the copy",
             hint="run ansible-playbook playbooks/runner.yml with the same inventory before the next run",
         )

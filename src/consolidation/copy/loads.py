@@ -1,6 +1,6 @@
 """The loads of a copy: one for each table, cut into chunks and journalled before the first row is read.
 
-Everything is asked and told for all tables at once: their number may be large, and the server far away.
+One round trip each, batched over all tables: their number may be large, and the server far away.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def enqueue(source: Connection, target: Connection, work: Work, tables: Pairs, l
     run, epoch = work.run, work.state.fence.fence_epoch
     known = {row["table_name"]: row for row in of_run(target, run)}
     files = _files(source, [table for table, _ in tables])
-    # Opened in between, or one table rewritten on the source: old page ranges are void, and all are loaded anew. Those
+    # Opened in between, or one table rewritten on the source: old page ranges are void, and all are loaded again. Those
     # that refer to a table would not let it be emptied alone.
     loaded_from = {name: (row["fence_epoch"], row["source_filenode"]) for name, row in known.items()}
     void = any(name in known and loaded_from[name] != (epoch, file) for name, file in files.items())

@@ -1,7 +1,7 @@
 """The copy phase: every row of the source's tables into the target's, exactly once, resumable anywhere.
 
 One snapshot of the fenced source is shared by all workers. Keys, indexes and triggers are dropped for the load (defer)
-and restored after it; ANALYZE runs before anybody may read the target.
+and restored after it; ANALYZE runs before anyone may read the target.
 """
 
 from __future__ import annotations
@@ -177,9 +177,11 @@ def _require_loaded(target: Connection, run: records.Run, errors: list[str]) -> 
         [run.id, run.database],
     )
     if waiting:
+        reported = "; ".join(sorted(set(errors))) or "no worker claimed them"
         raise CopyError(
-            f"{run.database}: {waiting} chunks are not loaded: {'; '.join(sorted(set(errors))) or 'nobody took them'}",
-            hint="mend the cause and run the same command again: it resumes with the chunks that are not done",
+            f"{run.database}: {waiting} chunks are not loaded: {reported}",
+            hint="correct what the workers report, then run the same command again: it resumes with the chunks that are"
+            " not done",
         )
 
 

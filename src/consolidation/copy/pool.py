@@ -1,4 +1,4 @@
-"""The coordinator's end of the copy workers (``worker``): the lead's, or a helper's on another host."""
+"""The coordinator's end of the copy workers (``worker``): the coordinator's own, or an additional host's."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Queue:
 
     run_id: str
     snapshot: str
-    """Exported by the lead on the source: all workers see the same rows."""
+    """Exported by the coordinator on the source: all workers see the same rows."""
     attempt: int
     """Which one of the copy phase."""
     lead: int
-    """The lead's backend that holds the database's lock: without it nobody may load."""
+    """The coordinator's backend that holds the database's lock: without it no one may load."""
 
 
 def host() -> str:

@@ -1,4 +1,4 @@
-"""Taking a load back (rollback before the cutover): the target's tables empty again, with all their keys."""
+"""Undoing a load (rollback before the cutover): the target's tables empty again, with all their keys."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
                 for load in plan.loads:
                     if load["state"] in waiting:
                         defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=foreign_keys)
-            # One with the emptying: from here on this copy is nobody's newest rows.
+            # One with the emptying: from here on this copy is no one's newest rows.
             records.renew_copy(target, work.run, emptied=True)
             execute(
                 target,

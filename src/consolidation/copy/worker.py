@@ -30,7 +30,7 @@ from consolidation.postgres.queries import dicts, execute, query, value
 from consolidation.processes import die_with_parent
 
 LOCK_SECONDS = 5
-"""Nobody but DDL is in a reader's way, and the coordinator has just got the same locks."""
+"""No one but DDL is in a reader's way, and the coordinator has just got the same locks."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,11 @@ def _next_chunk(
         "worker": f"{task.host}:{os.getpid()}",
     }
     named = {"table": here.name, "number": chunk["number"]}
-    in_charge = {"attempt": task.queue.attempt, "lead": task.queue.lead, "space": LOCK_SPACE}
+    coordinator = {"attempt": task.queue.attempt, "lead": task.queue.lead, "space": LOCK_SPACE}
     if task.database.get("mode") == Mode.ONLINE:
         # TRUNCATE and DDL of the application would queue behind our lock until the last chunk, and all behind them.
         execute(source, "ROLLBACK TO chunk")
-    if not execute(target, query("copy/chunk_done"), {**keys, **named, **figures, **in_charge}):
+    if not execute(target, query("copy/chunk_done"), {**keys, **named, **figures, **coordinator}):
         raise CopyError(
             f"{keys['database']}: the copy that this worker belongs to has ended, its chunk was rolled back",
             hint="run the same command again: it resumes with the chunks that are not done",

@@ -87,7 +87,7 @@ def plan(database: Database, side_name: str, wanted: str, *, rollback: bool = Fa
         skip_reason = state.read(conn, database).skip_reason(phase)
     with session(side.settings, "fence plan") as conn:
         before = read(conn, side)
-    if wanted == OPEN:  # a trigger that is not there refuses nobody: open already
+    if wanted == OPEN:  # a trigger that is not there refuses no one: open already
         before = tuple(fenced for fenced in before if fenced.state != ABSENT)
     if not skip_reason and database.mode == Mode.MOVE and not before:
         skip_reason = "the tables bring their fence along when they are moved"
@@ -148,7 +148,7 @@ def _states(tables: tuple[Fenced, ...]) -> list[dict[str, str]]:
 
 
 def _close(work: Work, conn: Connection, plan: Plan, timeout_seconds: float) -> None:
-    """Enable all triggers; note since when writers are refused, and the epoch that tells this closing from others."""
+    """Enable all triggers; note since when writers are refused, and the fence epoch."""
     side = plan.side
     tables = read(conn, side)
     conn.commit()
@@ -171,7 +171,7 @@ def _close(work: Work, conn: Connection, plan: Plan, timeout_seconds: float) -> 
         found["closed_at"] = closed_at.isoformat(timespec="milliseconds")
         found["waited_seconds"] = round(time.monotonic() - started, 3)
     elif found.get("fence_epoch") != epoch(tables):
-        # Closed by an attempt that was killed, or by somebody who had opened it; or a table was altered.
+        # Closed by an attempt that was killed, or by another session that had opened it; or a table was altered.
         found.update(closed_at=found.get("closing_at") or work.now(), waited_seconds=0.0)
     found["fence_epoch"] = epoch(read(conn, side))
     found.pop("closing_at", None)

@@ -23,7 +23,7 @@ from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, value
 
 HINT = (
-    "nothing was changed; ansible-playbook playbooks/resolve.yml leads on from here, its --check --diff compares both"
+    "nothing was changed; ansible-playbook playbooks/resolve.yml resolves it, its --check --diff compares both"
     " sides and says how"
 )
 LOCK_WAIT = "10s"
@@ -83,7 +83,7 @@ def _filled(target: Connection, tables: Iterable[Fenced]) -> bool:
 
 
 def is_unbroken(run: RunState, tables: tuple[Fenced, ...]) -> bool:
-    """Whether nobody can have written to the source since the run has verified it, or restored it from its dump."""
+    """Whether no one can have written to the source since the run has verified it, or restored it from its dump."""
     if {table.state for table in tables} != {CLOSED}:
         return False
     if run.done(Phase.ROLLBACK_RESTORE):  # it is another database now, which was closed before it got its name
@@ -110,7 +110,7 @@ def _conflict(run: RunState, sides: Sides) -> str:
             found = sides.filled and sides.open(TARGET)
             return f"{name} has not opened the target, and it holds rows and is open to writers" if found else ""
         case _ if not sides.source:
-            return ""  # nobody can write to tables that are gone
+            return ""  # no one can write to tables that are gone
         case Standing.RECONCILED:
             return _reconciled(run, sides, name)
         case _:
@@ -118,7 +118,7 @@ def _conflict(run: RunState, sides: Sides) -> str:
 
 
 def _without_run(run: RunState, sides: Sides, says: str) -> str:
-    """The source is authoritative and open, the target nobody's."""
+    """The source is authoritative and open, the target no one's."""
     if sides.closed(SOURCE):
         return (
             f"{says}, and the source is fenced: that journal is older than the fence, or of another storage database;"
@@ -135,7 +135,7 @@ def _reconciled(run: RunState, sides: Sides, name: str) -> str:
         found = sides.open(TARGET)
         return f"{name} has brought every row back to the source, and the target is open again" if found else ""
     if not is_unbroken(run, sides.source):
-        return f"{name} has closed the source, and somebody has opened it since and closed it again"
+        return f"{name} has closed the source, and another session has opened it since and closed it again"
     return ""
 
 
@@ -172,4 +172,4 @@ def writers(database: Database) -> str:
     try:
         return check(database)[1].writers
     except ConsolidationError as error:
-        return f"right now it cannot be told which side takes writes: {error.message}"
+        return f"which side takes writes is not known right now: {error.message}"

@@ -22,9 +22,9 @@ ROW_TRIGGER = f"{TRIGGER}_rows"
 
 ABSENT, PREPARED, LOADING, CLOSED, BROKEN = "absent", "prepared", "loading", "closed", "broken"
 """``loading``: closed, but for the row trigger, which would slow every row of a load. ``broken``: neither open nor
-closed; it refuses some writers, somebody has switched or dropped a trigger."""
+closed; it refuses some writers, another session has switched or dropped a trigger."""
 OPEN = "open"
-"""Wanted of a side: nobody is refused."""
+"""Wanted of a side: no one is refused."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Fenced:
 
     @property
     def enabled(self) -> tuple[str, ...]:
-        """The triggers that refuse somebody."""
+        """The triggers that refuse a writer."""
         return tuple(name for name, enabled in self.triggers.items() if enabled in {"O", "A", "R"})
 
     @property

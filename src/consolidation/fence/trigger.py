@@ -112,7 +112,7 @@ def open_side(conn: Connection, side: Side, timeout_seconds: float) -> dict[str,
 
 
 def _disable(conn: Connection, side: Side, tables: Sequence[Fenced], timeout_seconds: float) -> None:
-    """In one transaction: nobody who waits for the opening sees a half of it, and writers hold no locks."""
+    """In one transaction: no one who waits for the opening sees a half of it, and writers hold no locks."""
     with locked(conn, side.settings, tables, timeout_seconds):
         for fenced in tables:
             disable(conn, fenced)

@@ -140,12 +140,12 @@ def change_over(follower: Follower, options: Options, opening: Callable[[Mapping
 def open_destination(follower: Follower, destination: Connection, lock_seconds: float) -> str:
     """Open all its tables and have it note what changes from then on, in one transaction; when that was done.
 
-    May be done again. What it notes belongs to the way back, whose rounds begin here: both sides are equal now.
+    May be done again. What it notes belongs to the rollback, whose rounds begin here: both sides are equal now.
     """
     way = follower.way
     there = way.destination
     tables = fence.read(destination, there)
-    # What is not prepared stays off: the opening must not fail any more, and its way back is by content then.
+    # What is not prepared stays off: the opening must not fail any more, and its rollback is by content then.
     captured = [table for table in capture.read(destination, there) if way.to == TARGET and table.state in SWITCHABLE]
     if any(table.enabled for table in tables):
         with locked(destination, there.settings, tables, lock_seconds, SHARE_ROW_EXCLUSIVE):

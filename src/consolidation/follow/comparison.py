@@ -1,6 +1,6 @@
 """The full comparison of both sides at one snapshot, while the origin is written.
 
-A round at a snapshot of the origin, then every row of the destination, which nobody else writes, against the origin as
+A round at a snapshot of the origin, then every row of the destination, which no one else writes, against the origin as
 that same snapshot has it. It does not trust the log: a change that was never noted is a difference. Together with the
 comparison that every later round makes of its own keys, it is equality of everything at the last round.
 """

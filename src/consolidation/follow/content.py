@@ -1,7 +1,7 @@
-"""Bring one table over whole, by content: where the noted keys do not tell what changed, or where there are none.
+"""Bring one table over whole, by content: where the noted keys do not say what changed, or where there are none.
 
-Both sides hash their rows by buckets; of the buckets that differ they list the rows' hashes and tell each other how
-often they have each. What the destination has in surplus is deleted, what the origin has in surplus is sent by COPY.
+Both sides hash their rows by buckets; of the buckets that differ they list the rows' hashes and how often they have
+each. What the destination has in surplus is deleted, what the origin has in surplus is sent by COPY.
 """
 
 from __future__ import annotations

@@ -50,12 +50,12 @@ class Followed:
 
     @property
     def by_key(self) -> bool:
-        """Whether noted keys tell which rows to bring; a table without a key is brought over whole."""
+        """Whether noted keys say which rows to bring; a table without a key is brought over whole."""
         return bool(self.pair.key and self.capture.key)
 
     @property
     def is_binary(self) -> bool:
-        """Whether both sides store all columns alike, so that COPY may go in binary."""
+        """Whether both sides store all columns in the same form, so that COPY may go in binary."""
         here = {column.name: column.type for column in self.origin.columns}
         return all(
             here[column.name] == column.type and chunks.base_type(column.type) in chunks.BINARY_TYPES

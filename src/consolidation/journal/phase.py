@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from consolidation.errors import ConsolidationError, RunInProgress, StatementFailed, StepRefused, describe
+from consolidation.errors import ConsolidationError, RunInProgress, StatementFailed, StepRefused, describe, next_step
 from consolidation.journal.records import LOCK_SPACE, Run
 from consolidation.journal.results import Phase
 from consolidation.journal.state import RunState, read
@@ -72,9 +72,7 @@ def recorded(
         try:
             yield work
         except psycopg2.Error as error:
-            failure = StatementFailed(
-                f"{database.name}: {phase}: {describe(error)}", hint="fix the cause, then run the same command again"
-            )
+            failure = StatementFailed(f"{database.name}: {phase}: {describe(error)}", hint=next_step(error))
             _end(work, "failed", str(failure))
             raise failure from error
         except BaseException as error:

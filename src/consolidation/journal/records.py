@@ -6,7 +6,7 @@ A *run* is one maintenance window; it may cover several databases, each with a s
     migrating -> rolling_back -> rolled_back
 
 A *phase* of one database is ``running``, ``done`` or ``failed``. While a process works on a database it holds a session
-advisory lock, so that a process that died is told from one that works.
+advisory lock, so that a process that died is distinguished from one that works.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Run:
     state: str
     operator: str
     control: dict[str, Any]
-    """The ansible-playbook process at work: ``host``, ``pid``, ``started``."""
+    """The active ansible-playbook process: ``host``, ``pid``, ``started``."""
     started_at: datetime
 
     def as_result(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def latest_run(target: Connection, database: str) -> Run | None:
 
 
 def was_rolled_back(target: Connection, database: str) -> bool:
-    """Whether the last run that ended was taken back: what it left in the target is on the source too."""
+    """Whether the last run that ended was rolled back: what it left in the target is on the source too."""
     if not exists(target):
         return False
     return bool(value(target, query("journal/last_ended"), {"database": database}) == ROLLED_BACK)
@@ -100,7 +100,7 @@ def current_run(target: Connection, database: str, *states: str) -> Run:
     if run.state not in states:
         raise StepRefused(
             f"{database}: run {run.id} is {run.state}, this step needs one that is {' or '.join(states)}",
-            hint="migrate.yml begins or resumes a run, rollback.yml takes one back",
+            hint="migrate.yml begins or resumes a run, rollback.yml rolls one back",
         )
     return run
 

@@ -1,4 +1,4 @@
-"""The phases by name, and what other phases read from their results. Nobody else knows a key.
+"""The phases by name, and what other phases read from their results. No one else knows a key.
 
 A result is kept as JSON. ``from_json`` takes what it knows and leaves the rest, so that the journal of an older
 version can be read: what that one did not write is None, and None proves nothing.
@@ -37,7 +37,7 @@ class Phase(StrEnum):
     ROLLBACK_RESTORE = "rollback_restore"
     RECONCILE = "reconcile"
     ROLLBACK_COPY = "rollback_copy"
-    """The load is taken back: the target's tables are emptied, or moved back."""
+    """The load is undone: the target's tables are emptied, or moved back."""
     ROLLBACK_OPEN = "rollback_open"
     ROLLBACK_CAPTURE = "rollback_capture"
     """The capture is taken off."""
@@ -93,12 +93,12 @@ class CopyResult(Result):
     copy_id: str | None = None
     """Identity of the target's content; another one after anything was loaded, emptied or repaired."""
     emptied: bool = False
-    """A rollback has taken the load back."""
+    """A rollback has undone the load."""
     definitions: dict[str, str] | None = None
     """Of moved tables: see SchemaResult."""
     tables: tuple[dict[str, Any], ...] = ()
     sequences: tuple[Any, ...] | None = None
-    """Of moved tables: names of the sequences that went along; None: the run's version kept none."""
+    """Of moved tables: names of the sequences that were moved too; None: the run's version kept none."""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Caller:
     other_alive: dict[str, Any] | None
     """The process that the open run names, as the caller found it alive on its own host; None: it is gone."""
     take_over: str
-    """Id of a run of another control node whose process is gone for certain."""
+    """Id of a run of another control node whose process is confirmed to be gone."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def begin(
     wanted = ROLLING_BACK if rollback else MIGRATING
     if run is not None and run.state in (MIGRATING, ROLLING_BACK):
         _refuse_if_at_work(run, control, other_alive)
-        # Whatever the operator knows of the process that began it: one of its modules may still be at work.
+        # Whatever the operator knows of the process that began it: one of its modules may still be running.
         if not value(target, "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, database]):
             refuse_others(target, database)
     if rollback and run is None:
@@ -190,13 +190,13 @@ def finish(target: Connection, run: Run, state: str) -> bool:
 def _refuse_if_at_work(run: Run, control: dict[str, Any], other_alive: dict[str, Any] | None) -> None:
     theirs = run.control
     if theirs == {key: control.get(key) for key in theirs}:
-        return  # the caller itself, on its way back after a failure
+        return  # the caller itself, rolling back after a failure
     if theirs.get("host") != control.get("host"):
         if control.get("take_over") == run.id:
             return
         raise RunInProgress(
             f"{run.database}: run {run.id} was started by {run.operator} on control node {theirs.get('host')}",
-            hint=f"if that process is gone for certain, add -e consolidation_take_over={run.id}",
+            hint=f"if that process is confirmed to be gone, add -e consolidation_take_over={run.id}",
         )
     if other_alive == theirs:
         raise RunInProgress(

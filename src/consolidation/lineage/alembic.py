@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import psycopg2
 import sqlalchemy.exc
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -20,7 +21,7 @@ from alembic.script.revision import ResolutionError
 from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, pool
 
-from consolidation.errors import StatementFailed, StepRefused, describe
+from consolidation.errors import StatementFailed, StepRefused, describe, next_step
 from consolidation.installation import script_directory
 from consolidation.lineage.models import (
     VERSION_SCHEMA,
@@ -80,7 +81,7 @@ def check(settings: Settings, lineage: str) -> None:
     if found:
         raise StatementFailed(
             f"{settings}: schema {lineage} is not what its models say: {'; '.join(found)}",
-            hint="somebody changed the schema by hand, or a revision is missing: alembic check shows the same",
+            hint="the schema was changed by hand, or a revision is missing: alembic check shows the same",
         )
 
 
@@ -134,8 +135,9 @@ def alembic_session(settings: Settings) -> Iterator[tuple[Config, Connection]]:
             config.attributes["connection"] = conn
             yield config, conn
     except sqlalchemy.exc.DBAPIError as error:
-        text = describe(error.orig) if error.orig is not None else type(error).__name__  # type: ignore[arg-type]  # psycopg2's
-        raise StatementFailed(f"{settings}: alembic: {text}", hint="mend the cause, then run again") from error
+        if not isinstance(error.orig, psycopg2.Error):
+            raise
+        raise StatementFailed(f"{settings}: alembic: {describe(error.orig)}", hint=next_step(error.orig)) from error
     except CommandError as error:
         raise StatementFailed(
             f"{settings}: alembic: {error}", hint="the schema and the lineage's models must say the same"

@@ -1,4 +1,4 @@
-"""The Alembic lineages: where they lie, their models, their pending revisions."""
+"""The Alembic lineages: where they are, their models, their pending revisions."""
 
 from __future__ import annotations
 

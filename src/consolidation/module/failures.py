@@ -1,4 +1,4 @@
-"""What every thin module does alike: errors become a clear failure, results become exit values."""
+"""What all thin modules share: errors become a clear failure, results become exit values."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def failures(module: Module) -> Iterator[None]:
 
 
 def _end_without_caller() -> None:
-    """Over SSH nobody passes Ctrl-C on to us: but the pipe that our result would go into has no reader any more."""
+    """Over SSH no one passes Ctrl-C on to us: but the pipe that our result would go into has no reader any more."""
     poll = select.poll()
     poll.register(STDOUT, 0)  # hang-up and error are always reported
     poll.poll()

@@ -1,4 +1,4 @@
-"""The copy phase of tables that already lie in the storage database: ALTER TABLE ... SET SCHEMA, in one transaction.
+"""The copy phase of tables that already are in the storage database: ALTER TABLE ... SET SCHEMA, in one transaction.
 
 Their fence moves with them. The lineage is stamped in the same transaction, and only after Alembic has found the moved
 tables equal to its models.
@@ -45,7 +45,7 @@ class Plan:
 
     @property
     def changed(self) -> bool:
-        """Whether anything lies in the origin."""
+        """Whether anything is in the origin."""
         return bool(self.tables)
 
     def diff(self) -> dict[str, str]:
@@ -106,7 +106,7 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
 def _sequences(
     conn: Connection, database: Database, tables: tuple[Table, ...], moved: RunState | None
 ) -> tuple[str, ...]:
-    """Sequences without an owner that go along; ``moved``: the run whose move is taken back.
+    """Sequences without an owner that are moved too; ``moved``: the run whose move is undone.
 
     Of a schema that other services share, those of the tables' defaults and of the lineage; all of one that is ours.
     """

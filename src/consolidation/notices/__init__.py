@@ -1,1 +1,1 @@
-"""What others are told of a run: hooks of the inventory, and metrics."""
+"""How others are notified of a run: hooks of the inventory, and metrics."""

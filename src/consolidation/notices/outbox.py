@@ -27,7 +27,7 @@ class Outbox:
         self._told: set[tuple[str, str]] = set()
         self._failures: list[str] = []
 
-    def tell(self, hooks: Sequence[Mapping[str, Any]], event: str, database: str, **figures: Any) -> None:
+    def notify(self, hooks: Sequence[Mapping[str, Any]], event: str, database: str, **figures: Any) -> None:
         """Tell an event of a database, once."""
         if not hooks or (event, database) in self._told:
             return

@@ -57,7 +57,7 @@ class Table:
 
     @property
     def stored_columns(self) -> tuple[Column, ...]:
-        """Columns that a copy carries: generated ones are computed anew by the receiver."""
+        """Columns that a copy carries: generated ones are computed again by the destination."""
         return tuple(column for column in self.columns if not column.generated)
 
     def column(self, name: str) -> Column:

@@ -13,7 +13,7 @@ import psycopg2.errors
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import make_dsn
 
-from consolidation.errors import ConnectionFailed, ConsolidationError, StatementFailed, describe
+from consolidation.errors import ConnectionFailed, ConsolidationError, StatementFailed, describe, next_step
 from consolidation.postgres.settings import REQUIRED, not_in_force, pin, shared
 
 POOLER_SECONDS = 10.0
@@ -24,7 +24,7 @@ _session_pooled: set[tuple[str, int, str, str]] = set()
 
 @dataclass(frozen=True)
 class Settings:
-    """How one role reaches one database. The password, if any, stands in ``passfile`` (libpq's format, mode 0600)."""
+    """How one role reaches one database. The password, if any, is in ``passfile`` (libpq's format, mode 0600)."""
 
     host: str
     dbname: str
@@ -146,8 +146,8 @@ def hint_of(settings: Settings, refusal: str) -> str:
         look = f"openssl s_client -starttls postgres -connect {settings.host}:{settings.port}"
         look += f" -CAfile {settings.sslrootcert}" if settings.sslrootcert else ""
         return (
-            "the server's certificate has expired, or sslrootcert is not of the authority that signed it:"
-            f" {look} tells which; mend it, reload the server, then run again"
+            "the server's certificate has expired, or sslrootcert is not of the CA that signed it:"
+            f" {look} shows which; replace it, reload the server, then run again"
         )
     return "check host, port, pg_hba.conf, sslmode and the passfile (mode 0600, matching line), then run again"
 
@@ -169,7 +169,7 @@ def session(settings: Settings, purpose: str, *, autocommit: bool = False) -> It
         conn.close()
         raise StatementFailed(
             f"{_place(error, settings)}: {describe(error)}{_in_the_way(settings, error)}",
-            hint="see the server's log for the statement, fix the cause, run again",
+            hint=next_step(error),
         ) from error
     finally:
         conn.close()

@@ -1,7 +1,7 @@
 """Commits that must survive a failover: waited for with a limit, and with no lock held.
 
 Our sessions commit to the server's own disk (``settings.PINNED``); a commit that waits for a standby that is away would
-hold its locks until somebody brings that back.
+hold its locks until an operator brings that back.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def await_standbys(settings: Settings, seconds: float) -> None:
         if not names:
             return
         execute(conn, "SET LOCAL synchronous_commit = on")
-        # A transaction that has logged nothing waits for nobody.
+        # A transaction that has logged nothing waits for no one.
         execute(conn, "SELECT pg_logical_emit_message(true, 'consolidation', '')")
         given_up = Event()
 

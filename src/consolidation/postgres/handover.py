@@ -1,7 +1,7 @@
 """Sequences at the moment when the other side becomes authoritative: no number is handed out twice.
 
 nextval() writes no row, so the fence lets it go on. Here the origin's sequences are locked, read, and the destination's
-set, before anybody may use those. The lock ends with the opening: what is drawn from the origin after it is nobody's.
+set, before anyone may use those. The lock ends with the opening: what is drawn from the origin after it is lost.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Held:
 
 @contextmanager
 def sequences_handed_over(origin: End, destination: End, seconds: float, *, back: bool = False) -> Iterator[None]:
-    """The destination's sequences stand where the origin's stand, which nobody can move during the block.
+    """The destination's sequences stand where the origin's stand, which no one can move during the block.
 
     ``back``: the destination has been authoritative before; its sequences only move on. Raises StepRefused with the
     names of those who have drawn a number and have not ended their transaction.

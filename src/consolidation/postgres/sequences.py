@@ -22,12 +22,12 @@ def pairs(source: Iterable[Sequence], target: Iterable[Sequence]) -> tuple[tuple
 
 
 def implied(
-    giver: Connection, tables: Iterable[Table], sequences: Iterable[Sequence], receiving: Iterable[Sequence]
+    origin: Connection, tables: Iterable[Table], sequences: Iterable[Sequence], receiving: Iterable[Sequence]
 ) -> tuple[tuple[Sequence, Sequence], ...]:
-    """(where it has to stand, the sequence) for the receiver's sequences whose column the giver numbers without one.
+    """(position, sequence) for the destination's sequences whose column the origin numbers without one.
 
-    ``tables`` and ``sequences`` are the giver's. The application gave the numbers there, so the column's last value is
-    where the sequence stands; of an empty table there is nothing to say.
+    ``tables`` and ``sequences`` are the origin's. The application gave the numbers there, so the column's last value is
+    the position; an empty table has none.
     """
     theirs, there = {_key(sequence) for sequence in sequences}, {table.name: table for table in tables}
     found = []
@@ -35,7 +35,7 @@ def implied(
         table = there.get(sequence.table or "")
         if table is None or _key(sequence) in theirs:
             continue
-        last = _last(giver, table, sequence)
+        last = _last(origin, table, sequence)
         if last is not None:
             found.append((replace(sequence, last_value=last, is_called=True), sequence))
     return tuple(found)
@@ -57,7 +57,7 @@ def _key(sequence: Sequence) -> tuple[str | None, str | None]:
 
 
 def _last(conn: Connection, table: Table, sequence: Sequence) -> int | None:
-    """The value of the owning column that lies farthest in the sequence's direction."""
+    """The value of the owning column that is farthest in the sequence's direction."""
     if not any(column.name == sequence.column and column.type in NUMBERS for column in table.columns):
         return None
     statement = sql.SQL("SELECT {}({}) FROM {}").format(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from psycopg2.extensions import connection as Connection
 
-# Both sides must print every value alike, read every literal alike, and lose none to a setting.
+# Both sides must print and read every value the same way, and lose none to a setting.
 # search_path: names in catalog definitions come out qualified. row_security: a policy that would hide rows is an error.
 # lock_timeout: no wait without a limit; who needs another one says so. synchronous_commit: on disk here; for a standby
 # we wait where it matters, with a limit (``durability``).

@@ -45,7 +45,7 @@ def _values(source: Side, table: Table) -> Iterator[Finding]:
     statement = "SELECT coalesce(pg_relation_size(nullif(reltoastrelid, 0)), 0) FROM pg_class WHERE oid = %s"
     if value(source.conn, statement, [table.oid]) < SUSPECT_BYTES and table.kind == "r":
         return
-    # octet_length() of text and bytea reads a toasted value's header, not the value; other types tell what is stored.
+    # octet_length() of text and bytea reads a toasted value's header, not the value; other types give what is stored.
     measures = {"bytea": "octet_length({})", "text": "octet_length({})", "character varying": "octet_length({})"}
     for column in table.stored_columns:
         base = column.type.partition("(")[0]
@@ -119,6 +119,6 @@ def _run(target: Side, database: Database, *, left_out: bool) -> Iterator[Findin
         return
     if left_out or Phase.FENCE in run.phases:
         what = "this command leaves the backup out" if left_out else "the run went on without a backup"
-        what += ", and the run has none: there is no way back from a lost source"
+        what += ", and the run has none: there is no rollback once the source is lost"
         fix = "ansible-playbook migrate.yml --tags backup, at any time before the source is touched"
         yield found("run.no_backup", database.name, what, fix)

@@ -21,7 +21,7 @@ STRINGS = ("character varying", "text")
 INTEGERS = ("smallint", "integer", "bigint")
 JSONS = ({"json", "jsonb"}, {"json[]", "jsonb[]"})
 CAST = re.compile(r"::\w+( varying| precision| with(out)? time zone)?(\(\d+(,\s*\d+)?\))?(\[\])?")
-# Their values are object ids, printed as names and resolved anew on the target; regrole and regnamespace too.
+# Their values are object ids, printed as names and resolved again on the target; regrole and regnamespace too.
 OBJECT_IDENTIFIER = re.compile(r"reg[a-z]+(\[\])*")
 # Another length pads or cuts every value.
 PADDED = ("character", "bit")
@@ -68,10 +68,10 @@ def _tables(source: Side, lineage: Lineage) -> Iterator[Finding]:
     present = {table.name for table in source.tables}
     for table in source.tables:
         if table.name not in lineage.tables:
-            what = f"lineage {lineage.name} has no table {table.name}: its rows would not be taken along"
+            what = f"lineage {lineage.name} has no table {table.name}: its rows would not be migrated"
             fix = (
                 f"add it to the models and a revision of alembic/versions/{lineage.name},\n"
-                "or list the tables to take along in consolidation_database.tables without it"
+                "or list the tables to migrate in consolidation_database.tables without it"
             )
             yield found("schema.table.extra", str(table), what, fix)
     partitions = {name for (name,) in rows(source.conn, query("preflight/partitions"), {"schema": source.schema})}
@@ -85,7 +85,7 @@ def _columns(table: Table, model: ModelTable) -> Iterator[Finding]:
     ours = {column.name: column for column in table.columns}
     for name in sorted(ours.keys() - model.columns.keys()):
         what = f"{ours[name].type}; the lineage has no such column: its values would be lost"
-        fix = "add it to the models and a revision of the lineage, or drop it on the source once nobody needs it"
+        fix = "add it to the models and a revision of the lineage, or drop it on the source once no one needs it"
         yield found("schema.column.extra", f"{table}.{name}", what, fix)
     for name in sorted(model.columns.keys() - ours.keys()):
         what = f"{model.columns[name].type} in the lineage; the source has no such column"
@@ -143,7 +143,12 @@ def _generation(subject: str, ours: Column, model: ModelColumn) -> Iterator[Find
         yield found("schema.column.generated", subject, what, "make it the same on both sides by a revision")
     elif ours.generated and _bare(ours.default) != _bare(model.generated):
         what = f"generated as {ours.default} on the source, as {model.generated} in the lineage"
-        yield found("schema.column.expression", subject, what, "compare the two expressions; verification will tell")
+        yield found(
+            "schema.column.expression",
+            subject,
+            what,
+            "compare the two expressions; verification shows whether they differ",
+        )
     elif numbering and not model.numbering:
         what = f"{numbering} on the source; the lineage gives new rows no number"
         fix = "give the lineage's column an identity: sa.Identity() in the models and a revision"

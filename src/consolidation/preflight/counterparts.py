@@ -1,4 +1,4 @@
-"""Which of the source's objects the lineage brings along: what the target has already, and what pending revisions make.
+"""Which of the source's objects the lineage has: what the target has already, and what pending revisions make.
 
 Before the schema phase nothing is built. Then the SQL of the revisions says what they would make, by name; whether it
 is there, and how it is defined, is looked at when it has been built, before anything is fenced.
@@ -42,7 +42,7 @@ _SORTS = {
 
 @dataclass(frozen=True)
 class Counterparts:
-    """What the lineage brings along."""
+    """What the lineage has."""
 
     built: dict[Key, SchemaObject] = field(default_factory=dict)
     """What the target has."""

@@ -206,7 +206,7 @@ def _orphans(source: Side, table: Table, key: ModelForeignKey, lineage: str) -> 
         what = f"the lineage has a foreign key to {key.table}, the source does not enforce it; no orphan today"
         yield found("schema.foreign_key.stricter", subject, what, "nothing to do")
     elif parent_table is None:
-        what = f"{count(number)} row(s) refer to {key.table}, which is not among the tables to take along"
+        what = f"{count(number)} row(s) refer to {key.table}, which is not among the tables to migrate"
         fix = f"add {key.table} to consolidation_database.tables, or leave the foreign key to a later revision"
         yield found("data.orphan", subject, what, fix)
     else:
@@ -249,7 +249,7 @@ def _enforced(source: Side, table: Table, key: ModelForeignKey) -> bool:
 
 
 def _key(table: Table, alias: str | None = None) -> sql.Composable:
-    """What names a row: its primary key, else where it lies."""
+    """What names a row: its primary key, else where it is."""
     names = table.primary_key or ("ctid",)
     return sql.SQL(", ").join([sql.Identifier(alias, name) if alias else sql.Identifier(name) for name in names])
 

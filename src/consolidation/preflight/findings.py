@@ -49,7 +49,7 @@ class Finding:
 def accept(findings: Iterable[Finding], accepted: Collection[str], kinds: dict[str, Kind]) -> tuple[Finding, ...]:
     """The findings with accepted blockers (``"ID SUBJECT"``) turned into warnings, where their kind allows that.
 
-    ``*`` in the subject stands for any text.
+    ``*`` in the subject matches any text.
     """
     return tuple(
         replace(finding, severity=WARNING, what=f"accepted: {finding.what}")

@@ -27,7 +27,7 @@ _BOTH_SIDES = (
     ("version.unsupported", BLOCKER, "The server is older than any version the runbook supports."),
     ("version.untested", WARNING, "The server is newer than any version the runbook was tested with."),
     ("standby", BLOCKER, "The server is a standby; nothing can be written there."),
-    ("encoding.unchecked", BLOCKER, "The database is SQL_ASCII: nobody knows the encoding of its text."),
+    ("encoding.unchecked", BLOCKER, "The database is SQL_ASCII: no one knows the encoding of its text."),
     ("collation.version", WARNING, "A collation changed below its indexes (an upgrade of libc or ICU)."),
     ("connections.few", WARNING, "Fewer connections are left than a run opens."),
     (
@@ -41,7 +41,7 @@ _BOTH_SIDES = (
     ("role.cannot_connect", BLOCKER, "The runbook's role may not log in to the database."),
     ("role.cannot_create_schema", BLOCKER, "The runbook's role may not create a schema it needs."),
     ("role.cannot_use_schema", BLOCKER, "A schema that the runbook needs is there, and its role may not use it."),
-    ("role.cannot_fence", BLOCKER, "The runbook's role does not act as the owner of a table: no fence, no way back."),
+    ("role.cannot_fence", BLOCKER, "The runbook's role does not act as the owner of a table: no fence, no rollback."),
     ("role.cannot_probe", BLOCKER, "The fence cannot be probed as a role of the application."),
     ("role.cannot_see_sessions", WARNING, "The runbook could not name who holds the fence up."),
     ("role.timeout", WARNING, "A setting of the role would cut long statements or transactions."),
@@ -53,7 +53,7 @@ _BOTH_SIDES = (
     ),
     ("activity.hidden", WARNING, "Sessions of other roles are hidden: long transactions could not be looked for."),
     ("transaction.long", WARNING, "A transaction has been open for long; the fence waits for those that have written."),
-    ("transaction.prepared", BLOCKER, "A prepared transaction holds its locks until somebody ends it."),
+    ("transaction.prepared", BLOCKER, "A prepared transaction holds its locks until it is committed or rolled back."),
     ("lock.held", WARNING, "A session holds a strong lock on a table."),
 )
 
@@ -66,7 +66,7 @@ _SOURCE = (
     (
         "source.table.partition_elsewhere",
         BLOCKER,
-        "A partition whose root lies in another schema: its rows are not copied.",
+        "A partition whose root is in another schema: its rows are not copied.",
         True,
     ),
     (
@@ -75,12 +75,12 @@ _SOURCE = (
         "A rule takes statements elsewhere: the fence refuses them only where that is one of its tables.",
     ),
     ("source.table.missing", BLOCKER, "A table that the inventory names does not exist."),
-    ("source.table.left_behind", WARNING, "A table of the source schema is not among the tables to take along."),
+    ("source.table.left_behind", WARNING, "A table of the source schema is not among the tables to migrate."),
     ("source.table.no_primary_key", WARNING, "Rows without a key can be counted, but differences cannot be named."),
     ("source.table.age", WARNING, "A wraparound autovacuum is near or runs; the fence would wait until it ends."),
     ("source.table.unlogged", WARNING, "An unlogged table: a crash of the source would empty it."),
     ("source.extension.missing", BLOCKER, "An extension that the tables use is not installed in the target."),
-    ("source.extension.schema", WARNING, "An extension that the tables use lies in another schema of the target."),
+    ("source.extension.schema", WARNING, "An extension that the tables use is in another schema of the target."),
     ("source.extension.unused", INFO, "An extension that no table uses stays behind."),
     ("source.not_in_force", WARNING, "A constraint is not validated, an index not valid or a trigger disabled."),
     ("source.fence.left", INFO, "Open fence triggers or the fence's schema of a former run; they are used again."),
@@ -101,7 +101,7 @@ _SOURCE = (
 _SOURCE_OBJECTS = (
     ("view", BLOCKER, "A view has no counterpart in the lineage."),
     ("materialized_view", BLOCKER, "A materialized view has no counterpart in the lineage."),
-    ("foreign_table", BLOCKER, "A foreign table: its rows lie elsewhere and are not copied."),
+    ("foreign_table", BLOCKER, "A foreign table: its rows are elsewhere and are not copied."),
     ("function", BLOCKER, "A function, procedure or aggregate has no counterpart in the lineage."),
     ("trigger", BLOCKER, "A trigger has no counterpart in the lineage: what it does would stop."),
     ("rule", BLOCKER, "A rewrite rule has no counterpart in the lineage."),
@@ -123,7 +123,7 @@ _SOURCE_OBJECTS = (
     ("other", BLOCKER, "An object of a sort that preflight does not know."),
     ("differs", WARNING, "An object of the same name is defined differently in the target."),
     ("announced", INFO, "Pending revisions make objects of the same names; they are compared once they are built."),
-    ("other_schema", WARNING, "Tables in other schemas of the database are not taken along."),
+    ("other_schema", WARNING, "Tables in other schemas of the database are not migrated."),
     ("index", INFO, "An index has no counterpart in the lineage; queries may become slower."),
     ("statistics", INFO, "Extended statistics have no counterpart in the lineage."),
     ("default_privileges", INFO, "Default privileges stay behind; the inventory's target_roles get theirs."),
@@ -179,7 +179,7 @@ _SCHEMA = (
     (
         "data.reference_unchecked",
         WARNING,
-        "Rows refer to a table outside the lineage; nobody has looked whether it has them.",
+        "Rows refer to a table outside the lineage; no one has looked whether it has them.",
     ),
     ("data.duplicate", BLOCKER, "Rows that share a key which is unique in the lineage."),
     ("data.check_violated", BLOCKER, "Rows that violate a CHECK constraint of the lineage."),
@@ -208,7 +208,11 @@ _TARGET = (
 )
 
 _RUN = (
-    ("run.no_backup", WARNING, "The run has no backup, or this command leaves it out: no way back from a lost source."),
+    (
+        "run.no_backup",
+        WARNING,
+        "No backup in the run, or left out of this command: no rollback once the source is lost.",
+    ),
     ("run.unfinished", INFO, "A run is unfinished; migrate.yml will resume it."),
     ("run.behind_fence", INFO, "Writes are refused by this run; it resumes, and preflight is not repeated."),
     ("run.migrated", INFO, "The database is migrated already."),

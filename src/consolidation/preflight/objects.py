@@ -44,7 +44,7 @@ NO_COUNTERPART = " without a counterpart in the lineage"
 
 def checks(source: Side, target: Side | None, database: Database, lineage: Lineage) -> Iterator[Check]:
     """Checks of the source schema, of what hangs on its tables, and of the rest of the database."""
-    yield Check("which tables are taken along", lambda: _tables(source, database))
+    yield Check("which tables are migrated", lambda: _tables(source, database))
     yield Check("the objects of the source schema", lambda: _left_behind(source))
     yield Check("the counterparts of the source's objects", lambda: _objects(source, target, database, lineage))
     yield Check("what is not in force on the source", lambda: _not_in_force(source))
@@ -141,6 +141,6 @@ def _database_wide(source: Side, database: Database) -> Iterator[Finding]:
     if database.moves:  # the other schemas of the storage database are other services'
         return
     for schema, tables in rows(source.conn, query("preflight/other_schemas"), {"schema": source.schema}):
-        what = f"schema {schema} holds {tables} table(s); only {source.schema} is taken along"
+        what = f"schema {schema} holds {tables} table(s); only {source.schema} is migrated"
         fix = f"give schema {schema} an inventory host of its own if the service uses it"
         yield found("source.object.other_schema", schema, what, fix)

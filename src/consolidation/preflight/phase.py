@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 import psycopg2.errors
 
-from consolidation.errors import ConfigurationError, ConnectionFailed, ConsolidationError, describe
+from consolidation.errors import ConfigurationError, ConnectionFailed, ConsolidationError, describe, next_step
 from consolidation.installation import script_directory
 from consolidation.journal import state as journal
 from consolidation.lineage.models import lineage_metadata, lineages
@@ -150,7 +150,7 @@ class _Examination:
             self.findings.append(found(f"{name}.connection.failed", str(used), what, error.hint))
         except psycopg2.Error as error:
             what = f"could not read the tables of the {name}, nor check anything else there: {describe(error)}"
-            self.findings.append(found(f"{name}.check.failed", "the tables", what, "mend the cause, then run again"))
+            self.findings.append(found(f"{name}.check.failed", "the tables", what, next_step(error)))
         else:
             self.sides.append(side)
             return side
@@ -222,7 +222,7 @@ class _Examination:
             what = f"could not check {title}: {describe(error)}"
             self.findings.append(found(f"{side.name}.check.failed", title, what, _fix(error, side)))
         except (ConsolidationError, OSError) as error:
-            fix = getattr(error, "hint", "") or "mend the cause, then run again"
+            fix = getattr(error, "hint", "") or "correct what the system's message names, then run again"
             what = f"could not check {title}: {getattr(error, 'message', error)}"
             self.findings.append(found("runner.check.failed", title, what, fix))
         finally:
@@ -255,7 +255,7 @@ def _for_a_move(finding: Finding) -> Finding:
 
 def _fix(error: psycopg2.Error, side: Side) -> str:
     if isinstance(error, psycopg2.errors.InsufficientPrivilege):
-        # Journal and revisions lie in a schema of their own.
+        # Journal and revisions are in a schema of their own.
         side.conn.rollback()
         closed = "SELECT FROM pg_namespace WHERE nspname = 'consolidation' AND NOT has_schema_privilege(oid, 'USAGE')"
         schema = "consolidation" if rows(side.conn, closed) else side.schema
@@ -265,6 +265,4 @@ def _fix(error: psycopg2.Error, side: Side) -> str:
             "GRANT SELECT ON ALL SEQUENCES IN SCHEMA {} TO {};",
         )
         return "\n".join(side.paste(template, schema, side.connected_as) for template in templates)
-    if isinstance(error, psycopg2.errors.LockNotAvailable):
-        return "wait until the session that locks the table has ended, then run again"
-    return "mend the cause (the server's log has the statement), then run again"
+    return next_step(error)

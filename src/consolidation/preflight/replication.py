@@ -50,7 +50,7 @@ def _foreign_partitions(source: Side, database: Database) -> Iterator[Finding]:
         if database.tables and name not in database.tables:
             continue
         kind, subject = "source.table.partition_elsewhere", f"{source.schema}.{name}"
-        what = f"a partition of {root}, which lies in another schema: its rows are not copied, {root} is not fenced"
+        what = f"a partition of {root}, which is in another schema: its rows are not copied, {root} is not fenced"
         fix = (
             source.paste("ALTER TABLE … DETACH PARTITION {};", name)
             + f" or move {root} into schema {source.schema}\nor leave its rows behind: {ACCEPT}: ['{kind} {subject}']"
@@ -63,7 +63,7 @@ def _instead_rules(source: Side) -> Iterator[Finding]:
     for table, name, command in rows(source.conn, query("preflight/instead_rules"), parameters):
         what = (
             f"{command} on {table} does something else INSTEAD: behind the closed fence it is refused only where that"
-            " writes a table that is taken along; what it writes elsewhere goes on"
+            " writes a table that is migrated; what it writes elsewhere goes on"
         )
         fix = f"see what the rule writes: \\d+ {table}; stop its callers for the window if that matters"
         yield found("source.rule.instead", f"{name} on {table}", what, fix)

@@ -93,7 +93,7 @@ def _ownership(side: Side) -> Iterator[Finding]:
         if inherits and may_become(side, owner):
             continue
         lacks = "may not SET ROLE to it" if inherits else "does not act as it"
-        what = f"{owner} owns {len(tables)} table(s), role {side.role} {lacks}: no fence trigger, no way back"
+        what = f"{owner} owns {len(tables)} table(s), role {side.role} {lacks}: no fence trigger, no rollback"
         fix = _other_owner(side, tables) if owner in superusers else grant(side, owner)
         yield found(f"{side.name}.role.cannot_fence", owner, what, fix)
 

@@ -111,7 +111,7 @@ def _collation_versions(side: Side) -> Iterator[Finding]:
     encoding = value(side.conn, "SHOW server_encoding")
     if encoding == "SQL_ASCII":
         what = f"database {side.settings.dbname} is SQL_ASCII: bytes of any encoding may be in it"
-        fix = "dump it, restore it into a database with ENCODING 'UTF8', mend the rows that are refused"
+        fix = "dump it, restore it into a database with ENCODING 'UTF8', correct the rows that are refused"
         yield found(f"{side.name}.encoding.unchecked", side.settings.dbname, what, fix)
     # Versions of the database's own collation are recorded since 15.
     name = "preflight/collations" if side.major >= 15 else "preflight/collations_before_15"
@@ -178,13 +178,13 @@ def _extensions(source: Side, target: Side) -> Iterator[Finding]:
     for name, schema, used in rows(source.conn, query("preflight/extensions"), parameters):
         create = source.paste("CREATE EXTENSION {} SCHEMA {};", name, schema)
         if not used:
-            what = f"extension {name} is installed, no table to take along uses it"
+            what = f"extension {name} is installed, no table to migrate uses it"
             yield found("source.extension.unused", name, what, "nothing to do")
         elif name not in installed:
             what = f"the tables use extension {name} (schema {schema}); the target does not have it"
             yield found("source.extension.missing", name, what, f"on the target, as a superuser: {create}")
         elif installed[name] != schema:
-            what = f"extension {name} lies in {schema} on the source, in {installed[name]} on the target"
+            what = f"extension {name} is in {schema} on the source, in {installed[name]} on the target"
             fix = source.paste("ALTER EXTENSION {} SET SCHEMA {};", name, schema)
             yield found("source.extension.schema", name, what, f"on the target, where the services name it: {fix}")
 

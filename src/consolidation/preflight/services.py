@@ -101,7 +101,7 @@ def _release(host: str, release: Release) -> Iterator[Finding]:
         what = f"{release.directory.partition('/releases/')[0]}/current is no link: the release cannot be switched"
         yield found("service.release.no_link", host, what, "ln -s releases/<the running release> current")
     if release.requirements is None:
-        what = f"{release.directory}/requirements.txt is missing: nobody knows what the release brings along"
+        what = f"{release.directory}/requirements.txt is missing: what the release contains is unknown"
         yield found("service.release.missing", host, what, "deploy the release, or correct service_release_next")
         return
     for fault in service_release.faults(release.requirements):

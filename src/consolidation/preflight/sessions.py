@@ -1,4 +1,4 @@
-"""Checks of what sessions begin with: settings that nobody but a superuser can change, roles that cannot write."""
+"""Checks of what sessions begin with: settings that no one but a superuser can change, roles that cannot write."""
 
 from __future__ import annotations
 

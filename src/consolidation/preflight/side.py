@@ -57,7 +57,7 @@ class Side:
     connected_as: str
     schema: str
     tables: tuple[Table, ...]
-    """Tables to take along, or those of the target schema."""
+    """Tables to migrate, or those of the target schema."""
 
     @property
     def role(self) -> str:

@@ -43,7 +43,7 @@ def checks_of_source(source: Side, target: Side | None, database: Database) -> I
 
 
 def in_conflict(finding: Finding) -> Finding:
-    """The finding while nobody knows which side has the newer rows: what it advises may empty or open the wrong one."""
+    """The finding while no one knows which side has the newer rows: what it advises may empty or open the wrong one."""
     if not finding.id.startswith(
         ("data.", "run.", "source.fence.", "target.table.", "target.rows.", "target.lineage.")
     ):
@@ -73,11 +73,13 @@ def _run(target: Side, database: Database) -> Iterator[Finding]:
             yield found("run.unfinished", run.id, what, "ansible-playbook migrate.yml resumes it, rollback.yml ends it")
         case records.MIGRATED:
             what = f"{what}, has migrated {database.name}"
-            yield found("run.migrated", run.id, what, "nothing to do; ansible-playbook rollback.yml takes it back")
+            yield found("run.migrated", run.id, what, "nothing to do; ansible-playbook rollback.yml rolls it back")
         case records.ROLLING_BACK:
             yield found("run.rolling_back", run.id, f"{what}, is being rolled back", "ansible-playbook rollback.yml")
         case records.ROLLED_BACK:
-            yield found("run.rolled_back", run.id, f"{what}, was rolled back", "nothing to do; migrate.yml begins anew")
+            yield found(
+                "run.rolled_back", run.id, f"{what}, was rolled back", "nothing to do; migrate.yml begins another"
+            )
 
 
 def _tables(target: Side, database: Database, lineage: Lineage) -> Iterator[Finding]:
@@ -96,7 +98,7 @@ def _tables(target: Side, database: Database, lineage: Lineage) -> Iterator[Find
                 fix = (
                     f"find out whose rows they are, and move them: "
                     f"{target.paste('ALTER TABLE {} SET SCHEMA …;', table.identifier)}\n"
-                    f"or, once nobody needs these {number} row(s): {target.paste('TRUNCATE {};', table.identifier)}"
+                    f"or, once no one needs these {number} row(s): {target.paste('TRUNCATE {};', table.identifier)}"
                 )
                 yield found("target.table.not_empty", str(table), what, fix)
             else:

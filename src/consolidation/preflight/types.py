@@ -69,7 +69,7 @@ def read(conn: Connection, words: Iterable[str], schema: str) -> dict[str, Type]
     """The types that the words of the models mean to this server; those it does not have are taken as they are spelt.
 
     schema: of the lineage, whose own types have counterparts without its name. Words may name an extension's types with
-    or without the schema that it lies in; ``UNKNOWN`` are those that no server could read.
+    or without the schema that it is in; ``UNKNOWN`` are those that no server could read.
     """
     # Until the end of the transaction. What pg_catalog has comes first.
     execute(conn, query("preflight/extension_path"))

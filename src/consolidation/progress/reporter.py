@@ -1,6 +1,6 @@
-"""How far a long phase has come, told while it works.
+"""How far a long phase has come, reported while it works.
 
-A thread beside the phase looks once a second and tells a file, which the callback plugin ``progress`` and
+A thread beside the phase looks once a second and writes a file, which the callback plugin ``progress`` and
 ``python -m consolidation.progress.view FILE`` follow, and every few seconds the journal (``result -> 'progress'`` of
 the phase while it runs). Names and figures only, no row data. It has a session of its own and never holds up the phase.
 """
@@ -143,7 +143,7 @@ def copied(target: Connection, run: Run) -> list[Amount]:
 
 
 @contextmanager
-def told(database: Database, phase: str, path: str | None, tally: Tally | None = None) -> Iterator[None]:
+def reported(database: Database, phase: str, path: str | None, tally: Tally | None = None) -> Iterator[None]:
     """Tell how far the phase has come as long as the block, which does it, runs. Without a tally it is the copy.
 
     Raises ConfigurationError when ``path`` cannot be written, ConnectionFailed.
@@ -164,7 +164,7 @@ def told(database: Database, phase: str, path: str | None, tally: Tally | None =
 
 
 def read(path: Path) -> Progress | None:
-    """What a file tells; None where there is none, or not one of ours."""
+    """What a file holds; None where there is none, or not one of ours."""
     try:
         return parse(path.read_bytes())
     except OSError:
@@ -172,7 +172,7 @@ def read(path: Path) -> Progress | None:
 
 
 def parse(content: bytes) -> Progress | None:
-    """What the content of a file tells; None where it is not one of ours."""
+    """What the content of a file holds; None where it is not one of ours."""
     try:
         return Progress.from_json(json.loads(content))
     except (ValueError, KeyError, TypeError):
@@ -180,7 +180,7 @@ def parse(content: bytes) -> Progress | None:
 
 
 class _Teller:
-    """Looks, works out the paces, and tells."""
+    """Looks, works out the paces, and reports."""
 
     def __init__(
         self, database: Database, phase: str, path: Path | None, tally: Tally | None, target: Connection
@@ -230,8 +230,8 @@ class _Teller:
             ) from error
 
     def _enter(self, progress: Progress) -> None:
-        told = {"at": progress.at, "tables": [asdict(table) for table in progress.tables if table.state != WAITING]}
-        parameters = [json.dumps({"progress": told}), progress.run_id, progress.database, progress.phase]
+        state = {"at": progress.at, "tables": [asdict(table) for table in progress.tables if table.state != WAITING]}
+        parameters = [json.dumps({"progress": state}), progress.run_id, progress.database, progress.phase]
         execute(self._target, query("progress/enter"), parameters)
 
 

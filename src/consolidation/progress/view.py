@@ -1,4 +1,4 @@
-"""Progress as an operator sees it: a table that is drawn anew on a terminal, lines now and then elsewhere.
+"""Progress as an operator sees it: a table that is drawn again on a terminal, lines now and then elsewhere.
 
     python -m consolidation.progress.view FILE...
 
@@ -24,7 +24,7 @@ from consolidation.text import printable
 
 LINES_SECONDS = 10.0
 STALE_SECONDS = 30.0
-"""A phase that has told nothing for longer may have died; clocks of hosts differ by a few seconds."""
+"""A phase that has reported nothing for longer may have died; clocks of hosts differ by a few seconds."""
 MOST_TABLES = 12
 """Shown for each database; the others are counted."""
 HEADINGS = ("phase", "database", "table", "", "rows", "bytes", "per second", "left", "state")
@@ -64,7 +64,7 @@ class Screen:
         self._live.start()
 
     def show(self, states: Sequence[Progress], working: Sequence[Working] = ()) -> None:
-        """Draw the table anew."""
+        """Draw the table again."""
         from rich.table import Table  # noqa: PLC0415 - not everybody has it
         from rich.text import Text  # noqa: PLC0415 - not everybody has it
 
@@ -94,7 +94,7 @@ class Lines:
         self._seconds = seconds
         self._next = time.monotonic() + seconds
         self._ended: dict[str, str] = {}
-        """Database -> phase whose end was told."""
+        """Database -> phase whose end was reported."""
 
     def show(self, states: Sequence[Progress], working: Sequence[Working] = ()) -> None:  # noqa: ARG002 - a View's
         """Print what is due."""
@@ -140,7 +140,7 @@ def _lines(state: Progress) -> list[str]:
 
 
 def _age(state: Progress) -> str:
-    """Since when nothing was told, where that is long."""
+    """Since when nothing was reported, where that is long."""
     age = time.time() - state.at
     return "" if state.ended or age < STALE_SECONDS else f" (no news for {figures.duration(age)})"
 

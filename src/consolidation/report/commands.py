@@ -20,7 +20,7 @@ RESUMES_TEXT = "Fix the cause, then run this: it resumes at the first unfinished
 UNTIL_CUTOVER = "at any time until the cutover; after it, the same command brings the new writes back first"
 UNTIL_SOURCE_IS_TOUCHED = "as long as the source database is untouched behind its fence"
 """The runbook itself never removes it."""
-NO_BACKUP = "There is no way back from a lost source: this run has no backup of {}."
+NO_BACKUP = "There is no rollback once the source is lost: this run has no backup of {}."
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def next_steps(
 def rollbacks(
     outcomes: Sequence[Outcome], commands: Mapping[str, str], inventory: Collection[str]
 ) -> tuple[Command, ...]:
-    """How each database of the run can be rolled back, and until when; those that stand alike share a command."""
+    """How each database of the run can be rolled back, and until when; those in the same state share a command."""
     held = [found for found in outcomes if found.kind != ROLLED_BACK and not found.rolling_back]
     groups = (
         (BEFORE_CUTOVER, UNTIL_CUTOVER, [found for found in held if not found.cut_over]),

@@ -93,7 +93,7 @@ def _back_at(database: Facts) -> datetime | None:
 
 
 def _outage(database: Facts, fence: str, openings: Iterable[tuple[str, str]]) -> Outage | None:
-    """From the closed fence to the first side that was opened; None where the fence was not closed for certain."""
+    """From the closed fence to the first side that was opened; None where the fence was not confirmed to be closed."""
     closed_at = _happened(phase(database, fence), "closed_at")
     if closed_at is None:
         return None

@@ -87,12 +87,12 @@ def outcome(database: Facts, events: Sequence[Facts] = ()) -> Outcome:
         kind = RUNNING
     else:
         kind = INTERRUPTED if last.get("state") == "running" else UNFINISHED
-    settled = kind in (MIGRATED, ROLLED_BACK)
+    ended = kind in (MIGRATED, ROLLED_BACK)
     return Outcome(
         database=database["name"],
         kind=kind,
-        phase="" if settled else last.get("name", ""),
-        error="" if settled else last.get("error") or "",
+        phase="" if ended else last.get("name", ""),
+        error="" if ended else last.get("error") or "",
         cut_over=state == records.MIGRATED or bool(phase(database, "cutover")),
         rolling_back=state == records.ROLLING_BACK,
         backed_up=phase(database, Phase.BACKUP).get("state") == "done" or not phase(database, Phase.FENCE),

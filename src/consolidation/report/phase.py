@@ -50,7 +50,7 @@ class Plan:
 
 
 def plan(facts: Facts, base: str | Path, commands: Mapping[str, str], inventory: Collection[str]) -> Plan:
-    """The report of the run that the journal's facts tell of, below the folder of the run directories.
+    """The report of the run that the journal's facts are of, below the folder of the run directories.
 
     ``commands`` are the operator's full command lines, keys ``migrate`` and ``rollback``, for all databases of the
     ``inventory``.
@@ -69,7 +69,7 @@ def plan(facts: Facts, base: str | Path, commands: Mapping[str, str], inventory:
         JSON: json.dumps(content, indent=2, ensure_ascii=False) + "\n",
     }
     files[HTML] = render(content, facts["databases"], _digests(files, known))
-    # The newest report may lie in a directory that is closed: it stays as it is, and what is new goes beside it.
+    # The newest report may be in a directory that is closed: it stays as it is, and what is new goes beside it.
     latest = next((found for found in reversed(known) if (found / JSON).exists()), None)
     stale = _stale(latest, files) if latest else tuple(files)
     directory = run_directory.directory_of(base, run_id) if stale or latest is None else latest
@@ -218,7 +218,7 @@ def _preflight(base: Path, known: Sequence[Path], database: str) -> dict[str, st
     """The preflight that the run began with, as its first report kept it: file -> text; empty where there is none.
 
     Every later look, also at a database that was migrated long ago, replaces the one outside of the run directories.
-    Those of the services' hosts lie beside it.
+    Those of the services' hosts are beside it.
     """
     for folder in (*(directory / database for directory in known), base / "preflight" / database):
         if (folder / PREFLIGHT).exists():
@@ -261,7 +261,7 @@ def _service_outage(shut: outage.ServiceOutage) -> dict[str, Any]:
 
 
 def pictures(databases: Sequence[Facts]) -> list[tuple[str, timeline.Picture]]:
-    """The timelines by title, migration and rollback apart: days may lie between them."""
+    """The timelines by title, migration and rollback apart: days may be between them."""
     titles = (("Migration", False), ("Rollback", True))
     drawn = [
         (title, timeline.draw([_lane(database, rollback) for database in databases])) for title, rollback in titles

@@ -45,10 +45,10 @@ def _phases(directory: Path, name: str, facts: dict[str, Any]) -> Statement:
 
 
 def _outages(name: str, database: dict[str, Any], facts: dict[str, Any]) -> Statement:
-    told = [entry["seconds"] for entry in database["outages"]]
+    reported = [entry["seconds"] for entry in database["outages"]]
     found = [each.seconds for each in outage.outages(facts)]
-    text = f"{name}: the write outages follow from the moments of fence and opening: {told} s"
-    return Statement(text, RIGHT if told == found else WRONG)
+    text = f"{name}: the write outages follow from the moments of fence and opening: {reported} s"
+    return Statement(text, RIGHT if reported == found else WRONG)
 
 
 def _verified(name: str, facts: dict[str, Any]) -> Iterator[Statement]:

@@ -1,4 +1,4 @@
-"""The services of each database, as the run's evidence tells of them."""
+"""The services of each database, as the run's evidence has them."""
 
 from __future__ import annotations
 

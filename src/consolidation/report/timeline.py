@@ -1,4 +1,4 @@
-"""The timeline of a run as a picture: where bars, ticks and the write outage lie on an SVG canvas.
+"""The timeline of a run as a picture: where bars, ticks and the write outage are on an SVG canvas.
 
 Lengths are SVG user units. One row for each phase; the template only prints what is computed here.
 """

@@ -15,7 +15,7 @@ TITLES = {
     "rollback_fence": "Target fenced",
     "rollback_restore": "Source restored",
     "reconcile": "Writes brought back",
-    "rollback_copy": "Load taken back",
+    "rollback_copy": "Load undone",
     "rollback_open": "Source open",
     "rollback_cancel": "Rollback given up",
     "repair": "Repair",

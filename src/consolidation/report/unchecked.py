@@ -24,7 +24,7 @@ def not_checked(database: Facts, preflight: Facts | None, *, has_services: bool)
         if names:
             yield f"Content: not shown to be equal: {', '.join(names)}."
     if not has_services:
-        yield "Services: the inventory names none for this database; nobody wrote through them."
+        yield "Services: the inventory names none for this database; no one wrote through them."
     elif phase(database, Phase.CUTOVER_SERVICES).get("state") != "done":
         yield "Services: no smoke test passed; that they work on the storage database was not seen."
     else:

@@ -63,7 +63,7 @@ def expect(database: str, size_bytes: int, base: Path) -> Expected:
                 return Expected(ASSUMED_SECONDS | seconds, f"measured by run {report['run']['id']}, scaled by size")
     seconds = {phase: START_SECONDS + size_bytes / pace for phase, pace in ASSUMED_BYTES_PER_SECOND.items()}
     paces = ", ".join(f"{phase} {pace / 1e6:.0f} MB/s" for phase, pace in ASSUMED_BYTES_PER_SECOND.items())
-    return Expected(seconds | ASSUMED_SECONDS, f"ASSUMED, nothing was measured yet: {paces}; a rehearsal tells better")
+    return Expected(seconds | ASSUMED_SECONDS, f"ASSUMED, nothing was measured yet: {paces}; a rehearsal measures it")
 
 
 def _reports(base: Path) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The way back when the storage database itself is lost: the source opens without it."""
+"""Rollback when the storage database itself is lost: the source opens without it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from consolidation.postgres import reach
 from consolidation.postgres.connection import connect, session
 
 SERVICES = (
-    "If its services had been cut over, lead them back by hand, on each of their hosts: put <config>.before-<run id> "
-    "in the place of the configuration, let the link current of the release lead where before-<run id> leads, restart"
+    "If its services had been cut over, repoint them by hand, on each of their hosts: put <config>.before-<run id> "
+    "in the place of the configuration, let the link current of the release point where before-<run id> points, restart"
 )
 RETURNED = (
     "When the storage database is back, ansible-playbook playbooks/resolve.yml comes before any other command: both"
@@ -56,10 +56,10 @@ class Plan:
     @property
     def msg(self) -> str:
         """For check mode."""
-        return f"{self.loss}\nNext: {self.next_step}" if self.changed else self.settled
+        return f"{self.loss}\nNext: {self.next_step}" if self.changed else self.skip_reason
 
     @property
-    def settled(self) -> str:
+    def skip_reason(self) -> str:
         """Where nothing is to be done."""
         return f"{self.database.name}: the source is open already. {SERVICES}. {RETURNED}"
 
@@ -82,13 +82,14 @@ def plan(database: Database) -> Plan:
         if reach.answers(database.target) and not reach.is_missing(database.target):
             raise StepRefused(
                 f"{database.name}: the server of its storage database answers, others may write there: {unreachable}",
-                hint="mend that, then run ansible-playbook rollback.yml; if it cannot be mended, stop that server",
+                hint="make the database reachable, then run ansible-playbook rollback.yml; if that is not possible,"
+                " stop that server",
             ) from error
     else:
         raise StepRefused(
             f"{database.name}: its storage database answers, it is not lost",
             hint="run ansible-playbook rollback.yml: it brings the writes made since the cutover back; where the source"
-            " is open already or the journal is older, ansible-playbook playbooks/resolve.yml leads on",
+            " is open already or the journal is older, ansible-playbook playbooks/resolve.yml resolves it",
         )
     side = database.source_side
     with session(database.source, "abandon plan") as conn:
@@ -100,7 +101,7 @@ def apply(plan: Plan, consent: str, timeout_seconds: float) -> dict[str, Any]:
     """Open the source. Raises StepRefused unless ``consent`` is the plan's sentence."""
     database = plan.database
     if not plan.changed:
-        return {"msg": plan.settled}
+        return {"msg": plan.skip_reason}
     if consent != plan.sentence:
         raise StepRefused(plan.loss, hint=plan.next_step)
     with session(database.source, "abandon") as conn:

@@ -129,7 +129,7 @@ def option(database: Database, keep: str) -> str:
 
 
 def refusal(database: Database, conflict: str, found: Comparison) -> StepRefused:
-    """Both sides differ, and nobody has said whose rows stay."""
+    """Both sides differ, and no one has said whose rows stay."""
     choices = [f"{option(database, SOURCE)} keeps the source's rows"]
     if not found.missing:
         choices.append(f"{option(database, TARGET)} keeps the target's rows")
@@ -151,7 +151,7 @@ def done(database: Database, keep: str, state: str, kept_in: Sequence[str]) -> s
         following = (
             "ansible-playbook migrate.yml finishes the cutover"
             if state == records.MIGRATING
-            else "rollback.yml is available; a service that was led back to the source by hand is to be put on the"
+            else "rollback.yml is available; a service that was repointed to the source by hand is to be put on the"
             " storage database again"
         )
     elif state == records.MIGRATING:

@@ -1,6 +1,6 @@
 """Give a rollback up: the target takes writes again, and is authoritative as it was.
 
-Safe only while the source is still the one that the run has closed: nobody has written there. What the rollback has
+Safe only while the source is still the one that the run has closed: no one has written there. What the rollback has
 brought there already is brought again by the next one.
 """
 

@@ -1,8 +1,8 @@
 """Bring the rows that differ from one side to the other, in one transaction of the side that receives.
 
-Both sides list the hashes of the rows in the buckets that differ and tell each other how often they have each; what
-the destination has in surplus is deleted, what the origin has in surplus is sent by COPY. A changed row is deleted and
-inserted, so unique values may swap between rows, and a table needs no key. Foreign keys, user triggers and rewrite
+Both sides list the hashes of the rows in the buckets that differ and report to each other how often they have each;
+what the destination has in surplus is deleted, what the origin has in surplus is sent by COPY. A changed row is deleted
+and inserted, so unique values may swap between rows, and a table needs no key. Foreign keys, user triggers and rewrite
 rules stand aside meanwhile: no cascade, no trigger and no rule runs. The transaction ends with every foreign key
 validated again and with the proof that both sides are equal.
 """

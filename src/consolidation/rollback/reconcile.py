@@ -1,6 +1,6 @@
 """Make one side's tables equal to the other's by content: the rollback after a cutover, and the repair of a copy.
 
-Only rows that differ are touched; how they are brought over is told in exchange.py.
+Only rows that differ are touched; how they are brought over: see exchange.py.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def apply(plan: Plan) -> dict[str, Any]:
             to=plan.to,
             compared=len(plan.pairs),
             tables=[change.as_result() for change in plan.changes],
-            sequences=[receiver.name for _, receiver in plan.sequences],
+            sequences=[destination.name for _, destination in plan.sequences],
             seconds=round(time.monotonic() - started, 3),
         )
         return dict(work.result)
@@ -184,7 +184,7 @@ def reconciled_and_opened(run: RunState, *, source_is_closed: bool) -> str:
 
 
 def require_closed_since(database: Database, run: RunState) -> None:
-    """What is about to be overwritten on the source must be what was verified: nobody may have written there since."""
+    """What is about to be overwritten on the source must be what was verified: no one may have written there since."""
     with session(database.source, "reconcile fence") as source:
         tables = fence.read(source, database.source_side)
     if not is_unbroken(run, tables):

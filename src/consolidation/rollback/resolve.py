@@ -1,8 +1,8 @@
-"""Lead on where the sides are not as the run says: its journal was lost or is older, or a fence was lifted by hand.
+"""Resolve a run whose journal and sides disagree: its journal was lost or is older, or a fence was lifted by hand.
 
 Both sides are compared. Where they are equal one of them is closed, and the run is made to say what is so. Where they
-differ somebody has to say whose rows stay; what is given up is kept as files first. The rows that stay are never
-touched. Until it has come to its end no other command does anything, and the same command leads to the same end.
+differ the operator decides whose rows stay; what is given up is kept as files first. The rows that stay are never
+touched. Until it has come to its end no other command does anything, and the same command ends the same way.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from consolidation.rollback.resolved import SOURCE_FIRST
 
 @dataclass(frozen=True)
 class Plan:
-    """What leads on from here."""
+    """The next command."""
 
     database: Database
     run: RunState
@@ -39,7 +39,7 @@ class Plan:
     conflict: str
     found: Comparison
     keep: str
-    """The side whose rows stay; '' where nobody has said it and they differ."""
+    """The side whose rows stay; '' where no one has said it and they differ."""
     typed: bool
     """Whether the operator has said so."""
     directory: Path
@@ -152,7 +152,7 @@ def apply(plan: Plan, caller: runs.Caller, timeout_seconds: float) -> dict[str, 
             resolved.source_stays(database, work, after, own_run=plan.own_run)
         if not plan.goes_on:
             _open(database, plan.keep, timeout_seconds)
-        with suppress(ConsolidationError):  # preflight says what is wrong with the revisions; the sides are settled
+        with suppress(ConsolidationError):  # preflight says what is wrong with the revisions; the sides agree already
             both.stamp(database)
         work.result.pop("were_open")
         return {**work.result, "msg": both.done(database, plan.keep, after, work.result.get("kept_in", []))}
@@ -174,7 +174,7 @@ def _open_tables(sides: Sides, name: str) -> list[str]:
 
 
 def _stays(run: RunState, sides: Sides) -> str:
-    """Of two equal sides: the only one that takes writes right now, for nobody is to be turned away without need."""
+    """Of two equal sides: the only one that takes writes right now, for no one is to be turned away without need."""
     if run.resolving and run.resolution.keep:
         return run.resolution.keep
     writers = [side for side in (SOURCE, TARGET) if sides.open(side)]

@@ -37,7 +37,7 @@ def _equal(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def source_stays(database: Database, work: Work, after: str, *, own_run: bool) -> None:
-    """The source has every row that stays; ``own_run``: the run has only the resolution, and nothing to take back."""
+    """The source has every row that stays; ``own_run``: the run has only the resolution, and nothing to roll back."""
     run = work.run
     with session(database.target, "resolve") as target:
         if not own_run and work.state.standing in SOURCE_FIRST:

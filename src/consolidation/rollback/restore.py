@@ -117,13 +117,13 @@ def plan(
     """
     if database.moves:
         raise StepRefused(
-            f"{database.name}: its tables lie in the storage database itself, which is not swapped for an old dump",
+            f"{database.name}: its tables are in the storage database itself, which is not swapped for an old dump",
             hint="restore the schema by hand: pg_restore --schema from the dump into a scratch database, then compare",
         )
     with session(database.target, "restore plan") as conn:
         run = records.latest_run(conn, database.name)
         if run is None:
-            raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to take back")
+            raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to roll back")
         backed_up = replace(run, id=backup_run_id or run.id)
         record = records.phases(conn, backed_up).get(Phase.BACKUP)
         restored = state.read(conn, database).done(Phase.ROLLBACK_RESTORE)

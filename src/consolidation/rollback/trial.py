@@ -68,7 +68,7 @@ def _require_room(plan: reconcile.Plan, destination: Connection) -> None:
         [(low, high)] = rows(destination, statement, [name])
         if not low <= theirs.last_value <= high:
             raise StepRefused(
-                f"{plan.database.name}: sequence {name} of the source holds {low} to {high}, the target's stands at"
+                f"{plan.database.name}: sequence {name} of the source holds {low} to {high}, the target's is at"
                 f" {theirs.last_value}",
                 hint=hint(plan.to, plan.fences),
             )

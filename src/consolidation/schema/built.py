@@ -72,7 +72,7 @@ def look(database: Database, accepted: tuple[str, ...] = ()) -> Look:
     accepted: objects that may stay behind, as preflight takes them.
     """
     if database.mode is Mode.MOVE:
-        return Look("tables that are moved bring everything along")
+        return Look("tables that are moved keep everything")
     with session(database.source, "schema look") as source, session(database.target, "schema look") as target:
         if skip_reason := _loaded(target, database):
             return Look(skip_reason)
@@ -135,12 +135,12 @@ def _objects(sides: _Sides) -> Iterator[Fault | str]:
 
 
 def _soundness(sides: _Sides) -> Iterator[Fault | str]:
-    """What is not in force on the target only; what both sides have alike stays as it is."""
+    """What is not in force on the target only; what both sides share stays as it is."""
     names = [table.name for table in sides.ours]
     here = unsound(sides.source, sides.database.source_schema, names, fence.TRIGGER)
     for text in unsound(sides.target, sides.database.name, names, fence.TRIGGER):
         if text in here:
-            yield f"{text}, on both sides alike"
+            yield f"{text}, on both sides"
         else:
             fix = "VALIDATE CONSTRAINT, ENABLE TRIGGER or REINDEX it on the target; or a revision of the lineage"
             yield Fault(f"{text}, on the target only", fix)

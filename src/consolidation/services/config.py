@@ -89,7 +89,7 @@ def plan_cutover(path: str, content: bytes, schema: str) -> Plan:
 def plan_rollback(path: str, content: bytes, previous: bytes, written: bytes) -> Plan:
     """Take the cutover of a service's file back.
 
-    ``previous``: the file before the cutover, ``written``: as the cutover wrote it. A file that nobody has touched
+    ``previous``: the file before the cutover, ``written``: as the cutover wrote it. A file that no one has touched
     since becomes the very file it was; in one that was edited only the section goes back. Raises ConfigurationError.
     """
     if content in (previous, written):

@@ -2,7 +2,7 @@
 
 The write itself is made by the role, on the application host. Here the database is asked: the rows are on the target
 and not on the source, the service's sessions are on the new side, and the old side has none for a while. The rows are
-taken away again, whatever the outcome: nothing of the proof stays behind, and a rollback does not carry it along. They
+taken away again, whatever the outcome: nothing of the proof stays behind, and a rollback does not carry it over. They
 are in the journal before they are written: where everything dies in between, the next command takes them away.
 """
 
@@ -148,7 +148,7 @@ def _prove_sessions(database: Database, timeout_seconds: float, quiet_seconds: f
     """How many sessions the new side has; none may be on the old one for ``quiet_seconds``."""
     if not database.application_roles or not database.target_roles:
         raise StepRefused(
-            f"{database.name}: the inventory names no role of the service, its sessions cannot be told from others",
+            f"{database.name}: the inventory names no role of the service, its sessions cannot be identified",
             hint="set consolidation_database.application_roles and .target_roles, then run again",
         )
     with session(database.target, "proof", autocommit=True) as target:

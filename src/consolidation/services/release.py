@@ -1,4 +1,4 @@
-"""What a service's release must and must not bring along, by its requirements file."""
+"""What a service's release must and must not contain, by its requirements file."""
 
 from __future__ import annotations
 

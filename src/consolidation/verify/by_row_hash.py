@@ -24,7 +24,7 @@ METHOD = "rows hashed as they left the source, and read again from the target"
 HALF = 2**64
 
 
-def equal_tables(  # noqa: PLR0913 - what to read, where, and whom to tell
+def equal_tables(  # noqa: PLR0913 - what to read, where, and whom to report to
     database: Database,
     run: RunState,
     snapshot: tuple[Connection, str],

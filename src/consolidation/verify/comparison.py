@@ -59,13 +59,13 @@ class Tables:
                 else:
                     self._tally.expect(table)
                     started.append((both, *self._start(both)))
-        lonely = [
+        one_sided = [
             (table, self._target.submit(_Timed(table, own_columns(table), self._tally)))
             for table in theirs
             if table.name not in names
         ]
         results += [self._result(both, here, far) for both, here, far in started]
-        results += [_lonely_result(table, digest) for table, digest in lonely]
+        results += [_one_sided_result(table, digest) for table, digest in one_sided]
         return sorted(results, key=lambda result: result.name)
 
     def _start(self, both: Pair) -> tuple[Future[tuple[Digest, float]], Future[tuple[Digest, float]]]:
@@ -118,7 +118,7 @@ class _Timed:
         return digest, round(time.monotonic() - started, 3)
 
 
-def _lonely_result(table: Table, digest: Future[tuple[Digest, float]]) -> TableResult:
+def _one_sided_result(table: Table, digest: Future[tuple[Digest, float]]) -> TableResult:
     """A table of the target that the source has not: nothing may be in it."""
     try:
         found, seconds = digest.result()

@@ -154,8 +154,8 @@ def _faults(database: Database, tables: list[TableResult], run: RunState | None)
         if faults and database.mode is not Mode.MOVE:
             # What the source has so as well was so before; the schema phase has shown it.
             with session(database.source, "verify") as source:
-                alike = unsound(source, database.source_schema, names, fence.TRIGGER)
-            faults = [text for text in faults if text not in alike]
+                shared = unsound(source, database.source_schema, names, fence.TRIGGER)
+            faults = [text for text in faults if text not in shared]
         if run and run.run:
             # The first one sees triggers too, the second one what the load has not touched.
             altered = [*defer.lost(target, run.run.id, database.name), *_altered(target, database, run)]

@@ -1,7 +1,7 @@
 """A second look at rows that differ while both sides are written: a copy that lags is not yet a wrong one.
 
-The rows that differ are suspects. They are looked at again, a bounded number of times, with longer and longer waits,
-until both sides hold the same at the same moment. A row that has changed on both sides and was not seen alike could not
+The rows that differ are candidates. They are read again, a bounded number of times, with longer and longer waits,
+until both sides hold the same at the same moment. A row that has changed on both sides and never matched could not
 be compared; what is left is different. Writes that come after the first look are not judged.
 """
 
@@ -21,11 +21,11 @@ from consolidation.postgres.catalog import read_tables
 from consolidation.postgres.connection import session
 
 FIRST_WAIT_SECONDS = 0.25
-MAX_SUSPECTS = 100_000
+MAX_CANDIDATES = 100_000
 """Rows of one table that are looked at again; a table with more of them stays different."""
 
 Name = tuple[str, ...] | tuple[int, int]
-"""What tells a row from others: its key, or its hashes where there is none."""
+"""What identifies a row: its key, or its hashes where there is none."""
 
 Version = tuple[int, int] | int | None
 """What a row holds: its hashes; without a key, how many such rows there are. None: it is not there."""
@@ -57,7 +57,7 @@ def waits(seconds: float) -> list[float]:
     return found
 
 
-def alike(history: History) -> bool:
+def matched(history: History) -> bool:
     """Whether both sides held the same at the last look: the source did before and after the target was read.
 
     One moment, because a counter that has lost a step reaches soon what the other side had before.
@@ -66,17 +66,17 @@ def alike(history: History) -> bool:
     return before == there == after
 
 
-def restless(history: History) -> bool:
-    """Whether a row has changed on both sides: the one follows the other, too fast to be seen alike."""
+def still_changing(history: History) -> bool:
+    """Whether a row has changed on both sides: the one follows the other, too fast to be seen matching."""
     ours = {version for before, _, after in history for version in (before, after)}
     return len(ours) > 1 and len({there for _, there, _ in history}) > 1
 
 
-def differences(suspects: Mapping[Name, History], key_names: tuple[str, ...], max_keys: int) -> Differences:
+def differences(candidates: Mapping[Name, History], key_names: tuple[str, ...], max_keys: int) -> Differences:
     """The rows by kind as they were at the last look."""
     counts = {"missing": 0, "extra": 0, "different": 0}
     keys: dict[str, list[dict[str, str]]] = {kind: [] for kind in counts}
-    for name, history in suspects.items():
+    for name, history in candidates.items():
         _, theirs, ours = history[-1]
         if not key_names:
             surplus = _copies(ours) - _copies(theirs)
@@ -91,50 +91,50 @@ def differences(suspects: Mapping[Name, History], key_names: tuple[str, ...], ma
 
 @dataclass
 class _Watched:
-    """One table and its suspects."""
+    """One table and its candidates."""
 
     result: TableResult
-    suspects: dict[Name, History] | None = None
+    candidates: dict[Name, History] | None = None
     """None before the first look."""
     number: int = 0
-    """Of suspects at the first look."""
+    """Of candidates at the first look."""
     key_names: tuple[str, ...] = ()
     started: float = field(default_factory=time.monotonic)
 
     @property
     def is_open(self) -> bool:
         """Whether there is something to look at again."""
-        return self.suspects is None or 0 < len(self.suspects) <= MAX_SUSPECTS
+        return self.candidates is None or 0 < len(self.candidates) <= MAX_CANDIDATES
 
     def look(self, source: Connection, target: Connection, both: Pair) -> None:
-        """See what the suspects hold now, and acquit those that are alike."""
+        """Read the candidates again, and drop those that match now."""
         buckets = self.result.differences.buckets if self.result.differences else ()
         sides = ((source, both.source), (target, both.target))
-        if self.suspects is None:
+        if self.candidates is None:
             ours, theirs = (row_hashes(conn, both, table, buckets) for conn, table in sides)
-            names = {_name(row) for _, row in islice(merged(ours, theirs), MAX_SUSPECTS + 1)}
-            self.suspects, self.number, self.key_names = {name: [] for name in names}, len(names), both.key_names
+            names = {_name(row) for _, row in islice(merged(ours, theirs), MAX_CANDIDATES + 1)}
+            self.candidates, self.number, self.key_names = {name: [] for name in names}, len(names), both.key_names
             _end(source, target)
         if self.is_open:
             seen = []
             for conn, table in (*sides, sides[0]):
-                seen.append(_versions(row_hashes(conn, both, table, buckets), self.suspects))
+                seen.append(_versions(row_hashes(conn, both, table, buckets), self.candidates))
                 _end(conn)
-            for name, history in self.suspects.items():
+            for name, history in self.candidates.items():
                 before, there, after = (versions.get(name) for versions in seen)
                 history.append((before, there, after))
-            self.suspects = {name: history for name, history in self.suspects.items() if not alike(history)}
+            self.candidates = {name: history for name, history in self.candidates.items() if not matched(history)}
 
     def judged(self, max_keys: int) -> TableResult:
         """The result in the light of all looks."""
-        if self.suspects is None or self.number > MAX_SUSPECTS:
+        if self.candidates is None or self.number > MAX_CANDIDATES:
             return self.result
         seconds = round(time.monotonic() - self.started, 1)
-        if not self.suspects:
+        if not self.candidates:
             reason = f"rows differed at first, {self.number} at the second look, none after {seconds} s"
             return replace(self.result, outcome=EQUAL, differences=None, reason=reason)
-        stuck = {name: history for name, history in self.suspects.items() if not restless(history)}
-        moving = len(self.suspects) - len(stuck)
+        stuck = {name: history for name, history in self.candidates.items() if not still_changing(history)}
+        moving = len(self.candidates) - len(stuck)
         unclear = f"{moving} rows changed on both sides all the time, for {seconds} s" if moving else ""
         if not stuck:
             return replace(self.result, outcome=NOT_COMPARED, differences=None, reason=unclear)

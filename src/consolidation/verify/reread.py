@@ -21,7 +21,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from consolidation.compare.row_hash import RowSum, Summing
-from consolidation.errors import ConsolidationError, describe
+from consolidation.errors import ConsolidationError, StatementFailed, describe, next_step
 from consolidation.postgres.connection import Settings, connect
 from consolidation.postgres.queries import execute
 from consolidation.processes import children, die_with_parent, kill
@@ -37,6 +37,10 @@ class Range:
 
     statement: str
     is_binary: bool
+
+
+OURS = "run the same command again; if it comes again, this is a bug, please report it"
+ENDED = "look for it in the runner's log (out of memory?), then run the same command again"
 
 
 class Readers:
@@ -88,9 +92,9 @@ def _ask(process: subprocess.Popen[str], wanted: Range) -> RowSum:
     assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
     _send(process, json.dumps(asdict(wanted)))
     line = process.stdout.readline()
-    answer = json.loads(line) if line else {"error": "a reading process ended"}
+    answer = json.loads(line) if line else {"error": "a reading process ended", "hint": ENDED}
     if "error" in answer:
-        raise RereadFailed(answer["error"], hint="mend the cause, then run again")
+        raise RereadFailed(answer["error"], hint=answer["hint"])
     return RowSum(**answer)
 
 
@@ -109,7 +113,7 @@ def row_sum(conn: Connection, wanted: Range) -> RowSum:
     with conn.cursor() as cursor:
         cursor.copy_expert(wanted.statement, summing)
         if cursor.rowcount != summing.result().rows:
-            raise RereadFailed(f"{cursor.rowcount} rows were sent, {summing.result().rows} hashed")
+            raise RereadFailed(f"{cursor.rowcount} rows were sent, {summing.result().rows} hashed", hint=OURS)
     return summing.result()
 
 
@@ -123,11 +127,16 @@ def main() -> int:
         execute(conn, "SET TRANSACTION SNAPSHOT %s", [task["snapshot"]])
         for line in sys.stdin:
             print(json.dumps(asdict(row_sum(conn, Range(**json.loads(line))))), flush=True)  # noqa: T201 - it is read
-    except (ConsolidationError, psycopg2.Error) as error:
-        text = describe(error) if isinstance(error, psycopg2.Error) else str(error)
-        print(json.dumps({"error": text}), flush=True)  # noqa: T201 - as above
-        return 1
+    except ConsolidationError as error:
+        return _failed(error)
+    except psycopg2.Error as error:
+        return _failed(StatementFailed(describe(error), hint=next_step(error)))
     return 0
+
+
+def _failed(error: ConsolidationError) -> int:
+    print(json.dumps({"error": error.message, "hint": error.hint}), flush=True)  # noqa: T201 - as above
+    return 1
 
 
 if __name__ == "__main__":

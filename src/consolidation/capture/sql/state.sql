@@ -1,7 +1,7 @@
 -- The tables of a side and the capture on each. Plain reads of the catalog: they show what this transaction's snapshot
 -- sees, unlike pg_relation_filenode() and to_regclass(), which show what is committed now.
 -- mark: another one after the table was truncated or rewritten, a partition came or went, its key or its columns
--- changed, or its capture was switched or made again, whoever did it: then the noted keys do not tell all that changed.
+-- changed, or its capture was switched or made again, whoever did it: then the noted keys do not say all that changed.
 -- members: the table and its partitions. triggers: how many they have of the capture's, and how many should be enabled.
 -- schema: name of the schema; tables: text[] of table names, empty for all; left_behind: text[] of names not to take
 -- along; trigger: pattern of the names of the capture's triggers.

@@ -1,4 +1,4 @@
--- Mark a chunk as loaded, in the transaction that loaded it; no row where its copy has no lead any more, or another one.
+-- Mark a chunk as loaded, in the transaction that loaded it; no row where its copy has no coordinator any more, or another one.
 -- run_id, database, table, number: the chunk; rows, bytes, digest, seconds, worker: figures of the load;
 -- attempt: which one of the copy phase; lead: backend that holds the database's lock; space: first key of that lock.
 UPDATE consolidation.chunk

@@ -1,5 +1,5 @@
 -- Take the largest chunk that is not loaded; it stays locked until this transaction ends.
--- With SKIP LOCKED added: one that nobody works on. Without: waits for those who do, and takes what they leave behind.
+-- With SKIP LOCKED added: one that no one works on. Without: waits for those who do, and takes what they leave behind.
 -- run_id, database: the run.
 SELECT c.table_name, c.number, c.low, c.high, l."binary"
   FROM consolidation.chunk c

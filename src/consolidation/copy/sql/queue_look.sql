@@ -1,5 +1,5 @@
--- How far the copy of a run is: its state, what its lead has published, whether that one lives, chunks not loaded yet.
--- run_id, database: the run; space: first key of the advisory lock that the lead holds.
+-- How far the copy of a run is: its state, what its coordinator has published, whether that one lives, chunks not loaded yet.
+-- run_id, database: the run; space: first key of the advisory lock that the coordinator holds.
 SELECT p.state, p.attempts AS attempt, q.lead, q.snapshot, q.packages,
        EXISTS (SELECT FROM pg_locks k
                 WHERE k.pid = q.lead AND k.locktype = 'advisory' AND k.granted AND k.objsubid = 2

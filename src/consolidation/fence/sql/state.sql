@@ -2,7 +2,7 @@
 -- their partition, because a statement trigger fires only for the table a statement names.
 -- statements, rows: pg_trigger.tgenabled of either trigger, NULL where there is none; a partitioned table has no rows.
 -- epoch: another one after anything that could change what the table holds without the fence's noticing: a trigger that
--- was switched or made anew (xmin: the transaction that did it), its function, the relation's file, name, columns and
+-- was switched or recreated (xmin: the transaction that did it), its function, the relation's file, name, columns and
 -- generation expressions, its place among parents and partitions, and labels of enums.
 -- schema: name of the schema; tables: text[] of table names, empty for all; trigger, row_trigger: their names.
 WITH RECURSIVE fenced (oid) AS (

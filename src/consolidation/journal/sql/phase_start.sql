@@ -1,6 +1,6 @@
 -- Note that a phase begins (again); returns the result of the time before, if there was one,
 -- without what an attempt that was killed has said of itself while it worked. Its start is that of this attempt: what
--- lies between two attempts is no work.
+-- is between two attempts is no work.
 -- positional: run id, database, name of the phase.
 INSERT INTO consolidation.phase (run_id, database, name, state, started_at)
 VALUES (%s, %s, %s, 'running', clock_timestamp())

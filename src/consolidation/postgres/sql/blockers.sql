@@ -1,4 +1,4 @@
--- Transactions that hold locks on some tables, or wait for one before which nobody else is let in; oldest first.
+-- Transactions that hold locks on some tables, or wait for one before which no one else is let in; oldest first.
 -- Autovacuum has no user: its kind and its work name it.
 -- oids: bigint[] of the tables, NULL for all; harmless: text[] of lock modes that are not in the way.
 SELECT l.pid,

@@ -3,7 +3,7 @@
 SELECT c.relname AS table_name,
        a.attname AS name,
        -- Without the schema's name: a service's type has its counterpart in the other side's schema, and an extension
-       -- may lie in another one there.
+       -- may be in another one there.
        CASE WHEN starts_with(format_type(a.atttypid, a.atttypmod), quote_ident(tn.nspname) || '.')
             THEN substr(format_type(a.atttypid, a.atttypmod), length(quote_ident(tn.nspname)) + 2)
             ELSE format_type(a.atttypid, a.atttypmod) END AS type,

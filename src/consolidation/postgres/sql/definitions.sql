@@ -1,6 +1,6 @@
 -- What a lineage makes of one schema: each column, constraint, index and relation by its name, and a digest of it.
 -- Names are words for people, the same as in deferrable.sql. Left out: the foreign keys of partitions, which follow from
--- their root's, but are named anew when that is made again.
+-- their root's, but get new names when that is recreated.
 -- schema: name of the schema.
 WITH wanted AS (
     SELECT c.oid, c.relname, c.relkind, c.relpartbound

@@ -1,4 +1,4 @@
--- What is not in force on the tables of one schema and on their partitions, wherever those lie: constraints not
+-- What is not in force on the tables of one schema and on their partitions, wherever those are: constraints not
 -- validated, invalid indexes, disabled triggers.
 -- schema: name of the schema; tables: text[] of table names; fence: what the names of the fence's triggers begin with,
 -- which are left out.

@@ -1,4 +1,4 @@
--- Partitions of one schema whose root lies in another one, with that root.
+-- Partitions of one schema whose root is in another one, with that root.
 -- schema: name of the schema.
 SELECT c.relname, root.oid::regclass::text
   FROM pg_class c

@@ -1,4 +1,4 @@
--- Partitions of the partitioned tables of one schema, wherever they lie.
+-- Partitions of the partitioned tables of one schema, wherever they are.
 -- schema: name of the schema.
 SELECT DISTINCT c.relname
   FROM pg_class root

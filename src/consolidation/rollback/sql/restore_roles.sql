@@ -1,4 +1,4 @@
--- Roles that a restore needs and that are missing, or that we may not act as; with the statement that mends it.
+-- Roles that a restore needs and that are missing, or that we may not act as; with the statement that fixes it.
 -- roles: text[] of all that must exist; owners: text[] of those whose member we must be.
 SELECT w.name, CASE WHEN r.oid IS NULL THEN 'missing' ELSE 'not ours' END AS state,
        CASE WHEN r.oid IS NOT NULL THEN format('GRANT %%I TO %%I', w.name, current_user) END AS fix

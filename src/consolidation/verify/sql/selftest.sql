@@ -1,4 +1,4 @@
--- The scratch table of the verifier's self-test, alike on both sides.
+-- The scratch table of the verifier's self-test, the same on both sides.
 CREATE TEMPORARY TABLE consolidation_selftest (
     id integer PRIMARY KEY,
     name text,
