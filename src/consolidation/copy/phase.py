@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -223,26 +223,35 @@ def _restore(database: Database, run: records.Run, workers: int) -> None:
         free: SimpleQueue[Connection] = SimpleQueue()
         for _ in range(workers):
             free.put(stack.enter_context(session(database.target, "copy restore")))
+        with session(database.target, "copy restore") as target:
+            tables = fence.read(target, database.target_side)
         for state, following in (("loading", "restoring"), ("restoring", "done")):
             with session(database.target, "copy restore") as target:
                 waiting = [row for row in loads.of_run(target, run) if row["state"] == state]
             with ThreadPoolExecutor(workers) as pool:
                 made = list(
-                    pool.map(lambda row, after=following: _restore_table(free, database, run, row, after), waiting)
+                    pool.map(
+                        lambda row, after=following: _restore_table(free, database, tables, run, row, after), waiting
+                    )
                 )
             # A foreign key locks both its tables, so two tables may wait for each other. Who gave way comes after them.
             for row in (row for row, is_made in zip(waiting, made, strict=True) if not is_made):
                 with session(database.target, "copy restore") as target:
-                    _restore_in(target, database, run, row, following)
+                    _restore_in(target, database, tables, run, row, following)
 
 
 def _restore_table(
-    free: SimpleQueue[Connection], database: Database, run: records.Run, load: dict[str, Any], following: str
+    free: SimpleQueue[Connection],
+    database: Database,
+    tables: Sequence[fence.Fenced],
+    run: records.Run,
+    load: dict[str, Any],
+    following: str,
 ) -> bool:
     """One table on a session that is free; False where it gave way to another one (a deadlock)."""
     target = free.get()
     try:
-        _restore_in(target, database, run, load, following)
+        _restore_in(target, database, tables, run, load, following)
     except DeadlockDetected:
         return False
     else:
@@ -253,11 +262,17 @@ def _restore_table(
         free.put(target)
 
 
-def _restore_in(target: Connection, database: Database, run: records.Run, load: dict[str, Any], following: str) -> None:
-    """One table in one transaction."""
+def _restore_in(
+    target: Connection,
+    database: Database,
+    tables: Sequence[fence.Fenced],
+    run: records.Run,
+    load: dict[str, Any],
+    following: str,
+) -> None:
+    """One table in one transaction; tables: all of them, to name who is in the way."""
     last = following == "done"
     execute(target, "SET LOCAL maintenance_work_mem = '256MB'")
-    tables = fence.read(target, database.target_side)
     with limited(target, database.target, tables, ACCESS_EXCLUSIVE):
         defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=last)
     if last:

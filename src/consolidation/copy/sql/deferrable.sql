@@ -17,11 +17,12 @@ WITH wanted AS (
        AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
        AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attstattarget > 0)
        AND NOT EXISTS (SELECT FROM pg_depend d
-                        WHERE d.deptype = 'n' AND d.classid <> 'pg_constraint'::regclass
-                          AND (d.refclassid, d.refobjid) IN (
-                                SELECT 'pg_class'::regclass::oid, i.indexrelid UNION ALL
-                                SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k
-                                 WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid))
+                        WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indexrelid
+                          AND d.deptype = 'n' AND d.classid <> 'pg_constraint'::regclass)
+       AND NOT EXISTS (SELECT FROM pg_constraint k
+                         JOIN pg_depend d ON d.refclassid = 'pg_constraint'::regclass AND d.refobjid = k.oid
+                        WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid
+                          AND d.deptype = 'n' AND d.classid <> 'pg_constraint'::regclass)
        AND NOT EXISTS (SELECT FROM pg_constraint f
                         WHERE f.contype = 'f' AND f.conindid = i.indexrelid AND f.conrelid NOT IN (SELECT oid FROM wanted))
 )
