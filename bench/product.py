@@ -32,20 +32,9 @@ class Product:
     workers: int
 
     @property
-    def options(self) -> dict[str, Any]:
-        """The `database` option of the modules."""
-        return {
-            "name": self.name,
-            "source": self.source.keywords(),
-            "source_schema": "public",
-            "target": self.target.keywords(),
-            "application_roles": [f"{self.name}_app"],
-            "target_roles": ["storage_service"],
-        }
-
-    @property
     def database(self) -> model.Database:
-        return model.Database.from_options(self.options)
+        roles = ((f"{self.name}_app",), ("storage_service",))
+        return model.Database(self.name, self.source, "public", (), self.target, *roles)
 
     def prepare(self, ddl: str) -> None:
         """All that comes before the copy: the run, tables in the target, both fences closed."""
@@ -61,7 +50,7 @@ class Product:
 
     def copy(self) -> dict[str, Any]:
         """The copy phase."""
-        return copy.apply(copy.plan(self.database), self.options, self.workers)
+        return copy.apply(copy.plan(self.database), self.workers)
 
     def verify(self) -> dict[str, Any]:
         """The verify phase. Raises VerificationFailed."""

@@ -54,9 +54,11 @@ run_id:
   description: Id of the run.
   type: str
   returned: when not in check mode, unless there was nothing to do
-moves:
-  description: Whether the tables are in the storage database already, and are moved instead of copied.
-  type: bool
+mode:
+  description:
+    - How the rows get to the target, V(copy) or V(online); V(move) where the tables are in the storage database, and
+      M(storage.consolidation.pg_move_tables) moves them.
+  type: str
   returned: with O(state=present)
 tables:
   description: Rows, bytes, chunks and seconds of every table.
@@ -125,9 +127,9 @@ def main() -> None:
             module.exit_json(changed=emptying.changed, diff=emptying.diff(), **result)
         plan = copy.plan(database)
         if module.check_mode:
-            module.exit_json(changed=plan.changed, diff=plan.diff(), moves=database.moves)
+            module.exit_json(changed=plan.changed, diff=plan.diff(), mode=database.mode.value)
         with progress.reported(database, "copy", given["progress_file"]):
-            result = copy.apply(plan, given["database"], given["workers"])
+            result = copy.apply(plan, given["workers"])
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 
 

@@ -82,7 +82,7 @@ def main() -> None:
     with failures(module):
         given = module.params
         database = Database.from_options(given["database"])
-        result = helper.join(database, given["database"], given["workers"], given["wait_seconds"])
+        result = helper.join(database, given["workers"], given["wait_seconds"])
         module.exit_json(changed=bool(result["chunks"]), **result)
 
 

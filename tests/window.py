@@ -88,7 +88,7 @@ class Window:
             trigger.close_side(conn, self.database.side(side), 10)
 
     def copy(self, workers: int = 2) -> dict[str, Any]:
-        return copy.apply(copy.plan(self.database), self.options, workers)
+        return copy.apply(copy.plan(self.database), workers)
 
     def cutover(self) -> dict[str, Any]:
         return cutover.apply(cutover.plan(self.database), 10)

@@ -22,6 +22,11 @@ class Mode(StrEnum):
     MOVE = "move"
     """The tables are in the storage database already: SET SCHEMA."""
 
+    @property
+    def copies(self) -> bool:
+        """Whether source and target each have rows of their own; moved tables are the only ones there are."""
+        return self != Mode.MOVE
+
 
 @dataclass(frozen=True)
 class Side:
@@ -59,13 +64,10 @@ class Database:
     @property
     def mode(self) -> Mode:
         """``move`` where the tables are in the storage database already, else ``online`` where that is wanted."""
-        return Mode.MOVE if self.moves else Mode.ONLINE if self.online else Mode.COPY
-
-    @property
-    def moves(self) -> bool:
-        """True where the tables already are in the storage database: they are moved by SET SCHEMA, not copied."""
         here, there = self.source, self.target
-        return (here.host, here.port, here.dbname) == (there.host, there.port, there.dbname)
+        if (here.host, here.port, here.dbname) == (there.host, there.port, there.dbname):
+            return Mode.MOVE
+        return Mode.ONLINE if self.online else Mode.COPY
 
     @property
     def source_side(self) -> Side:
@@ -96,18 +98,31 @@ class Database:
             online=options.get("mode") == "online",
             run_id=run_id,
         )
-        if database.moves and database.online:
+        if database.mode == Mode.MOVE and database.online:
             raise ConfigurationError(
                 f"{database.name}: its tables are in the storage database already and are moved, which takes a moment:"
                 " there is nothing to follow",
                 hint="leave consolidation_database.mode out, or set it to window",
             )
-        if database.moves and database.source_schema == database.name:
+        if database.mode == Mode.MOVE and database.source_schema == database.name:
             raise ConfigurationError(
                 f"{database.name}: source and target are the same schema of the same database",
                 hint="set consolidation_database.source_schema to the schema the tables are in today",
             )
         return database
+
+    def as_json(self) -> dict[str, Any]:
+        """The ``database`` option that ``from_options`` makes this value of, for a process of ours."""
+        return {
+            "name": self.name,
+            "source": self.source.keywords(),
+            "source_schema": self.source_schema,
+            "tables": list(self.tables),
+            "target": self.target.keywords(),
+            "application_roles": list(self.application_roles),
+            "target_roles": list(self.target_roles),
+            "mode": "online" if self.online else "window",
+        }
 
 
 def connection_settings(options: Mapping[str, Any]) -> Settings:

@@ -317,7 +317,7 @@ from consolidation.copy import phase as copy
 from consolidation.model import Database
 chunks.CHUNK_BYTES = 400_000
 options = json.load(sys.stdin)
-copy.apply(copy.plan(Database.from_options(options)), options, 2)
+copy.apply(copy.plan(Database.from_options(options)), 2)
 """
 # The same as the module `pg_copy_helper` does on another host.
 HELPER = """
@@ -326,7 +326,7 @@ from consolidation.copy import helper
 from consolidation.model import Database
 socket.gethostname = lambda: "runner-2"
 options = json.load(sys.stdin)
-print(json.dumps(helper.join(Database.from_options(options), options, 2, 20)))
+print(json.dumps(helper.join(Database.from_options(options), 2, 20)))
 """
 
 
@@ -622,5 +622,5 @@ def test_a_target_that_was_opened_is_never_loaded_again(big: Window) -> None:
     big.copy()
     stale = copy.Plan(big.database, (), "")
     with pytest.raises(StepRefused, match="the target is authoritative"):
-        copy.apply(stale, big.options, 2)
+        copy.apply(stale, 2)
     assert_undisturbed(big)

@@ -64,7 +64,7 @@ def options(online: Online) -> dict[str, Any]:
 
 def copied(online: Online) -> dict[str, Any]:
     database = replace(online.window.database, online=True)
-    return copy.apply(copy.plan(database), options(online), 2)
+    return copy.apply(copy.plan(database), 2)
 
 
 COPY = """
@@ -73,7 +73,7 @@ from consolidation.copy import chunks, phase
 from consolidation.model import Database
 chunks.CHUNK_BYTES = 8192
 options = json.load(sys.stdin)
-phase.apply(phase.plan(Database.from_options(options)), options, 2)
+phase.apply(phase.plan(Database.from_options(options)), 2)
 """
 
 

@@ -92,7 +92,7 @@ def _fence(arguments: Values, values: Values) -> Figure | None:
 def _copy(arguments: Values, values: Values) -> Figure | None:
     if values.get("emptied"):
         return Figure("rollback", "done", f"{plural(len(values['emptied']), 'table')} of the target emptied", GOOD)
-    if values.get("moves"):
+    if values.get("mode") == "move":
         return None
     if not values.get("changed"):
         return _nothing("copy", values) if arguments.get("state", "present") == "present" else None

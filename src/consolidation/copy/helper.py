@@ -36,16 +36,16 @@ def loaded_by_host(target: Connection, run_id: str, database: str) -> list[dict[
     return dicts(target, query("copy/host_figures"), {"run_id": run_id, "database": database})
 
 
-def join(database: Database, options: dict[str, Any], workers: int, wait_seconds: float) -> dict[str, Any]:
+def join(database: Database, workers: int, wait_seconds: float) -> dict[str, Any]:
     """Load chunks until none is left, with ``workers`` processes; waits for the coordinator to queue them.
 
-    ``options``: the module's ``database`` option. Raises CopyError where workers failed, StepRefused.
+    Raises CopyError where workers failed, StepRefused.
     """
     with started(workers) as processes:
-        queue = None if database.moves else _await(database, wait_seconds)
+        queue = _await(database, wait_seconds) if database.mode.copies else None
         if queue is None:
             return {"chunks": 0, "rows": 0, "bytes": 0, "msg": f"{database.name}: {host()} found nothing to load"}
-        errors = processes.run(options, queue)
+        errors = processes.run(database, queue)
     with session(database.target, "copy helper") as target:
         by_host = {row["host"]: row for row in loaded_by_host(target, queue.run_id, database.name)}
     found = by_host.get(host(), {"chunks": 0, "rows": 0, "bytes": 0})

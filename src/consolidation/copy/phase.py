@@ -94,17 +94,14 @@ def plan(database: Database) -> Plan:
     return Plan(database, tuple(planned), "")
 
 
-def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
-    """Load what is not loaded yet, with ``workers`` processes. ``options``: the module's ``database`` option.
-
-    Raises CopyError, StepRefused.
-    """
+def apply(plan: Plan, workers: int) -> dict[str, Any]:
+    """Load what is not loaded yet, with ``workers`` processes. Raises CopyError, StepRefused."""
     database = plan.database
     if plan.skip_reason:
-        return {"msg": plan.skip_reason, "moves": database.moves}
+        return {"msg": plan.skip_reason, "mode": database.mode.value}
     begun, online = time.monotonic(), database.mode == Mode.ONLINE
     with recorded(database, Phase.COPY) as work:
-        work.result.update(run_id=work.run.id, moves=False)
+        work.result.update(run_id=work.run.id, mode=database.mode.value)
         # Killed from here on, whatever was verified before is not taken for a verification of what is there then.
         before = work.result.pop("copy_id", None)
         work.keep()
@@ -123,11 +120,11 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
             queue = helper.publish(work, snapshot)
             if online:
                 noted.remember(work, captured)
-                _require_loaded(target, work.run, processes.run(options, queue))
+                _require_loaded(target, work.run, processes.run(database, queue))
             else:
                 with ThreadPoolExecutor(1) as counting:
                     counted = counting.submit(_count, source, [table for table, _ in tables])
-                    errors = processes.run(options, queue)
+                    errors = processes.run(database, queue)
                 _require_loaded(target, work.run, errors)
                 _require_counts(target, work.run, counted.result())
             sequences = _set_sequences(source, target, database, [table for table, _ in tables])

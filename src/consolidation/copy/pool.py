@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from os import getpid
-from typing import Any
 
+from consolidation.model import Database
 from consolidation.processes import children, kill
 
 
@@ -39,9 +39,9 @@ class Workers:
     def __init__(self, processes: Sequence[subprocess.Popen[str]]) -> None:
         self._processes = processes
 
-    def run(self, options: dict[str, Any], queue: Queue) -> list[str]:
+    def run(self, database: Database, queue: Queue) -> list[str]:
         """Have them work to the end; the errors of those that failed. The others go on with the queue."""
-        task = json.dumps({"database": options, "queue": asdict(queue), "host": host(), "parent": getpid()})
+        task = json.dumps({"database": database.as_json(), "queue": asdict(queue), "host": host(), "parent": getpid()})
         pool = ThreadPoolExecutor(len(self._processes))
         try:
             outputs = list(pool.map(lambda process: process.communicate(task)[0], self._processes))

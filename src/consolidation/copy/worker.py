@@ -37,8 +37,7 @@ LOCK_SECONDS = 5
 class Task:
     """What a worker needs to know."""
 
-    database: dict[str, Any]
-    """The ``database`` option of our modules."""
+    database: Database
     queue: Queue
     host: str
     """For the journal."""
@@ -48,7 +47,7 @@ class Task:
 
 def work(task: Task) -> None:
     """Copy chunks until all are loaded, those too that others began and left behind."""
-    database = Database.from_options(task.database)
+    database = task.database
     source = connect(database.source, "copy worker")
     target = connect(database.target, "copy worker")
     try:
@@ -80,7 +79,7 @@ def _next_chunk(
     task: Task, source: Connection, target: Connection, sources: dict[str, Table], targets: dict[str, Table]
 ) -> dict[str, Any] | None:
     """Load one chunk; its rows and its ``done`` commit together, so it is loaded exactly once whatever dies."""
-    keys = {"run_id": task.queue.run_id, "database": task.database["name"]}
+    keys = {"run_id": task.queue.run_id, "database": task.database.name}
     claimed = dicts(target, query("copy/claim_chunk") + "SKIP LOCKED", keys)
     if not claimed:
         execute(target, "SET LOCAL lock_timeout = 0")  # as long as those take who load the last chunks
@@ -102,7 +101,7 @@ def _next_chunk(
     }
     named = {"table": here.name, "number": chunk["number"]}
     coordinator = {"attempt": task.queue.attempt, "lead": task.queue.lead, "space": LOCK_SPACE}
-    if task.database.get("mode") == Mode.ONLINE:
+    if task.database.mode == Mode.ONLINE:
         # TRUNCATE and DDL of the application would queue behind our lock until the last chunk, and all behind them.
         execute(source, "ROLLBACK TO chunk")
     if not execute(target, query("copy/chunk_done"), {**keys, **named, **figures, **coordinator}):
@@ -117,7 +116,7 @@ def _next_chunk(
 def main() -> int:
     """Run one task; 0 when all chunks are loaded, 1 after an error, which is the last line printed."""
     given = json.load(sys.stdin)
-    task = Task(**{**given, "queue": Queue(**given["queue"])})
+    task = Task(Database.from_options(given["database"]), Queue(**given["queue"]), given["host"], given["parent"])
     die_with_parent(task.parent)
     try:
         work(task)

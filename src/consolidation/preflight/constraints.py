@@ -14,12 +14,12 @@ from consolidation.preflight.objects import ACCEPT, decision
 from consolidation.preflight.side import Check, Side
 
 
-def checks(source: Side, lineage: Lineage, *, moves: bool) -> Iterator[Check]:
+def checks(source: Side, lineage: Lineage, *, copies: bool) -> Iterator[Check]:
     """Checks of what the source guarantees and the lineage must guarantee too; for a move, the reverse as well."""
     pairs = {table.oid: (table, lineage.tables[table.name]) for table in source.tables if table.name in lineage.tables}
     yield Check("primary keys", lambda: _primary_keys(pairs))
     yield Check("indexes and unique constraints", lambda: _indexes(source, pairs, lineage.name))
-    if moves:
+    if not copies:
         yield Check("the lineage's indexes", lambda: _missing_indexes(source, pairs))
     yield Check("foreign keys", lambda: _foreign_keys(source, pairs, lineage.name))
 

@@ -138,7 +138,7 @@ def _database_wide(source: Side, database: Database) -> Iterator[Finding]:
         what = f"{count(large)} large objects in {dbname}: they are not copied"
         fix = f"store them as bytea in a table first, or {decision(kind, dbname, database.name)}"
         yield found(kind, dbname, what, fix)
-    if database.moves:  # the other schemas of the storage database are other services'
+    if not database.mode.copies:  # the other schemas of the storage database are other services'
         return
     for schema, tables in rows(source.conn, query("preflight/other_schemas"), {"schema": source.schema}):
         what = f"schema {schema} holds {tables} table(s); only {source.schema} is migrated"

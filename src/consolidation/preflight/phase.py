@@ -110,7 +110,7 @@ def examine(database: Database, options: Options) -> Report:
         for table in (source.tables if source else ())
     ]
     collected = [
-        _for_a_move(found) if database.moves else rollback.with_danger(found) for found in examination.findings
+        rollback.with_danger(found) if database.mode.copies else _for_a_move(found) for found in examination.findings
     ]
     if any(found.id == state.CONFLICT for found in collected):
         collected = [state.in_conflict(found) for found in collected]
@@ -175,16 +175,16 @@ class _Examination:
             self._run("the source's state", state.checks_of_source(source, target, database))
         lineage = self._lineage()
         # Tables that were moved already are the target's.
-        moved = database.moves and target is not None and bool(target.tables)
+        moved = not database.mode.copies and target is not None and bool(target.tables)
         if source is not None and lineage is not None and not (moved and not source.tables):
             self._run("the source's objects", objects.checks(source, target, database, lineage))
             self._run("the source's columns", columns.checks(source, lineage))
-            self._run("the source's constraints", constraints.checks(source, lineage, moves=database.moves))
+            self._run("the source's constraints", constraints.checks(source, lineage, copies=database.mode.copies))
             self._run("the source's rows", data.checks(source, lineage))
             self._run("what no lineage carries over", carried.checks(source, database, lineage))
             if database.mode == Mode.ONLINE:
                 self._run("what mode online needs", online.checks(source, lineage))
-            if not database.moves:
+            if database.mode.copies:
                 self._run("what a rollback needs", rollback.checks(source, lineage))
         if target is not None and lineage is not None:
             self._run("the target's state", state.checks_of_target(target, database, lineage))

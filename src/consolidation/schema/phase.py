@@ -52,7 +52,7 @@ def plan(database: Database) -> Plan:
     applied = applied_revisions(database.target, scripts)
     before = tuple(sorted(revision.revision for revision in applied if database.name in revision.branch_labels))
     # Tables that are moved are not created: their lineage is stamped when they have arrived.
-    pending = () if database.moves else pending_revisions(scripts, database.name, before)
+    pending = pending_revisions(scripts, database.name, before) if database.mode.copies else ()
     return Plan(database, before, pending)
 
 
@@ -65,13 +65,13 @@ def apply(plan: Plan) -> dict[str, Any]:
     if not plan.pending and run.done(Phase.SCHEMA):
         # A copy that was cut off left keys and indexes aside; it restores them when it goes on.
         loading = Phase.COPY in run.phases and not run.done(Phase.COPY)
-        if not database.moves and not loading:
+        if database.mode.copies and not loading:
             check(database.target, database.name)
         return dict(run.phases[Phase.SCHEMA].result)
     with recorded(database, Phase.SCHEMA) as work:
         if plan.pending:
             upgrade(database.target, database.name)
-        if not database.moves:
+        if database.mode.copies:
             check(database.target, database.name)
         scripts = ScriptDirectory.from_config(configuration())
         heads = [revision.revision for revision in scripts.get_revisions(f"{database.name}@head")]

@@ -75,7 +75,7 @@ class Plan:
         """One line for each table."""
         if self.skip_reason:
             return [self.skip_reason]
-        there = "itself before the move" if self.database.moves else f"its copy in {self.database.name}"
+        there = f"its copy in {self.database.name}" if self.database.mode.copies else "itself before the move"
         return [f"{table} with {there}: about {figures.count(table.estimated_rows)} rows" for table in self.tables]
 
     def diff(self) -> dict[str, str]:
@@ -137,7 +137,7 @@ def compare(database: Database, options: Options, run: RunState | None = None) -
         tested = selftest.run(database)
         proof = (run, reading) if run and reading else None
         tables, sequences = (
-            (moved.compare(database), []) if database.moves else _compare_sides(database, options, proof)
+            _compare_sides(database, options, proof) if database.mode.copies else (moved.compare(database), [])
         )
     if run is None:
         tables = recheck.settle(database, tables, options.recheck_seconds, options.max_keys)
