@@ -118,6 +118,18 @@ def test_every_kind_of_write_is_followed(online: Online) -> None:
         assert same(online)
 
 
+@pytest.mark.parametrize("what", ["unique values swapped", "exclusion"])
+def test_values_swapped_between_two_parts_of_a_log(online: Online, what: str) -> None:
+    """The rows of one part would take the values that the rows of the next one still have."""
+    with online.follower() as follower:
+        follower.round()
+        online.source.execute(f"SET search_path = public; {WRITTEN[what]}", user="campaign_app")
+        for _ in range(10):
+            if follower.round(entries=1).complete:
+                break
+        assert same(online)
+
+
 def prepared_and_copied(source: Database) -> None:
     """Two-phase commits and COPY, which `Database.execute` cannot do."""
     with source.connection("campaign_app") as conn, conn.cursor() as cursor:

@@ -43,6 +43,8 @@ from consolidation.postgres.queries import execute, value
 
 ENTRIES_A_ROUND = 1_000_000
 """Of each log: what an interruption can cost, and how long a round holds the origin's snapshot."""
+ALL = 0
+"""Entries of a round that takes every log to its end."""
 TRIES = 5
 """Of a round whose tables are rewritten at this very moment, before it is given up."""
 VACUUM_ENTRIES = 50_000
@@ -111,6 +113,11 @@ class Follower:
         for _ in range(TRIES):
             try:
                 done, found = self._try(entries, during, list(rewritten.values()))
+            except (psycopg2.errors.UniqueViolation, psycopg2.errors.ExclusionViolation):
+                if entries == ALL:
+                    raise
+                # A row of this part has taken the value of one whose key is in the next part: all at once, then.
+                entries, done, found = ALL, None, {}
             finally:
                 self.origin.rollback()
                 self.destination.rollback()
@@ -159,7 +166,8 @@ class Follower:
         tables = followed(self.way, captured, self.origin, self.destination)
         whole |= {name for name in logged if not tables[name].by_key}
         touched = {name: tables[name] for name in sorted(whole | logged)}
-        ends = {name: None if during else bound(self.origin, tables[name], entries) for name in logged - whole}
+        takes_all = during is not None or entries == ALL
+        ends = {name: None if takes_all else bound(self.origin, tables[name], entries) for name in logged - whole}
         brought = self._bring(touched, whole, ends) if touched else {}
         if rewritten := self._rewritten(touched):
             return None, rewritten
