@@ -22,6 +22,8 @@ from psycopg2.errors import DeadlockDetected
 from psycopg2.extensions import connection as Connection
 
 from consolidation import text as figures
+from consolidation.capture import trigger as capture
+from consolidation.capture.state import PREPARED
 from consolidation.copy import chunks, helper, loads, noted
 from consolidation.copy import deferred as defer
 from consolidation.copy.pool import started
@@ -137,6 +139,8 @@ def apply(plan: Plan, options: dict[str, Any], workers: int) -> dict[str, Any]:
         work.result["copy_id"] = before if before and not loading else uuid4().hex
         with session(database.target, "copy") as target:
             trigger.close_side(target, database.target_side, LOCK_SECONDS)  # rows as well, now that they are loaded
+            # From its opening on the target notes what changes, for a rollback; here its keys are there again.
+            capture.install(target, database.target_side, PREPARED, LOCK_SECONDS)
             work.result["tables"] = dicts(target, query("copy/load_figures"), [work.run.id, database.name])
             work.result["hosts"] = helper.loaded_by_host(target, work.run.id, database.name)
         work.result.update(sequences=sequences, seconds=round(time.monotonic() - begun, 3))
