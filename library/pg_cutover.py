@@ -9,13 +9,36 @@ short_description: Open the target of a database that was verified equal
 version_added: "0.1.0"
 description:
   - Opens the target's tables to their roles. Refuses unless the source is fenced and every table was verified equal.
+  - In mode online the source is written until now. Rounds run until two in a row were shorter than O(lag_seconds); then
+    the source closes, a last round brings the rest, and the target opens, all in this process. Whatever fails or takes
+    longer than O(budget_seconds) before the opening is journalled, the source is opened again and nothing is lost.
   - Measures the write outage, from the closing of the source's fence to the opening of the target's.
+  - From its opening on the target notes the keys of the rows that change, so that a rollback is short.
 extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 options:
   timeout_seconds:
-    description: How long to wait for open transactions on the target.
+    description: How long to wait for open transactions, on the target and in mode online on the source.
     type: float
     default: 60
+  lag_seconds:
+    description:
+      - What a round may take before the source is closed, in mode online; about what the last one adds to the outage.
+    type: float
+    default: 0.5
+  tries:
+    description: Rounds without getting there, before it is given up with the figures. Nothing was closed then.
+    type: int
+    default: 60
+  pause_seconds:
+    description: Pause between two rounds, in mode online.
+    type: float
+    default: 0.2
+  budget_seconds:
+    description:
+      - What it may take from the first lock on the source to the opening of the target, in mode online. Over it the
+        source is opened again.
+    type: float
+    default: 10
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -62,6 +85,15 @@ blockers:
   type: list
   elements: str
   returned: on the failure to lock the tables or sequences
+reopened_at:
+  description: When the source was opened again.
+  type: str
+  returned: in mode online, when the change-over failed before the opening
+rounds:
+  description: Seconds, keys, rows and completeness of the last ten rounds.
+  type: list
+  elements: dict
+  returned: in mode online, when the rounds did not become short enough
 probes:
   description: Role, table and outcome of every try to write the closed target.
   type: list
@@ -72,6 +104,7 @@ probes:
 from ansible.module_utils.basic import AnsibleModule
 
 from consolidation.cutover import phase as cutover
+from consolidation.follow.changeover import Options
 from consolidation.model import Database
 from consolidation.module import arguments
 from consolidation.module.failures import failures
@@ -79,11 +112,18 @@ from consolidation.module.failures import failures
 
 def main() -> None:
     """Plan, and open."""
-    spec = arguments.phase(timeout_seconds={"type": "float", "default": 60})
+    spec = arguments.phase(
+        timeout_seconds={"type": "float", "default": 60},
+        lag_seconds={"type": "float", "default": 0.5},
+        tries={"type": "int", "default": 60},
+        pause_seconds={"type": "float", "default": 0.2},
+        budget_seconds={"type": "float", "default": 10},
+    )
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
-        plan = cutover.plan(Database.from_options(module.params["database"], module.params["run_id"]))
-        result = {} if module.check_mode else cutover.apply(plan, module.params["timeout_seconds"])
+        given = module.params
+        plan = cutover.plan(Database.from_options(given["database"], given["run_id"]))
+        result = {} if module.check_mode else cutover.apply(plan, Options.from_options(given))
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 
 

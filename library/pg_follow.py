@@ -35,18 +35,6 @@ options:
     description: Pause between two rounds.
     type: float
     default: 1
-  compare:
-    description: Compare every row of both sides at one snapshot as well.
-    type: bool
-    default: false
-  workers:
-    description: Tables compared at the same time; each is a session on either side.
-    type: int
-    default: 2
-  max_keys:
-    description: Keys named for each table and kind of difference.
-    type: int
-    default: 20
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -57,12 +45,11 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Follow the source, and compare everything
+- name: Follow the source
   pg_follow:
     database: "{{ consolidation_database }}"
     run_id: "{{ journal_run_id }}"
     to: target
-    compare: true
 """
 
 RETURN = r"""
@@ -95,10 +82,6 @@ last_rounds:
   type: list
   elements: dict
   returned: when not in check mode, unless there was nothing to do
-verification:
-  description: As M(storage.consolidation.pg_verify_info) returns it, of one snapshot.
-  type: dict
-  returned: once the phase has compared, with O(compare=true); also on failure
 seconds:
   description: Duration of it all.
   type: float
@@ -112,6 +95,7 @@ msg:
 from ansible.module_utils.basic import AnsibleModule
 
 from consolidation.follow import phase as follow
+from consolidation.follow.changeover import Options
 from consolidation.model import Database
 from consolidation.module import arguments
 from consolidation.module.failures import failures
@@ -124,15 +108,12 @@ def main() -> None:
         lag_seconds={"type": "float", "default": 0.5},
         tries={"type": "int", "default": 60},
         pause_seconds={"type": "float", "default": 1},
-        compare={"type": "bool", "default": False},
-        workers={"type": "int", "default": 2},
-        max_keys={"type": "int", "no_log": False, "default": 20},
     )
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params
         plan = follow.plan(Database.from_options(given["database"], given["run_id"]), given["to"])
-        result = {} if module.check_mode else follow.apply(plan, follow.Options.from_options(given))
+        result = {} if module.check_mode else follow.apply(plan, Options.from_options(given))
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 
 

@@ -17,6 +17,7 @@ options:
   record:
     description:
       - Whether this is the verify phase of the run under way, whose result the journal keeps. Needs both fences closed.
+        In mode online the source is written meanwhile, and both sides are compared at one snapshot of it.
       - The only thing that is written, and nothing at all in check mode, which then says what would be compared.
     type: bool
     default: false
@@ -107,6 +108,14 @@ summary:
   type: list
   elements: str
   returned: always
+at:
+  description: When the comparison ended, in mode online; later changes are compared as they are brought over.
+  type: str
+  returned: with O(record=true), in mode online
+extended_at:
+  description: When the source was closed, in mode online; what was compared until then holds for that closing.
+  type: str
+  returned: once the run has cut over, with O(record=true), in mode online
 self_test:
   description: How many kinds of damage the verifier was tested with, and how many it saw.
   type: dict
@@ -123,6 +132,7 @@ msg:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from consolidation.follow import verification
 from consolidation.journal.results import Phase
 from consolidation.model import Database
 from consolidation.module import arguments
@@ -151,7 +161,7 @@ def main() -> None:
         if module.check_mode:
             module.exit_json(changed=plan.changed, diff=plan.diff(), summary=plan.lines())
         with progress.reported(plan.database, Phase.VERIFY, given["progress_file"], options.tally):
-            result = verify.apply(plan, options)
+            result = verification.apply(plan, options)
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 
 

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil  # type: ignore[import-untyped]  # it brings no types
+import psycopg2
+import psycopg2.errors
 
 from demo import data, proof
 from demo.servers import installations
-from tests.cluster import Cluster, Database, digest_of_everything, digest_of_files
+from tests.cluster import SUPERUSER, Cluster, Database, digest_of_everything, digest_of_files
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = Path(sys.executable).with_name("ansible-playbook")
@@ -270,6 +276,77 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = WAIT_S
     while not condition():
         assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
         time.sleep(0.05)
+
+
+def online(site: Site, *names: str) -> Site:
+    """Have databases migrated in mode online."""
+    chosen = {name: _database(site, name) for name in site.sources}
+    write_inventory(
+        site, {name: {**each, "mode": "online"} if name in names else each for name, each in chosen.items()}
+    )
+    return site
+
+
+@dataclass
+class Writer:
+    """Writes campaigns as the application all the time, wherever it may, and knows every acknowledged write."""
+
+    site: Site
+    names: dict[str, str] = field(default_factory=dict)
+    """id -> name, as it must be in the end."""
+    gaps: list[float] = field(default_factory=list)
+    """Seconds between two acknowledged writes."""
+    failures: list[BaseException] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Until the block ends; then every acknowledged write must be on the side given by `check`."""
+        thread = threading.Thread(target=self._write)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.stop.set()
+            thread.join()
+        assert not self.failures, self.failures
+
+    def check(self, side: str) -> None:
+        """All that was acknowledged, as it was."""
+        database, schema, _ = self.site._place(side, "campaign_db")
+        found = dict(database.rows(f"SELECT id::text, name FROM {schema}.campaigns WHERE name LIKE 'live %'"))
+        assert found == self.names
+
+    def _write(self) -> None:
+        try:
+            places = [self.site._place(side, "campaign_db") for side in ("source", "target")]
+            at, last, number = 0, time.monotonic(), 0
+            while not self.stop.is_set():
+                database, schema, role = places[at]
+                number += 1
+                old = random.choice(sorted(self.names)) if self.names and number % 3 == 0 else None  # noqa: S311
+                statement = (
+                    f"UPDATE {schema}.campaigns SET name = %s WHERE id = %s RETURNING id::text"
+                    if old
+                    else f"INSERT INTO {schema}.campaigns (name, id, creator_id, owner_id)"
+                    " VALUES (%s, %s, gen_random_uuid(), gen_random_uuid()) RETURNING id::text"
+                )
+                name, identity = f"live {number}", old or str(uuid4())
+                try:
+                    with database.connection(SUPERUSER) as conn, conn.cursor() as cursor:
+                        cursor.execute(f"SET ROLE {role}")
+                        cursor.execute(statement, (name, identity))
+                        assert cursor.fetchall() == [(identity,)], f"{statement}: the row is not there"
+                        conn.commit()
+                except (psycopg2.errors.ReadOnlySqlTransaction, psycopg2.errors.UndefinedTable):
+                    at = 1 - at
+                    continue
+                self.names[identity] = name
+                self.gaps.append(time.monotonic() - last)
+                last = time.monotonic()
+                self.stop.wait(0.01)
+        except BaseException as error:  # noqa: BLE001 - raised by the main thread
+            self.failures.append(error)
 
 
 def _database(site: Site, name: str) -> dict[str, Any]:

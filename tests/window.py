@@ -7,17 +7,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from consolidation import model
+from consolidation.capture import phase as capture
 from consolidation.copy import phase as copy
 from consolidation.cutover import phase as cutover
 from consolidation.fence import phase as fence_phase
 from consolidation.fence import trigger
+from consolidation.follow import phase as follow
+from consolidation.follow import verification
+from consolidation.follow.changeover import Options
+from consolidation.follow.gate import Gate
 from consolidation.journal import records, state
 from consolidation.journal import runs as run
 from consolidation.journal.state import RunState
 from consolidation.postgres.connection import Settings, session
 from consolidation.schema import built, grants
 from consolidation.schema import phase as schema
+from consolidation.verify import phase as verify
 from tests.cluster import Database, quoted
+
+QUICK = Options(gate=Gate(lag_seconds=2), pause_seconds=0.01, lock_seconds=10)
 
 
 @dataclass
@@ -31,6 +39,7 @@ class Window:
     source_schema: str = "public"
     tables: list[str] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
+    mode: str = "window"
     control: dict[str, Any] = field(default_factory=lambda: {"host": "here", "pid": os.getpid(), "started": "1"})
 
     @property
@@ -44,6 +53,7 @@ class Window:
             "application_roles": self.application_roles,
             "target": _options(self.target.settings),
             "target_roles": ["storage_service"],
+            "mode": self.mode,
         }
 
     @property
@@ -90,8 +100,17 @@ class Window:
     def copy(self, workers: int = 2) -> dict[str, Any]:
         return copy.apply(copy.plan(self.database), workers)
 
-    def cutover(self) -> dict[str, Any]:
-        return cutover.apply(cutover.plan(self.database), 10)
+    def capture(self, side: str = "source", state: str = "on") -> dict[str, Any]:
+        return capture.apply(capture.plan(self.database, side, state), 10)
+
+    def follow(self, to: str = "target") -> dict[str, Any]:
+        return follow.apply(follow.plan(self.database, to), QUICK)
+
+    def verify(self) -> dict[str, Any]:
+        return verification.apply(verify.plan(self.database), verify.Options())
+
+    def cutover(self, options: Options | None = None) -> dict[str, Any]:
+        return cutover.apply(cutover.plan(self.database), options or QUICK)
 
     def state(self) -> RunState:
         with self.target.connection("consolidation") as conn:

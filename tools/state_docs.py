@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from consolidation.journal.decisions import MOVED, TABLE, After, Decision, Go, Refuse, Skip, Standing
+from consolidation.journal.decisions import FOLLOWED, MOVED, TABLE, After, Decision, Go, Refuse, Skip, Standing
 from consolidation.journal.records import MIGRATED, MIGRATING, ROLLED_BACK, ROLLING_BACK, PhaseRecord, Run
 from consolidation.journal.results import Phase
 from consolidation.journal.state import RunState
@@ -73,6 +73,7 @@ def tables() -> str:
     for name in dict.fromkeys(("migrate.yml", "rollback.yml", *APART.values())):
         rows = {phase: row for phase, row in TABLE.items() if command(phase) == name}
         parts.append(f"### {name}\n\n{_table(rows, words)}")
+    parts.append(f"### Where the source is followed (`mode: online`)\n\n{_table(FOLLOWED, words)}")
     parts.append(f"### Where the tables are moved, not copied (`mode: move`)\n\n{_table(MOVED, words)}")
     parts.append(f"### The words\n\n{words.listed()}")
     return "\n".join(parts)

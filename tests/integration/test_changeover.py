@@ -187,7 +187,7 @@ def test_foreign_keys_are_valid_again_after_it(online: Online) -> None:
     with online.follower() as follower:
         catch_up(follower, QUICK)
         change_over(follower, QUICK, nothing)
-        assert changeover.validate(follower) == 1
+        assert changeover.validate(follower.way, follower.memory) == 1
     assert online.target.value("SELECT bool_and(convalidated) FROM pg_constraint WHERE contype = 'f'")
 
 
@@ -343,7 +343,7 @@ def test_killed_anywhere_and_again(online: Online) -> None:
         with online.follower() as follower:
             if journalled:  # the cutover begins with what the journal says: it is to be opened, come what may
                 with session(follower.way.destination.settings, "test") as there:
-                    changeover.open_destination(follower, there, 10)
+                    changeover.open_destination(follower.way, follower.memory, there, 10)
             else:
                 catch_up(follower, QUICK)
                 change_over(follower, QUICK, nothing)

@@ -322,6 +322,6 @@ def test_foreign_keys_are_enforced_at_any_time_and_valid_in_the_end(online: Onli
         assert online.target.value(unvalidated) == 1
         with pytest.raises(psycopg2.errors.ForeignKeyViolation):
             online.target.execute(f"{BEHIND_THE_FENCE}; INSERT INTO campaign_db.child VALUES (-1, -1)")
-        assert validate(follower) == 1
+        assert validate(follower.way, follower.memory) == 1
         assert online.target.value(unvalidated) == 0
-        assert validate(follower) == 0
+        assert validate(follower.way, follower.memory) == 0

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from consolidation.errors import ConfigurationError, StepRefused
+from consolidation.errors import ConfigurationError
 from consolidation.model import Database as Model
-from consolidation.model import Mode
 from tests.cluster import BEHIND_THE_FENCE, Database
 from tests.following import Online
 from tests.integration.test_follow import same
@@ -29,6 +28,9 @@ class Modules:
 
     def follow(self, *, check: bool = False, **more: Any) -> dict[str, Any]:
         return self._run("pg_follow", {"to": "target", "lag_seconds": 5, "pause_seconds": 0, **more}, check=check)
+
+    def verify(self) -> dict[str, Any]:
+        return self._run("pg_verify_info", {"record": True}, check=False)
 
     def _run(self, name: str, options: dict[str, Any], *, check: bool) -> dict[str, Any]:
         given = {"database": {**self.window.options, "mode": "online"}, "run_id": self._run_id, **options}
@@ -76,9 +78,9 @@ def test_follow_is_planned_done_and_compared(modules: Modules) -> None:
     assert planned["changed"]
     assert {line.split(":")[0] for line in planned["diff"]["prepared"].splitlines()} == {"plain", "no_key"}
     assert not same(online)
-    done = modules.follow(compare=True)
+    done = modules.follow()
     assert same(online)
-    assert done["verification"]["outcome"] == "equal"
+    assert modules.verify()["outcome"] == "equal"
     assert done["keys"] == 3
     assert modules.window.phases()["follow"].result["rounds"] == done["rounds"]
 
@@ -87,27 +89,15 @@ def test_a_difference_fails_it_and_the_next_run_repairs_it(modules: Modules) -> 
     modules.capture("source", "on")
     modules.follow()
     modules.window.target.execute(f"{BEHIND_THE_FENCE}; DELETE FROM campaign_db.plain WHERE id = 7")
-    failed = modules.follow(compare=True)
+    failed = modules.verify()
     assert failed["failed"]
     assert "1 missing" in failed["msg"]
-    assert not modules.follow(compare=True).get("failed")
+    assert not modules.verify().get("failed")
     assert same(Online(modules.window))
 
 
 def test_back_needs_a_source_that_nobody_has_opened(modules: Modules) -> None:
     assert "has not opened the target" in modules.follow(to="source")["msg"]
-
-
-def test_migrate_does_not_take_mode_online_yet(source: Database, target: Database) -> None:
-    class Wanted(Window):
-        @property
-        def database(self) -> Model:
-            return Model.from_options({**self.options, "mode": "online"})
-
-    window = Wanted(source, target)
-    assert window.database.mode == Mode.ONLINE
-    with pytest.raises(StepRefused, match="mode online is not available"):
-        window.begin()
 
 
 def test_tables_that_are_moved_are_not_followed(target: Database) -> None:

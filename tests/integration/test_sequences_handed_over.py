@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 
 from consolidation.errors import StepRefused
-from consolidation.fence import trigger
+from consolidation.follow import changeover
 from consolidation.journal import records
 from consolidation.rollback import reconcile
 from consolidation.verify import phase as verify
@@ -87,14 +87,14 @@ def test_a_number_drawn_at_the_last_moment_is_not_handed_out_again(
 ) -> None:
     """A busy drawer: whatever it got before the target opened, the target does not hand out."""
     stop, drawn, before = threading.Event(), [], []
-    open_side = trigger.open_side
+    open_destination = changeover.open_destination
 
     def then_open(*arguments: Any) -> Any:
         time.sleep(0.2)  # who draws a number now has to wait
         before.extend(drawn)
-        return open_side(*arguments)
+        return open_destination(*arguments)
 
-    monkeypatch.setattr(trigger, "open_side", then_open)
+    monkeypatch.setattr(changeover, "open_destination", then_open)
 
     def busy() -> None:
         with window.source.connection("campaign_app") as conn:

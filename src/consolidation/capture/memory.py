@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
 from consolidation.journal.records import Run
 from consolidation.model import SOURCE, TARGET
-from consolidation.postgres.queries import dicts, execute, query
+from consolidation.postgres.queries import dicts, execute, query, value
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class Memory:
     def way_back(self, journal: Connection) -> Memory:
         """That of the other direction, written through another connection to the storage database."""
         return Memory(journal, self.run, SOURCE if self.to == TARGET else TARGET)
+
+    def now(self) -> str:
+        """The journal's clock, ISO 8601: moments of one figure come from one clock."""
+        found: datetime = value(self.journal, "SELECT clock_timestamp()")
+        return found.astimezone(UTC).isoformat(timespec="milliseconds")
 
     def marks(self) -> dict[str, str]:
         """Table -> mark of the origin's capture when the table was last brought over; later changes are noted keys."""

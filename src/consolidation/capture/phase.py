@@ -11,7 +11,7 @@ from consolidation.errors import StepRefused
 from consolidation.journal import state
 from consolidation.journal.phase import recorded
 from consolidation.journal.results import Phase
-from consolidation.model import TARGET, Database, Mode, Side
+from consolidation.model import TARGET, Database, Side
 from consolidation.postgres.connection import session
 
 
@@ -48,8 +48,6 @@ class Plan:
 
 def plan(database: Database, side_name: str, wanted: str) -> Plan:
     """What ``on``, ``prepared`` or ``absent`` means now. Raises StepRefused."""
-    if database.mode == Mode.MOVE:
-        raise StepRefused(f"{database.name}: its tables are moved, nothing is followed", hint="leave this step out")
     if side_name == TARGET and wanted == ON:
         raise StepRefused(
             f"{database.name}: the target notes changes from its opening on, the change-over switches that",

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Any
 from uuid import uuid4
 
-import psycopg2
 from psycopg2 import sql
-from psycopg2.errors import DeadlockDetected
 from psycopg2.extensions import connection as Connection
 
 from consolidation import text as figures
-from consolidation.copy import chunks, helper, loads, noted
-from consolidation.copy import deferred as defer
+from consolidation.capture import trigger as capture
+from consolidation.capture.state import PREPARED
+from consolidation.copy import chunks, helper, loads, noted, restore
 from consolidation.copy.pool import started
 from consolidation.errors import CopyError, StepRefused
 from consolidation.fence import state as fence
@@ -34,7 +32,7 @@ from consolidation.journal.results import Phase
 from consolidation.model import Database, Mode
 from consolidation.postgres.catalog import Table, read_sequences, read_tables, scan
 from consolidation.postgres.connection import session
-from consolidation.postgres.locks import ACCESS_EXCLUSIVE, ACCESS_SHARE, LOCK_SECONDS, hold, limited
+from consolidation.postgres.locks import ACCESS_SHARE, LOCK_SECONDS, hold
 from consolidation.postgres.queries import dicts, execute, query, rows, value
 from consolidation.postgres.sequences import implied, is_behind, pairs
 
@@ -130,10 +128,12 @@ def apply(plan: Plan, workers: int) -> dict[str, Any]:
             sequences = _set_sequences(source, target, database, [table for table, _ in tables])
         if online and loading:
             noted.bring_up(database, work, tables, resumed=queue.attempt > 1)
-        _restore(database, work.run, workers)
+        restore.tables(database, work.run, workers)
         work.result["copy_id"] = before if before and not loading else uuid4().hex
         with session(database.target, "copy") as target:
             trigger.close_side(target, database.target_side, LOCK_SECONDS)  # rows as well, now that they are loaded
+            # From its opening on the target notes what changes, for a rollback; here its keys are there again.
+            capture.install(target, database.target_side, PREPARED, LOCK_SECONDS)
             work.result["tables"] = dicts(target, query("copy/load_figures"), [work.run.id, database.name])
             work.result["hosts"] = helper.loaded_by_host(target, work.run.id, database.name)
         work.result.update(sequences=sequences, seconds=round(time.monotonic() - begun, 3))
@@ -212,75 +212,6 @@ def _set_sequences(
         found.append({"name": there.name, "last_value": here.last_value, "is_called": here.is_called})
     target.commit()
     return found
-
-
-def _restore(database: Database, run: records.Run, workers: int) -> None:
-    """Make keys and indexes again, tables side by side; then foreign keys, when every key they refer to is there."""
-    with ExitStack() as stack:
-        free: SimpleQueue[Connection] = SimpleQueue()
-        for _ in range(workers):
-            free.put(stack.enter_context(session(database.target, "copy restore")))
-        with session(database.target, "copy restore") as target:
-            tables = fence.read(target, database.target_side)
-        for state, following in (("loading", "restoring"), ("restoring", "done")):
-            with session(database.target, "copy restore") as target:
-                waiting = [row for row in loads.of_run(target, run) if row["state"] == state]
-            with ThreadPoolExecutor(workers) as pool:
-                made = list(
-                    pool.map(
-                        lambda row, after=following: _restore_table(free, database, tables, run, row, after), waiting
-                    )
-                )
-            # A foreign key locks both its tables, so two tables may wait for each other. Who gave way comes after them.
-            for row in (row for row, is_made in zip(waiting, made, strict=True) if not is_made):
-                with session(database.target, "copy restore") as target:
-                    _restore_in(target, database, tables, run, row, following)
-
-
-def _restore_table(
-    free: SimpleQueue[Connection],
-    database: Database,
-    tables: Sequence[fence.Fenced],
-    run: records.Run,
-    load: dict[str, Any],
-    following: str,
-) -> bool:
-    """One table on a session that is free; False where it gave way to another one (a deadlock)."""
-    target = free.get()
-    try:
-        _restore_in(target, database, tables, run, load, following)
-    except DeadlockDetected:
-        return False
-    else:
-        return True
-    finally:
-        with suppress(psycopg2.Error):  # a lost session fails at its next use, with the words for it
-            target.rollback()
-        free.put(target)
-
-
-def _restore_in(
-    target: Connection,
-    database: Database,
-    tables: Sequence[fence.Fenced],
-    run: records.Run,
-    load: dict[str, Any],
-    following: str,
-) -> None:
-    """One table in one transaction; tables: all of them, to name who is in the way."""
-    last = following == "done"
-    execute(target, "SET LOCAL maintenance_work_mem = '256MB'")
-    with limited(target, database.target, tables, ACCESS_EXCLUSIVE):
-        defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=last)
-    if last:
-        execute(target, sql.SQL("ANALYZE {}").format(sql.Identifier(run.database, load["table_name"])))
-    execute(
-        target,
-        "UPDATE consolidation.table_load SET state = %s, finished_at = clock_timestamp()"
-        " WHERE run_id = %s AND database = %s AND table_name = %s",
-        [following, run.id, run.database, load["table_name"]],
-    )
-    target.commit()
 
 
 def _line(database: Database, load: Load) -> str:

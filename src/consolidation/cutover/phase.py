@@ -9,22 +9,25 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
+from consolidation.capture.memory import Memory
 from consolidation.compare.result import EQUAL
+from consolidation.cutover import online
+from consolidation.cutover.online import OPENING
 from consolidation.errors import StepRefused
-from consolidation.fence import probe, trigger
+from consolidation.fence import probe
 from consolidation.fence import state as fence
+from consolidation.follow import changeover
+from consolidation.follow.way import Way
 from consolidation.journal import state
-from consolidation.journal.phase import recorded
+from consolidation.journal.phase import Work, recorded
 from consolidation.journal.results import Phase
 from consolidation.journal.state import RunState
-from consolidation.model import Database, Mode
+from consolidation.model import TARGET, Database, Mode
 from consolidation.postgres.connection import session
 from consolidation.postgres.durability import await_standbys
 from consolidation.postgres.handover import End, sequences_handed_over
 from consolidation.postgres.locks import LOCK_SECONDS
 
-OPENING = "opening_at"
-"""Key of the phase's result: from then on the target may have been open."""
 STANDBY_SECONDS = 30.0
 """For the target's synchronous standbys to have the copy."""
 
@@ -36,6 +39,8 @@ class Plan:
     database: Database
     tables: tuple[fence.Fenced, ...]
     skip_reason: str
+    follows: bool = False
+    """The source is written until now: both sides change over."""
 
     @property
     def changed(self) -> bool:
@@ -46,35 +51,49 @@ class Plan:
         """One line for each table."""
         if self.skip_reason:
             return {"prepared": f"{self.skip_reason}\n"}
-        return {"prepared": "".join(f"open {table.schema}.{table.name} to its roles\n" for table in self.tables)}
+        lines = [f"open {table.schema}.{table.name} to its roles\n" for table in self.tables]
+        first = ["close the source and bring the last rows over\n"] if self.follows else []
+        return {"prepared": "".join([*first, *lines])}
 
 
 def plan(database: Database) -> Plan:
     """What would be opened."""
     side = database.target_side
     with session(database.target, "cutover plan") as target:
-        skip_reason = state.read(target, database).skip_reason(Phase.CUTOVER)
-        return Plan(database, fence.read(target, side), skip_reason)
+        run = state.read(target, database)
+        follows = database.mode == Mode.ONLINE and not run.cut_over
+        return Plan(database, fence.read(target, side), run.skip_reason(Phase.CUTOVER), follows)
 
 
-def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
-    """Open the target. Raises StepRefused unless the source is fenced and every table was verified equal."""
+def apply(plan: Plan, options: changeover.Options) -> dict[str, Any]:
+    """Open the target. Raises StepRefused unless the source is fenced and every table was verified equal.
+
+    In mode online: see ``online.change_over``.
+    """
     if plan.skip_reason:
         return {"msg": plan.skip_reason}
     database = plan.database
+    opened_at = online.change_over(database, options) if plan.follows else None
     with recorded(database, Phase.CUTOVER, _require) as work:
         work.result["run_id"] = work.run.id
-        side = database.target_side
-        with _sequences(database, timeout_seconds), session(database.target, Phase.CUTOVER) as target:
-            work.result.setdefault(OPENING, work.now())
-            work.keep()  # killed from here on, the fence is another one by our own hand
-            trigger.open_side(target, side, timeout_seconds)
-        opened_at = work.result.setdefault("opened_at", work.now())
+        if opened_at is None:
+            opened_at = _open(work, options.lock_seconds)
+        opened_at = work.result.setdefault("opened_at", opened_at)
         closed_at = work.state.fence.closed_at or opened_at
         outage = datetime.fromisoformat(opened_at) - datetime.fromisoformat(closed_at)
         work.result.update(closed_at=closed_at, outage_seconds=round(outage.total_seconds(), 3))
-        probe.require_open(side)
+        probe.require_open(database.target_side)
         return dict(work.result)
+
+
+def _open(work: Work, seconds: float) -> str:
+    """Open the target; when that was done. May be done again: its sequences never go back then."""
+    database, again = work.database, OPENING in work.result
+    with _sequences(database, seconds, back=again), session(database.target, Phase.CUTOVER) as target:
+        work.result.setdefault(OPENING, work.now())
+        work.keep()  # killed from here on, the fence is another one by our own hand
+        memory = Memory(work.journal, work.run, TARGET)
+        return changeover.open_destination(Way(database, TARGET), memory, target, seconds)
 
 
 def _require(database: Database, run: RunState) -> None:
@@ -103,16 +122,16 @@ def _require(database: Database, run: RunState) -> None:
             _require_as_verified(target, database, run)
         await_standbys(database.target, STANDBY_SECONDS)
         probe.probe(database.target_side)  # what would refuse its roles, seen while nothing is open yet
-        with _sequences(database, STANDBY_SECONDS):
+        with _sequences(database, STANDBY_SECONDS, back=False):
             pass  # who has drawn a number and stays in the transaction is named before anything is opened
 
 
-def _sequences(database: Database, seconds: float) -> AbstractContextManager[None]:
+def _sequences(database: Database, seconds: float, *, back: bool) -> AbstractContextManager[None]:
     """The target's sequences where the source's stand; a moved table has the same one."""
     if database.mode == Mode.MOVE:
         return nullcontext()
     source, target = End(database.source, database.source_schema), End(database.target, database.name)
-    return sequences_handed_over(source, target, min(seconds, LOCK_SECONDS))
+    return sequences_handed_over(source, target, min(seconds, LOCK_SECONDS), back=back)
 
 
 def _require_as_verified(target: Connection, database: Database, run: RunState) -> None:

@@ -19,7 +19,7 @@ from consolidation.errors import ConfigurationError, FenceError
 from consolidation.fence import trigger
 from consolidation.fence.probe import probe
 from consolidation.fence.state import ABSENT, CLOSED, LOADING, OPEN, PREPARED, Fenced, epoch, needs_change, read
-from consolidation.journal import state
+from consolidation.journal import records, state
 from consolidation.journal.phase import Work, recorded
 from consolidation.journal.results import Phase
 from consolidation.model import SOURCE, TARGET, Database, Mode, Side
@@ -62,6 +62,7 @@ class Plan:
 
 
 STEPS = {
+    (False, SOURCE, OPEN): Phase.FENCE_REOPEN,
     (False, SOURCE, PREPARED): Phase.FENCE_PREPARE,
     (False, SOURCE, CLOSED): Phase.FENCE,
     (False, TARGET, CLOSED): Phase.SCHEMA_FENCE,
@@ -93,6 +94,8 @@ def plan(database: Database, side_name: str, wanted: str, *, rollback: bool = Fa
         skip_reason = "the tables bring their fence along when they are moved"
     if not skip_reason and phase == Phase.ROLLBACK_FENCE and not before:
         skip_reason = f"{database.name}: the target has no tables yet"
+    if not skip_reason and phase is Phase.FENCE and database.mode == Mode.ONLINE:
+        skip_reason = f"{database.name}: the source is written until the cutover, which closes it"
     if phase is Phase.SCHEMA_FENCE:
         wanted = LOADING  # the copy closes it wholly
     return Plan(database, phase, side, wanted, before, skip_reason)
@@ -110,6 +113,10 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
                 with _sequences(work, timeout_seconds):
                     trigger.open_side(conn, plan.side, timeout_seconds)
                 work.result["opened_at"] = work.now()
+                if plan.phase is Phase.FENCE_REOPEN and work.state.writes_refused:
+                    # The outage that it ends; the closing has no owner any more.
+                    work.result["closed_at"] = work.state.fence.closing_at
+                    records.forget(work.journal, work.run, Phase.FENCE)
             else:
                 if plan.phase is Phase.FENCE and not any(fenced.enabled for fenced in plan.before):
                     _require_unread(plan.database, timeout_seconds)

@@ -19,6 +19,7 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation.capture import state as capture
 from consolidation.capture import trigger as capture_trigger
+from consolidation.capture.memory import Memory
 from consolidation.errors import ConsolidationError, FenceError, StepRefused, VerificationFailed, describe
 from consolidation.fence import state as fence
 from consolidation.fence import trigger as fence_trigger
@@ -50,6 +51,17 @@ class Options:
     """For the fence: how long transactions that have written may keep it waiting."""
     budget_seconds: float = 10
     """From the first lock to the opening; over it, the origin is opened again."""
+
+    @classmethod
+    def from_options(cls, given: Mapping[str, Any]) -> Options:
+        """Build from the options of a module; those that it does not have keep their defaults."""
+        known = {
+            "pause_seconds": given.get("pause_seconds"),
+            "lock_seconds": given.get("timeout_seconds"),
+            "budget_seconds": given.get("budget_seconds"),
+        }
+        gate = Gate(lag_seconds=given["lag_seconds"], tries=given["tries"])
+        return cls(gate, **{name: seconds for name, seconds in known.items() if seconds is not None})
 
 
 @dataclass(frozen=True)
@@ -105,7 +117,7 @@ def change_over(follower: Follower, options: Options, opening: Callable[[Mapping
     before ``opening`` was called the origin is open again then, unless the error says that it is not.
     """
     way = follower.way
-    started, closing_at = time.monotonic(), fence_trigger.now()
+    started, closing_at = time.monotonic(), follower.memory.now()
     with (
         session(way.origin.settings, "change-over") as origin,
         session(way.destination.settings, "change-over") as there,
@@ -116,7 +128,7 @@ def change_over(follower: Follower, options: Options, opening: Callable[[Mapping
             tables = _require_prepared(follower, origin, there)
             if any(table.state != fence.CLOSED for table in tables):
                 fence_trigger.enable(way.origin, tables, min(options.lock_seconds, options.budget_seconds))
-            fence_epoch, closed_at = fence.epoch(fence.read(origin, way.origin)), fence_trigger.now()
+            fence_epoch, closed_at = fence.epoch(fence.read(origin, way.origin)), follower.memory.now()
             origin.commit()
             follower.step("closed")
             follower.limit(_left(started, options))
@@ -128,21 +140,21 @@ def change_over(follower: Follower, options: Options, opening: Callable[[Mapping
             _require_closed_since(follower, origin, fence_epoch)
             held.enter_context(_sequences_handed_over(way, _left(started, options)))
             follower.step("before the opening")
-        opening({"closing_at": closing_at, "closed_at": closed_at, "fence_epoch": fence_epoch, "probes": probes})
+        known = {"closing_at": closing_at, "closed_at": closed_at, "fence_epoch": fence_epoch, "probes": probes}
+        _journal(way, opening, known)
         follower.step("opening")
-        opened_at = open_destination(follower, there, options.lock_seconds)
+        opened_at = open_destination(way, follower.memory, there, options.lock_seconds)
         follower.step("opened")
     outage = (datetime.fromisoformat(opened_at) - datetime.fromisoformat(closing_at)).total_seconds()
     keys, rows = sum(done.keys for done in rounds), sum(done.rows for done in rounds)
     return Changed(closing_at, closed_at, opened_at, outage, len(rounds), keys, rows, fence_epoch, probes, numbered)
 
 
-def open_destination(follower: Follower, destination: Connection, lock_seconds: float) -> str:
+def open_destination(way: Way, memory: Memory, destination: Connection, lock_seconds: float) -> str:
     """Open all its tables and have it note what changes from then on, in one transaction; when that was done.
 
     May be done again. What it notes belongs to the rollback, whose rounds begin here: both sides are equal now.
     """
-    way = follower.way
     there = way.destination
     tables = fence.read(destination, there)
     # What is not prepared stays off: the opening must not fail any more, and its rollback is by content then.
@@ -155,17 +167,18 @@ def open_destination(follower: Follower, destination: Connection, lock_seconds: 
             if captured:
                 on = [table for table in capture.read(destination, there) if table.state == capture.ON]
                 marks = {table.name: table.mark for table in on}
-                follower.memory.way_back(destination).begin(marks)
-    return fence_trigger.now()
+                memory.way_back(destination).begin(marks)
+    destination.commit()
+    return memory.now()
 
 
-def validate(follower: Follower) -> int:
+def validate(way: Way, memory: Memory) -> int:
     """Validate the foreign keys that stood aside, each on its own; how many. Writers and readers go on meanwhile."""
-    statements = follower.memory.to_validate()
-    with session(follower.way.destination.settings, "validate", autocommit=True) as destination:
+    statements = memory.to_validate()
+    with session(way.destination.settings, "validate", autocommit=True) as destination:
         for statement in statements:
             execute(destination, statement)
-            follower.memory.validated(statement)
+            memory.validated(statement)
     return len(statements)
 
 
@@ -212,6 +225,19 @@ def _reopened_on_failure(follower: Follower, options: Options) -> Iterator[None]
     finally:
         with suppress(psycopg2.Error):
             follower.limit(0)
+
+
+def _journal(way: Way, opening: Callable[[Mapping[str, Any]], None], known: Mapping[str, Any]) -> None:
+    """Raises FenceError: it is unknown then whether it is in the journal, so nothing is opened."""
+    try:
+        opening(known)
+    except (psycopg2.Error, ConsolidationError) as error:
+        raise FenceError(
+            f"{way.database.name}: whether the opening of the {way.destination.name} was journalled is not known"
+            f" ({_first_line(error)}): neither side takes writes",
+            hint="nothing is lost; run the same command again as soon as the storage database can be reached: it opens"
+            " the side that the journal names",
+        ) from error
 
 
 def _first_line(error: BaseException) -> str:

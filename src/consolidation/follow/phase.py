@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from consolidation.capture.memory import Memory
-from consolidation.compare import result as verdict
-from consolidation.compare.result import EQUAL, TableResult
-from consolidation.errors import StepRefused, VerificationFailed
+from consolidation.errors import StepRefused
 from consolidation.fence import state as fence
 from consolidation.follow import changeover
-from consolidation.follow.comparison import Options as CompareOptions
-from consolidation.follow.comparison import compare
-from consolidation.follow.gate import Gate
 from consolidation.follow.rounds import Follower, Round, following
 from consolidation.follow.way import Way
 from consolidation.journal import state
 from consolidation.journal.phase import Work, recorded
 from consolidation.journal.results import Phase
-from consolidation.model import SOURCE, Database, Mode
+from consolidation.model import SOURCE, Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import value
-from consolidation.verify import selftest
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to follow."""
-
-    until: changeover.Options = field(default_factory=changeover.Options)
-    compare: CompareOptions | None = None
-    """Compare everything at one snapshot, after the first rounds; None: only what the rounds bring."""
-
-    @classmethod
-    def from_options(cls, given: Mapping[str, Any]) -> Options:
-        """Build from the options of the module."""
-        until = changeover.Options(
-            gate=Gate(lag_seconds=given["lag_seconds"], tries=given["tries"]), pause_seconds=given["pause_seconds"]
-        )
-        return cls(until, CompareOptions(given["workers"], given["max_keys"]) if given["compare"] else None)
 
 
 @dataclass(frozen=True)
@@ -69,8 +46,6 @@ class Plan:
 
 def plan(database: Database, to: str) -> Plan:
     """Whether there is something to follow, and how much is noted. Raises StepRefused."""
-    if database.mode == Mode.MOVE:
-        raise StepRefused(f"{database.name}: its tables are moved, nothing is followed", hint="leave this step out")
     with session(database.target, "follow plan", autocommit=True) as target:
         run = state.read(target, database)
         skip_reason = run.skip_reason(_phase(to))
@@ -80,8 +55,8 @@ def plan(database: Database, to: str) -> Plan:
             return Plan(database, to, follower.waiting(), "")
 
 
-def apply(plan: Plan, options: Options) -> dict[str, Any]:
-    """Rounds until the gate is met; with a comparison of everything where it is asked for.
+def apply(plan: Plan, options: changeover.Options) -> dict[str, Any]:
+    """Rounds until the gate is met.
 
     Raises StepRefused, VerificationFailed, and as a round does. Nothing is closed or opened.
     """
@@ -93,10 +68,7 @@ def apply(plan: Plan, options: Options) -> dict[str, Any]:
             _require_closed_since(work, plan.database)
         started = time.monotonic()
         with _follower(work, plan) as follower:
-            rounds = changeover.catch_up(follower, options.until, lambda done: _hear(work, done))
-            if options.compare:
-                _compare(work, plan.database, follower, options.compare)
-                rounds += changeover.catch_up(follower, options.until, lambda done: _hear(work, done))
+            rounds = changeover.catch_up(follower, options, lambda done: _hear(work, done))
             figures = follower.memory.figures()
         work.result.pop("progress", None)
         work.result.update(
@@ -123,35 +95,8 @@ def _follower(work: Work, plan: Plan) -> Iterator[Follower]:
 
 
 def _hear(work: Work, done: Round) -> None:
-    work.result["progress"] = {
-        "at": work.now(),
-        "seconds": round(done.seconds, 3),
-        "keys": done.keys,
-        "rows": done.rows,
-        "whole": list(done.whole),
-        "complete": done.complete,
-    }
+    work.result["progress"] = done.as_progress(work.now())
     work.keep()
-
-
-def _compare(work: Work, database: Database, follower: Follower, options: CompareOptions) -> None:
-    tested = selftest.run(database)
-    started, at = time.monotonic(), work.now()
-    found: Sequence[TableResult] = compare(follower, options)
-    result = verdict.as_result(found, [], [])
-    work.result["verification"] = {
-        **result,
-        "self_test": tested,
-        "at": at,
-        "seconds": round(time.monotonic() - started, 3),
-    }
-    if result["outcome"] != EQUAL:
-        raise VerificationFailed(
-            f"{database.name}: not proved equal at one snapshot: {verdict.complaint(result)}",
-            hint="nothing was closed; the next run brings these tables over by content and compares again: find out"
-            " first who wrote to the target, or past the capture (pg_trigger of the source)",
-            facts={"verification": work.result["verification"]},
-        )
 
 
 def _require_loaded(work: Work, database: Database) -> None:

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg2.errors
 from psycopg2 import sql
@@ -81,6 +82,17 @@ class Round:
     def rows(self) -> int:
         """Rows sent."""
         return sum(brought.inserted for brought in self.tables.values())
+
+    def as_progress(self, at: str) -> dict[str, Any]:
+        """For the journal, while the phase is under way."""
+        return {
+            "at": at,
+            "seconds": round(self.seconds, 3),
+            "keys": self.keys,
+            "rows": self.rows,
+            "whole": list(self.whole),
+            "complete": self.complete,
+        }
 
     @property
     def whole(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from consolidation.journal.results import Phase
+from consolidation.model import Mode
 
 
 class Standing(StrEnum):
@@ -79,7 +80,15 @@ TOO_LATE = Refuse(
     "run {run} has opened the target: it is authoritative and must not be overwritten",
     "a repair belongs before the cutover; rollback.yml makes the source authoritative again",
 )
+FOLLOWED_ON = Refuse(
+    "in mode online there is nothing to repair by hand", "run ansible-playbook migrate.yml: it brings over what differs"
+)
 NOT_BEGUN = Refuse("there is no copy to repair", "run ansible-playbook migrate.yml: it copies and verifies")
+NOT_CUT_OFF = Skip("no change-over was cut off: whoever is closed stays closed")
+CLOSED_FOR_THE_COPY = Skip("only mode online follows the source: here it is closed before the copy")
+NOT_OPENED_YET = After(
+    "the target was not opened yet, there is nothing to prove", "run ansible-playbook migrate.yml: it comes to it"
+)
 NO_ROLLBACK = Skip("there is no rollback to cancel")
 NOT_OPENED = Refuse(
     "run {run} has not opened the target", "finish the rollback with ansible-playbook rollback.yml: it opens the source"
@@ -95,21 +104,30 @@ def _row(*decisions: Decision) -> dict[Standing, Decision]:
 
 _NOT_NOW = (BACK_FIRST, BACK_FIRST, BACK_FIRST)
 _ON = (GO, GO, GO)
+
+
+def _nothing(reason: Skip) -> dict[Standing, Decision]:
+    """A phase of migrate.yml that has nothing to do in any state in which that may begin."""
+    return _row(reason, reason, reason, reason, *_NOT_NOW, reason)
+
+
 NO_COPY = Refuse("its tables are moved, there is no copy to repair", "run ansible-playbook migrate.yml")
 TABLE: dict[Phase, dict[Standing, Decision]] = {
     # Where there is no run, or the last one was rolled back, migrate.yml begins one: its phases go ahead.
     Phase.BACKUP: _row(GO, GO, GO, GO, *_NOT_NOW, GO),
     Phase.SCHEMA: _row(GO, GO, GO, GO, *_NOT_NOW, GO),
     Phase.SCHEMA_FENCE: _row(GO, GO, OPEN_TARGET, OPEN_TARGET, *_NOT_NOW, GO),
+    Phase.FENCE_REOPEN: _nothing(NOT_CUT_OFF),
     Phase.FENCE_PREPARE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
     Phase.FENCE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
-    Phase.CAPTURE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.CAPTURE: _nothing(CLOSED_FOR_THE_COPY),
     Phase.COPY: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
-    Phase.FOLLOW: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.FOLLOW: _nothing(CLOSED_FOR_THE_COPY),
     Phase.VERIFY: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
     Phase.REPAIR: _row(NOT_BEGUN, GO, TOO_LATE, TOO_LATE, *_NOT_NOW, NOT_BEGUN),
     Phase.CUTOVER: _row(GO, GO, GO, MIGRATED_ALREADY, *_NOT_NOW, GO),
     Phase.CUTOVER_SERVICES: _row(GO, GO, GO, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.PROOF: _row(NOT_OPENED_YET, NOT_OPENED_YET, GO, GO, *_NOT_NOW, NOT_OPENED_YET),
     Phase.FOLLOW_BACK: _row(NOTHING_BEGUN, NEVER_OPENED, GO, GO, NEVER_OPENED, GO, ALL_BACK, ROLLED_BACK_ALREADY),
     # A run that is not being rolled back yet: rollback.yml begins with that (with --check it only says what follows).
     Phase.ROLLBACK_FENCE: _row(NOTHING_BEGUN, GO, GO, GO, *_ON, ROLLED_BACK_ALREADY),
@@ -136,11 +154,19 @@ MOVED: dict[Phase, dict[Standing, Decision]] = {
     Phase.REPAIR: dict.fromkeys(Standing, NO_COPY),
     Phase.RECONCILE: dict.fromkeys(Standing, NO_SECOND_COPY),
     Phase.ROLLBACK_COPY: _row(NOTHING_BEGUN, GO, GO, GO, *_ON, ROLLED_BACK_ALREADY),
-    Phase.ROLLBACK_CAPTURE: _row(
-        NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
-    ),
+    Phase.PROOF: dict.fromkeys(Standing, NO_SECOND_COPY),
+    Phase.FOLLOW_BACK: dict.fromkeys(Standing, NO_SECOND_COPY),
+    Phase.ROLLBACK_CAPTURE: dict.fromkeys(Standing, NO_SECOND_COPY),
     Phase.ROLLBACK_CANCEL: _row(
         NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, ONE_COPY, ONE_COPY, ONE_COPY, TOO_LATE_BACK
     ),
 }
 """What differs for a database in mode move."""
+FOLLOWED: dict[Phase, dict[Standing, Decision]] = {
+    Phase.FENCE_REOPEN: _nothing(NOT_CUT_OFF) | {Standing.MIGRATING: GO},
+    Phase.CAPTURE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.FOLLOW: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.REPAIR: _row(NOT_BEGUN, FOLLOWED_ON, TOO_LATE, TOO_LATE, *_NOT_NOW, NOT_BEGUN),
+}
+"""What differs for a database in mode online."""
+OF_MODE = {Mode.COPY: TABLE, Mode.MOVE: TABLE | MOVED, Mode.ONLINE: TABLE | FOLLOWED}

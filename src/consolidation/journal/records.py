@@ -123,6 +123,13 @@ def renew_copy(target: Connection, run: Run, **also: Any) -> None:
     execute(target, statement, [json.dumps({"copy_id": uuid4().hex, **also}), run.id, run.database])
 
 
+def start(target: Connection, run: Run, phase: str, **result: Any) -> None:
+    """Have a phase be under way in the caller's transaction, with this added to its result."""
+    before = value(target, query("journal/phase_start"), [run.id, run.database, phase])
+    statement = "UPDATE consolidation.phase SET result = %s WHERE run_id = %s AND database = %s AND name = %s"
+    execute(target, statement, [json.dumps({**(before or {}), **result}), run.id, run.database, phase])
+
+
 def note(target: Connection, run: Run, phase: str, **result: Any) -> None:
     """Have a phase be done in the caller's transaction, with this added to its result."""
     execute(target, query("journal/phase_note"), [run.id, run.database, phase, json.dumps(result)])

@@ -19,8 +19,11 @@ class Phase(StrEnum):
     SCHEMA = "schema"
     SCHEMA_FENCE = "schema_fence"
     """The target is closed to writers, until the cutover."""
+    FENCE_REOPEN = "fence_reopen"
+    """Online mode: a change-over was killed before the target opened, the source takes writes again."""
     FENCE_PREPARE = "fence_prepare"
     FENCE = "fence"
+    """The source is closed to writers. Online mode: the whole change-over, up to the opening of the target."""
     CAPTURE = "capture"
     """Online mode: the source notes the keys of the rows that change."""
     COPY = "copy"
@@ -30,6 +33,8 @@ class Phase(StrEnum):
     REPAIR = "repair"
     CUTOVER = "cutover"
     CUTOVER_SERVICES = "cutover_services"
+    PROOF = "proof"
+    """The closed source compared with the open target, without what the target has changed since."""
     FOLLOW_BACK = "follow_back"
     """What the target has noted since its opening is brought to the source, while the target is written."""
     ROLLBACK_FENCE = "rollback_fence"
@@ -75,6 +80,8 @@ class Result:
 class FenceResult(Result):
     """Phase fence."""
 
+    closing_at: str | None = None
+    """Of an attempt under way: since when tables are closed, one after the other."""
     closed_at: str | None = None
     """When the fence was closed, ISO 8601; the write outage begins."""
     fence_epoch: str | None = None

@@ -15,6 +15,7 @@ from psycopg2.extensions import connection as Connection
 from consolidation import __version__
 from consolidation.errors import RunInProgress, StepRefused
 from consolidation.journal import records
+from consolidation.journal.decisions import Standing
 from consolidation.journal.phase import refuse_others
 from consolidation.journal.records import LOCK_SPACE, MIGRATED, MIGRATING, ROLLED_BACK, ROLLING_BACK, Run, latest_run
 from consolidation.journal.results import Phase
@@ -70,12 +71,6 @@ class Plan:
 
 def plan(database: Database, state: str, caller: Caller) -> Plan:
     """What would happen; nothing is kept. Raises RunInProgress, StepRefused."""
-    if database.mode == Mode.ONLINE and state == records.MIGRATING:
-        raise StepRefused(
-            f"{database.name}: mode online is not available in this version of the runbook: its engine is here, the"
-            " playbooks do not drive it yet",
-            hint="nothing was changed; set consolidation_database.mode to window, or leave it out",
-        )
     return _step(database, state, caller, keep=False)
 
 
@@ -108,9 +103,24 @@ def _step(database: Database, state: str, caller: Caller, *, keep: bool) -> Plan
             changed = finish(target, run, state)
             run = records.current_run(target, database.name, state)
         now = read(target, database)
+        if state == records.MIGRATING:
+            _require_same_mode(database, now)
         if not keep:
             target.rollback()
     return Plan(database, state, _said(before), _said(run), run, now, changed)
+
+
+def _require_same_mode(database: Database, run: RunState) -> None:
+    """A source that was copied behind its fence was not followed, and the other way round. Raises StepRefused."""
+    if run.standing != Standing.MIGRATING or not {Phase.CAPTURE, Phase.COPY} & run.phases.keys():
+        return
+    began_online = Phase.CAPTURE in run.phases
+    if began_online != (database.mode == Mode.ONLINE):
+        raise StepRefused(
+            f"{database.name}: its run has begun in mode {'online' if began_online else 'window'}",
+            hint="nothing was changed; set consolidation_database.mode back, or roll the run back with rollback.yml:"
+            " the next one may have another mode",
+        )
 
 
 def _said(run: records.Run | None) -> str:

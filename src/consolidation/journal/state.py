@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation.compare.result import EQUAL
 from consolidation.errors import StepRefused
-from consolidation.journal.decisions import MOVED, TABLE, After, Decision, Refuse, Skip, Standing
+from consolidation.journal.decisions import OF_MODE, After, Decision, Refuse, Skip, Standing
 from consolidation.journal.records import (
     MIGRATED,
     MIGRATING,
@@ -101,8 +101,13 @@ class RunState:
 
     @property
     def writes_refused(self) -> bool:
-        """Whether the source was closed by this run and nothing was opened since: the write outage lasts."""
-        return self.standing == Standing.MIGRATING and self.done(Phase.FENCE) and self.fence.closed_at is not None
+        """Whether the source was closed by this run and nothing was opened since: the write outage lasts.
+
+        So it is where a change-over was killed; one that has failed has opened the source again.
+        """
+        killed = Phase.FENCE in self.phases and self.phases[Phase.FENCE].state == "running"
+        since = self.fence.closing_at if killed else self.fence.closed_at if self.done(Phase.FENCE) else None
+        return self.standing == Standing.MIGRATING and since is not None
 
     @property
     def authoritative(self) -> str:
@@ -154,8 +159,7 @@ class RunState:
     def decide(self, phase: Phase) -> Decision:
         """What the phase is to do now, with the words filled in."""
         names = {"run": self.run.id if self.run else "", "database": self.database}
-        rows = TABLE | MOVED if self.mode == Mode.MOVE else TABLE
-        match rows[phase][self.standing]:
+        match OF_MODE[self.mode][phase][self.standing]:
             case Skip(reason):
                 return Skip(f"{self.database}: {reason.format(**names)}")
             case Refuse(message, hint):

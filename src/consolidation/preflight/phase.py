@@ -127,7 +127,8 @@ def _behind_the_fence(database: Database) -> Finding | None:
         return None  # the examination has the words for it
     if run.run is None or not run.writes_refused:
         return None
-    what = f"writes to the source are refused since {run.fence.closed_at}: the run resumes, preflight is not repeated"
+    since = run.fence.closed_at or run.fence.closing_at
+    what = f"writes to the source are refused since {since}: the run resumes, preflight is not repeated"
     fix = "nothing to do; playbooks/preflight.yml alone examines everything"
     return found("run.behind_fence", run.run.id, what, fix)
 

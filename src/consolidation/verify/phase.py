@@ -7,7 +7,7 @@ looks at any table, the verifier proves on a scratch table that it sees damage (
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -141,26 +141,25 @@ def compare(database: Database, options: Options, run: RunState | None = None) -
         )
     if run is None:
         tables = recheck.settle(database, tables, options.recheck_seconds, options.max_keys)
-    faults = _faults(database, tables, run)
-    result = verdict.as_result(tables, sequences, faults)
+    result = verdict.as_result(tables, sequences, faults(database, tables, run))
     return {**result, "self_test": tested, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _faults(database: Database, tables: list[TableResult], run: RunState | None) -> list[str]:
+def faults(database: Database, tables: Iterable[TableResult], run: RunState | None) -> list[str]:
     """What is not in force on the target, or not as it was before the load."""
     with session(database.target, "verify") as target:
         names = [table.name for table in tables]
-        faults = unsound(target, database.name, names, fence.TRIGGER)
-        if faults and database.mode is not Mode.MOVE:
+        found = unsound(target, database.name, names, fence.TRIGGER)
+        if found and database.mode is not Mode.MOVE:
             # What the source has so as well was so before; the schema phase has shown it.
             with session(database.source, "verify") as source:
                 shared = unsound(source, database.source_schema, names, fence.TRIGGER)
-            faults = [text for text in faults if text not in shared]
+            found = [text for text in found if text not in shared]
         if run and run.run:
             # The first one sees triggers too, the second one what the load has not touched.
             altered = [*defer.lost(target, run.run.id, database.name), *_altered(target, database, run)]
-            faults += [f"{name} is not as before" for name in dict.fromkeys(altered)]
-    return faults
+            found += [f"{name} is not as before" for name in dict.fromkeys(altered)]
+    return found
 
 
 def _altered(target: Connection, database: Database, run: RunState) -> list[str]:

@@ -1,0 +1,187 @@
+"""A run in mode online, phase by phase: written until the cutover, and cut off before and after every step of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+import pytest
+
+from consolidation.capture import state as capture
+from consolidation.cutover import online
+from consolidation.errors import ConsolidationError, FenceError, StepRefused
+from consolidation.fence import sides
+from consolidation.follow.changeover import Options
+from consolidation.follow.rounds import following
+from consolidation.journal import records
+from consolidation.journal.decisions import Standing
+from consolidation.postgres.connection import session
+from tests.cluster import Database
+from tests.following import Online
+from tests.integration.test_follow import same
+from tests.window import QUICK, Window
+
+INSERT = (
+    "INSERT INTO {0}campaigns (id, name, creator_id, owner_id)"
+    " SELECT gen_random_uuid(), '{1}', creator_id, owner_id FROM {0}campaigns LIMIT 1"
+)
+
+
+@pytest.fixture
+def window(campaign: Database, target: Database) -> Window:
+    window = Window(campaign, target, mode="online")
+    window.begin()
+    window.schema()
+    window.fence("source", "prepared", "fence_prepare")
+    return window
+
+
+def written(window: Window, what: str = "new") -> None:
+    """As the service does, wherever it may."""
+    try:
+        window.source.execute(INSERT.format("", what), user="campaign_app")
+    except psycopg2.errors.ReadOnlySqlTransaction:
+        window.target.execute(INSERT.format("campaign_db.", what), user="storage_service")
+
+
+def followed(window: Window) -> Window:
+    """All that comes before the cutover, with writes between the phases."""
+    for phase in (window.capture, window.copy, window.follow, window.verify):
+        written(window)
+        phase()
+    written(window)
+    return window
+
+
+def no_conflict(window: Window) -> bool:
+    return sides.check(window.database)[2] == ""
+
+
+@pytest.mark.every_pair
+def test_written_until_the_cutover(window: Window) -> None:
+    assert "the cutover" in window.fence("source", "closed")["msg"], "migrate.yml comes by it"
+    followed(window)
+    assert window.state().authoritative == "source"
+    result = window.cutover()
+    assert same(Online(window))
+    assert result["outage_seconds"] < 5
+    state = window.state()
+    assert (state.standing, state.verified, no_conflict(window)) == (Standing.OPENED, True, True)
+    assert state.phases["fence"].result["closed_at"] == result["closed_at"] < result["opened_at"]
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+        window.source.execute(INSERT.format("", "late"), user="campaign_app")
+    window.target.execute(INSERT.format("campaign_db.", "after"), user="storage_service")
+    with session(window.database.target, "test") as conn:
+        tables = capture.read(conn, window.database.target_side)
+        assert {table.state for table in tables} == {capture.ON}
+        assert capture.with_entries(conn, tables) == {"campaigns"}, "noted for the way back"
+    assert window.cutover()["opened_at"] == result["opened_at"]
+    window.end(records.MIGRATED)
+    assert "already" in window.cutover()["msg"]
+
+
+def test_refused_before_each_of_its_conditions(window: Window) -> None:
+    for phase in ("capture", "copy", "follow", "verify"):
+        with pytest.raises(StepRefused, match=f"phase {phase} is not done"):
+            window.cutover()
+        getattr(window, phase)()
+    window.target.execute("ALTER TABLE campaign_db.campaigns DISABLE TRIGGER aa_consolidation_fence")
+    window.target.execute("ALTER TABLE campaign_db.campaigns ENABLE ALWAYS TRIGGER aa_consolidation_fence")
+    with pytest.raises(StepRefused, match="opened or altered after it was verified"):
+        window.cutover()
+    assert not {"cutover"} & window.phases().keys(), "what was refused must not look like a target that was open"
+    written(window)
+    window.verify()
+    window.cutover()
+
+
+def test_the_mode_stays_what_it_was(window: Window) -> None:
+    window.capture()
+    window.mode = "window"
+    with pytest.raises(StepRefused, match="begun in mode online"):
+        window.begin()
+    window.begin(records.ROLLING_BACK)
+
+
+def test_over_the_budget_the_run_stands_where_it_was(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed(window)
+    with pytest.raises(FenceError, match="open again since"):
+        window.cutover(Options(QUICK.gate, budget_seconds=0))
+    state = window.state()
+    assert (state.standing, state.writes_refused, no_conflict(window)) == (Standing.MIGRATING, False, True)
+    assert len(state.phases["fence"].result["aborted"]) == 1
+    written(window)
+    window.cutover()
+    assert same(Online(window))
+
+
+BEFORE_THE_OPENING = ("closing", "closed", "last round", "before the opening", "journalling")
+
+
+def test_killed_before_the_opening_and_the_same_command_again(window: Window) -> None:
+    followed(window)
+    for step in BEFORE_THE_OPENING:
+        assert killed_at(window, step) == 9, step
+        assert (window.state().authoritative, no_conflict(window)) == ("source", True), step
+        assert window.state().writes_refused, step
+        window.begin()
+        window.fence("source", "open", "fence_reopen")
+        written(window, step)
+        assert not window.state().writes_refused, step
+    for phase in (window.capture, window.copy, window.follow, window.verify, window.cutover):
+        phase()
+    check_opened(window)
+    assert window.source.value("SELECT count(*) FROM campaigns WHERE name = ANY (%s)", [list(BEFORE_THE_OPENING)]) == 5
+
+
+@pytest.mark.parametrize("step", ["opening", "opened"])
+def test_killed_at_the_opening_and_the_same_command_again(window: Window, step: str) -> None:
+    followed(window)
+    assert killed_at(window, step) == 9
+    assert (window.state().authoritative, no_conflict(window)) == ("target", True)
+    window.begin()
+    assert "msg" in window.fence("source", "open", "fence_reopen")
+    for phase in (window.capture, window.copy, window.follow, window.verify):
+        assert "msg" in phase()
+    window.cutover()
+    check_opened(window)
+
+
+def check_opened(window: Window) -> None:
+    assert same(Online(window))
+    assert (window.state().standing, window.state().verified) == (Standing.OPENED, True)
+    written(window)
+    assert no_conflict(window)
+
+
+@contextmanager
+def stopping(window: Window, wanted: str) -> Iterator[None]:
+    """The change-over ends without a word at a step."""
+
+    def step(name: str) -> None:
+        if name == wanted:
+            os._exit(9)
+
+    def journal(*given: Any) -> None:
+        step("journalling")
+        original(*given)
+
+    original, online._journal = online._journal, journal  # type: ignore[assignment]
+    online.following = lambda way, memory: following(way, memory, step)  # type: ignore[assignment]
+    yield
+
+
+def killed_at(window: Window, step: str) -> int:
+    child = os.fork()
+    if not child:
+        try:
+            with stopping(window, step):
+                window.cutover()
+        except ConsolidationError:
+            os._exit(1)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

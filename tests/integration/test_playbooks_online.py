@@ -1,0 +1,34 @@
+"""Mode online as operators run it: the source is written all the time, by a writer that knows what was acknowledged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import playbooks
+from tests.cluster import Cluster
+from tests.playbooks import Site, Writer
+
+
+@pytest.fixture
+def site(cluster: Cluster, tmp_path: Path) -> Site:
+    return playbooks.online(playbooks.create(cluster, tmp_path), "campaign_db")
+
+
+def test_there_again_back_and_there_under_a_live_writer(site: Site) -> None:
+    """campaign_db online and image_db in a window, in one run."""
+    images = site.contents("source")["images"]
+    with Writer(site).writing() as writer:
+        before = site.everything()
+        site.play("migrate.yml", "--check", "--diff", confirm=False).succeeded()
+        assert {**before, "source16": None} == {**site.everything(), "source16": None}
+        site.play("migrate.yml").succeeded()
+        assert (site.is_open("source"), site.is_open("target")) == (False, True)
+        site.play("migrate.yml").unchanged("campaign_db", "image_db")
+    print(f"{len(writer.gaps)} writes, longest wait {max(writer.gaps):.3f} s")  # noqa: T201
+    writer.check("target")
+    assert site.contents("target")["images"] == images
+    assert max(writer.gaps) < 5
+    [campaign, image] = sorted(site.report()["databases"], key=lambda each: str(each["name"]))
+    assert campaign["outages"][0]["seconds"] < image["outages"][0]["seconds"]
