@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from consolidation import files
+from consolidation.borders import Json
 from consolidation.errors import ConfigurationError
 
 INDEX = "SHA256SUMS"
@@ -75,7 +76,7 @@ def is_closed(directory: Path) -> bool:
         return False
 
 
-def events(base: str | Path, run_id: str) -> list[dict[str, Any]]:
+def events(base: str | Path, run_id: str) -> list[Json]:
     """The run's events, in their order; a line that a crash has cut off is left out."""
     found = []
     for directory in _existing(Path(base), run_id):

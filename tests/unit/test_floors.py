@@ -10,7 +10,7 @@ import consolidation
 
 CORE = Path(consolidation.__file__).parent
 FLOORS = (
-    {"errors", "text", "processes", "files"},
+    {"errors", "text", "processes", "files", "borders"},
     {"evidence", "installation"},
     {"postgres", "module"},
     {"model"},
@@ -63,3 +63,25 @@ def test_a_package_imports_nothing_by_itself() -> None:
         body = ast.parse(path.read_text(encoding="utf-8")).body
         assert len(body) == 1, f"{path} holds more than its docstring"
         assert isinstance(body[0], ast.Expr), path
+
+
+LIMIT = 40
+
+
+def test_values_are_typed_but_at_the_borders() -> None:
+    """A JSON object has a name where it crosses a border (``borders.Json``); within the core values are dataclasses."""
+    loose = {
+        str(path.relative_to(CORE)): number
+        for path in CORE.rglob("*.py")
+        if (number := path.read_text(encoding="utf-8").count("dict[str, Any]"))
+    }
+    assert sum(loose.values()) < LIMIT, loose
+    options = {
+        f"{path.relative_to(CORE)}: {function.name}"
+        for path in CORE.rglob("*.py")
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef) and "database" in {each.arg for each in function.args.args}
+        for each in function.args.args
+        if each.arg == "options" and each.annotation and "ict[" in ast.unparse(each.annotation)
+    }
+    assert not options, f"the raw option beside the typed database: {options}"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from consolidation.backup.archive import Failure
-from consolidation.backup.manifest import Manifest
+from consolidation.backup.manifest import Manifest, SequencePosition, TableContent
 from consolidation.compare.digest import own_columns, table_digest
 from consolidation.errors import StatementFailed, describe
 from consolidation.postgres.background import meanwhile
@@ -21,8 +20,8 @@ from consolidation.postgres.catalog import LEFT_BEHIND, Table, read_sequences, r
 class Content:
     """Content of one schema, as the manifest keeps it."""
 
-    tables: dict[str, dict[str, Any]]
-    sequences: dict[str, dict[str, Any]]
+    tables: dict[str, TableContent]
+    sequences: dict[str, SequencePosition]
 
     def complaints(self, manifest: Manifest, failures: Sequence[Failure]) -> list[str]:
         """How a restored schema differs from what a manifest says, and which of its tables' entries failed."""
@@ -40,10 +39,10 @@ class Content:
                 wrong.append(f"table {name} has {found['rows']} rows instead of {wanted['rows']}")
             elif wanted["digest"] != found["digest"]:
                 wrong.append(f"table {name} has {found['rows']} rows, but other content")
-        for name, wanted in sorted(manifest.sequences.items()):
+        for name, position in sorted(manifest.sequences.items()):
             if name not in self.sequences:
                 wrong.append(f"sequence {name} is missing")
-            elif _behind(wanted, self.sequences[name]):
+            elif _behind(position, self.sequences[name]):
                 wrong.append(f"sequence {name} is behind")
         return wrong
 
@@ -53,7 +52,7 @@ def tables_of(conn: Connection, schema: str) -> tuple[Table, ...]:
     return read_tables(conn, schema) + read_tables(conn, schema, sorted(LEFT_BEHIND))
 
 
-def sequences_of(conn: Connection, schema: str) -> dict[str, dict[str, Any]]:
+def sequences_of(conn: Connection, schema: str) -> dict[str, SequencePosition]:
     """Where the sequences of a schema stand. No snapshot holds them: read them before a dump begins."""
     return {
         sequence.name: {
@@ -65,9 +64,9 @@ def sequences_of(conn: Connection, schema: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def digests_of(conn: Connection, schema: str) -> dict[str, dict[str, Any]]:
+def digests_of(conn: Connection, schema: str) -> dict[str, TableContent]:
     """Rows and digest of every table, over the columns that a dump holds (generated ones are computed again)."""
-    found = {}
+    found: dict[str, TableContent] = {}
     for table in tables_of(conn, schema):
         stored = [column for column in own_columns(table) if not table.column(column.name).generated]
         try:
@@ -88,7 +87,7 @@ def read(conn: Connection, schema: str) -> Content:
         return reading.result()
 
 
-def _behind(wanted: dict[str, Any], found: dict[str, Any]) -> bool:
+def _behind(wanted: SequencePosition, found: SequencePosition) -> bool:
     """Whether a restored sequence would hand out values that the source had handed out when the dump began."""
     ahead = (found["last_value"] - wanted["last_value"]) * (1 if wanted["increment"] > 0 else -1)
     return ahead < 0 or (ahead == 0 and wanted["is_called"] and not found["is_called"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import psycopg2.errors
@@ -14,6 +13,7 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation.backup import archive
 from consolidation.backup.archive import Failure
+from consolidation.borders import Json
 from consolidation.postgres.connection import Settings
 from consolidation.postgres.queries import execute
 
@@ -31,7 +31,7 @@ def fitted(name: str) -> str:
     return raw[: NAME_BYTES - 9].decode(errors="ignore") + "_" + hashlib.sha256(raw).hexdigest()[:8]
 
 
-def create(conn: Connection, name: str, properties: dict[str, Any], *, owner: str | None = None) -> None:
+def create(conn: Connection, name: str, properties: Json, *, owner: str | None = None) -> None:
     """Create an empty database with the encoding and locale of ``properties`` (sql/database_properties.sql).
 
     The connection autocommits. No one but the owner (default: us) may connect to it.
@@ -40,7 +40,7 @@ def create(conn: Connection, name: str, properties: dict[str, Any], *, owner: st
     _create(conn, name, options, owner)
 
 
-def create_scratch(conn: Connection, name: str, properties: dict[str, Any]) -> None:
+def create_scratch(conn: Connection, name: str, properties: Json) -> None:
     """The same for a database that is dropped again: with the locale "C" where this server has not the other's."""
     try:
         create(conn, name, properties)
@@ -53,7 +53,7 @@ def create_scratch(conn: Connection, name: str, properties: dict[str, Any]) -> N
         create(conn, name, plain)
 
 
-def give_properties(conn: Connection, name: str, properties: dict[str, Any]) -> list[str]:
+def give_properties(conn: Connection, name: str, properties: Json) -> list[str]:
     """Give a database the grants, the connection limit and the settings of another.
 
     Returns the names of the settings that PostgreSQL did not let this role set.
@@ -101,7 +101,7 @@ def _create(conn: Connection, name: str, options: Sequence[tuple[str, str]], own
     execute(conn, sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
 
 
-def _locale(conn: Connection, properties: dict[str, Any]) -> list[tuple[str, str]]:
+def _locale(conn: Connection, properties: Json) -> list[tuple[str, str]]:
     provider = PROVIDERS[properties["locale_provider"]]
     options = [("LC_COLLATE", properties["collate"]), ("LC_CTYPE", properties["ctype"])]
     if conn.server_version >= 150000:  # before, there was libc alone

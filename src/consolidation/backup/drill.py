@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
 from consolidation.backup import content, databases, manifest
 from consolidation.backup.manifest import Manifest
+from consolidation.borders import Json
 from consolidation.errors import BackupError, ConfigurationError
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import query, rows, value
@@ -54,7 +54,7 @@ def refuse_unsuitable(drill: Settings, source_version: int) -> None:
         )
 
 
-def prove(made: Manifest, directory: Path, tools: Path, drill: Settings) -> dict[str, Any]:
+def prove(made: Manifest, directory: Path, tools: Path, drill: Settings) -> Json:
     """Restore the dump in ``directory`` into a scratch database, compare, drop it. Raises BackupError."""
     started = time.monotonic()
     name = database_name(made.run_id, made.database)

@@ -11,9 +11,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from consolidation import files
+from consolidation.borders import Json
 from consolidation.errors import BackupError
 
 FORMAT = 1
@@ -24,6 +25,29 @@ GLOBALS = "globals.sql"
 RESTORE_HINT = "do not use this dump; restore an intact copy of the directory from your archive, or back up again"
 
 
+class TableContent(TypedDict):
+    """What a table of the dump holds."""
+
+    rows: int
+    digest: str
+    """32 hexadecimal digits."""
+
+
+class SequencePosition(TypedDict):
+    """Of a sequence, read before the dump began."""
+
+    last_value: int
+    is_called: bool
+    increment: int
+
+
+class FileContent(TypedDict):
+    """Of a file of the dump."""
+
+    bytes: int
+    sha256: str
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What one dump holds."""
@@ -32,7 +56,7 @@ class Manifest:
     run_id: str
     database: str
     """Name of the service database in the runbook."""
-    source: dict[str, Any]
+    source: Json
     """``host``, ``port``, ``dbname``."""
     source_schema: str
     server_version: str
@@ -42,20 +66,20 @@ class Manifest:
     """ISO 8601, UTC: every write that was acknowledged before it is in the dump."""
     lsn: str | None
     """Position in the source's write-ahead log at about that time; None where the role may not read it."""
-    properties: dict[str, Any]
+    properties: Json
     """Of the database itself, see sql/database_properties.sql: owner, locale, grants, settings."""
     database_bytes: int
-    tables: dict[str, dict[str, Any]]
-    """Of the source schema, by name: ``rows`` and ``digest`` (32 hexadecimal digits)."""
-    sequences: dict[str, dict[str, Any]]
-    """Of the source schema, by name: ``last_value``, ``is_called`` and ``increment``, read before the dump began."""
-    files: dict[str, dict[str, Any]]
-    """By path below the directory: ``bytes`` and ``sha256``."""
+    tables: dict[str, TableContent]
+    """Of the source schema, by name."""
+    sequences: dict[str, SequencePosition]
+    """Of the source schema, by name."""
+    files: dict[str, FileContent]
+    """By path below the directory."""
 
     @property
     def dump_bytes(self) -> int:
         """Size of all files."""
-        return sum(int(file["bytes"]) for file in self.files.values())
+        return sum(file["bytes"] for file in self.files.values())
 
 
 def write(directory: Path, manifest: Manifest) -> str:
@@ -103,7 +127,7 @@ def parse(content: bytes, path: Path) -> Manifest:
     return Manifest(**found)
 
 
-def hashes(directory: Path) -> dict[str, dict[str, Any]]:
+def hashes(directory: Path) -> dict[str, FileContent]:
     """Size and SHA-256 of every file below a directory but the manifest, by path. Raises OSError."""
     return {
         str(path.relative_to(directory)): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
@@ -111,7 +135,7 @@ def hashes(directory: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def differences(files: Mapping[str, Mapping[str, Any]], directory: Path) -> list[str]:
+def differences(files: Mapping[str, FileContent], directory: Path) -> list[str]:
     """What is missing, extra or altered among the files, in words. Sizes first: they cost nothing to read."""
     there = {str(path.relative_to(directory)): path for path in _files(directory)}
     wrong = [f"{name} is missing" for name in sorted(files.keys() - there.keys())]

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from consolidation import text as figures
 from consolidation.backup import content, drill, dump, manifest, programs
 from consolidation.backup.manifest import Manifest
+from consolidation.borders import Json
 from consolidation.errors import BackupError, ConfigurationError, StepRefused
 from consolidation.journal import records
 from consolidation.journal.phase import recorded
@@ -42,7 +42,7 @@ class Plan:
     drill: Settings
     run: Run | None
     """The run under way; None where it has not begun (check mode)."""
-    kept: dict[str, Any]
+    kept: Json
     """Result of this run's backup, where there is one and its files are intact."""
     reason: str
     """Why there is something to do."""
@@ -124,7 +124,7 @@ def plan(database: Database, directory: Path, tools: Path, drill_settings: Setti
     return replace(empty, tables=tables, database_bytes=database_bytes)
 
 
-def apply(plan: Plan) -> dict[str, Any]:
+def apply(plan: Plan) -> Json:
     """Make the dump, prove it, give it its final name. Raises BackupError."""
     if not plan.changed:
         return plan.kept | {"msg": f"{plan.database.name} was backed up already: {plan.final} is intact"}
@@ -143,9 +143,7 @@ def apply(plan: Plan) -> dict[str, Any]:
         return work.result | {"msg": _summary(work.result)}
 
 
-def _kept(
-    database: Database, directory: Path, run: Run | None, record: records.PhaseRecord | None
-) -> tuple[dict[str, Any], str]:
+def _kept(database: Database, directory: Path, run: Run | None, record: records.PhaseRecord | None) -> tuple[Json, str]:
     """The result of this run's backup if it is there and intact; else why it has to be made (again)."""
     if run is None or record is None:
         reason = "none in this run"
@@ -168,7 +166,7 @@ def _kept(
     return {}, reason
 
 
-def _evidence(made: Manifest) -> dict[str, Any]:
+def _evidence(made: Manifest) -> Json:
     return {
         "snapshot_at": made.snapshot_at,
         "lsn": made.lsn,
@@ -181,7 +179,7 @@ def _evidence(made: Manifest) -> dict[str, Any]:
     }
 
 
-def _summary(result: dict[str, Any]) -> str:
+def _summary(result: Json) -> str:
     counted = sum(table["rows"] for table in result["tables"])
     return (
         f"dumped {len(result['tables'])} tables with {figures.count(counted)} rows in"

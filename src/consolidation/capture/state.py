@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.model import Side
 from consolidation.postgres.catalog import LEFT_BEHIND
-from consolidation.postgres.queries import dicts, query, value
+from consolidation.postgres.queries import Row, dicts, query, value
 
 ABSENT, PREPARED, ON, BROKEN = "absent", "prepared", "on", "broken"
 PREFIX = "zz_consolidation_capture_"  # triggers fire in the order of their names: after the table's own
@@ -125,7 +124,7 @@ def of_all(tables: Iterable[Captured]) -> str:
     return states.pop() if len(states) == 1 else BROKEN if states else ABSENT
 
 
-def _captured(row: dict[str, Any]) -> Captured:
+def _captured(row: Row) -> Captured:
     key = tuple(KeyColumn(*column) for column in row["key"])
     return Captured(
         schema=row["schema"],
@@ -139,7 +138,7 @@ def _captured(row: dict[str, Any]) -> Captured:
     )
 
 
-def _state(row: dict[str, Any], key: tuple[KeyColumn, ...]) -> str:
+def _state(row: Row, key: tuple[KeyColumn, ...]) -> str:
     if not row["triggers"] and not row["log_columns"]:
         return ABSENT
     wanted = (3 if key else 2) * len(row["members"])

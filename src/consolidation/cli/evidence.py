@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
 from consolidation import evidence as run_directory
+from consolidation.borders import Json
 from consolidation.report import recheck
 
 HOLDS, FAULTS = 0, 1
@@ -42,14 +42,14 @@ def evidence(directories: tuple[Path, ...], as_json: bool) -> None:
     sys.exit(HOLDS if all(result["holds"] for result in results) else FAULTS)
 
 
-def _result(directory: Path) -> dict[str, Any]:
+def _result(directory: Path) -> Json:
     found = run_directory.check(directory)
     statements = [asdict(each) for each in recheck.statements(directory)]
     holds = found.holds and all(each["outcome"] != recheck.WRONG for each in statements)
     return {**asdict(found), "holds": holds, "statements": statements}
 
 
-def _lines(result: dict[str, Any]) -> Iterator[str]:
+def _lines(result: Json) -> Iterator[str]:
     yield f"{result['directory']}: {'HOLDS' if result['holds'] else 'DOES NOT HOLD'}"
     closed = "closed" if result["closed"] else "not closed: its run was not finished, or is under way"
     yield f"  index         SHA-256 {result['index_digest'] or 'of none: there is no index'}, {closed}"

@@ -10,6 +10,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]  # it brings no types
 
 from consolidation import text as figures
+from consolidation.borders import Json
 from consolidation.report import outage, outcome, titles
 
 Facts = Mapping[str, Any]
@@ -107,7 +108,7 @@ def _rollback(found: outcome.Outcome) -> str:
     return "resume it" if found.rolling_back else "available"
 
 
-def _progress(reported: Facts | None) -> dict[str, Any]:
+def _progress(reported: Facts | None) -> Json:
     tables = (reported or {}).get("tables") or []
     total = (reported or {}).get("total") or {}
     weight = total.get("weight") or sum(table["weight"] for table in tables)

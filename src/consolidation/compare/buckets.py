@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.compare.digest import (
     MODULUS,
     SEEDS,
@@ -97,7 +97,7 @@ class Differences:
     complete: bool = True
     """False where only a part of the differing buckets was looked through: the counts are lower bounds then."""
 
-    def as_result(self) -> dict[str, Any]:
+    def as_result(self) -> Json:
         """For module results and the evidence."""
         counts = {"missing": self.missing, "extra": self.extra, "different": self.different}
         return {**counts, "keys": self.keys, "complete": self.complete}

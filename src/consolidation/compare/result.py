@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from consolidation.borders import Json
 from consolidation.compare.buckets import Differences
 from consolidation.compare.digest import Digest
 
@@ -33,7 +33,7 @@ class TableResult:
     """Of the slower side's digest."""
     method: str = "rows hashed by SQL on both sides"
 
-    def as_result(self) -> dict[str, Any]:
+    def as_result(self) -> Json:
         """For module results, the journal and the report."""
         return {
             "name": self.name,
@@ -60,14 +60,12 @@ class SequenceResult:
     reason: str = ""
 
 
-def as_result(
-    tables: Iterable[TableResult], sequences: Iterable[SequenceResult], faults: Sequence[str]
-) -> dict[str, Any]:
+def as_result(tables: Iterable[TableResult], sequences: Iterable[SequenceResult], faults: Sequence[str]) -> Json:
     """``outcome`` (the worst of all), ``tables``, ``sequences``, ``faults`` of the target's schema, ``summary`` lines.
 
     No table at all is not equality: then nothing was compared.
     """
-    result: dict[str, Any] = {
+    result: Json = {
         "tables": [table.as_result() for table in tables],
         "sequences": [asdict(sequence) for sequence in sequences],
         "faults": list(faults),
@@ -82,7 +80,7 @@ def as_result(
     return result
 
 
-def summary(result: dict[str, Any]) -> list[str]:
+def summary(result: Json) -> list[str]:
     """One line for each table and sequence, and each fault."""
     lines: list[str] = [
         f"{entry['name']}: {_said(entry['outcome'])}, {_count(entry['source_rows'])} rows in the source, "
@@ -93,7 +91,7 @@ def summary(result: dict[str, Any]) -> list[str]:
     return [*lines, *result["faults"]]
 
 
-def complaint(result: dict[str, Any]) -> str:
+def complaint(result: Json) -> str:
     """What is not equal, in one line; the names of all tables, counts, no keys."""
     wrong = [
         f"{kind}{entry['name']} {_said(entry['outcome'])}{_because(entry)}"
@@ -108,7 +106,7 @@ def complaint(result: dict[str, Any]) -> str:
     return "; ".join([*wrong, *faults[:FAULTS_SAID], *([f"{more} more faults"] if more > 0 else [])])
 
 
-def repair(result: dict[str, Any]) -> str:
+def repair(result: Json) -> str:
     """What the operator does about it."""
     found = {entry["outcome"] for entry in (*result["tables"], *result["sequences"])}
     steps = []
@@ -128,7 +126,7 @@ def _said(outcome: str) -> str:
     return "could not be compared" if outcome == NOT_COMPARED else outcome
 
 
-def _because(entry: dict[str, Any]) -> str:
+def _because(entry: Json) -> str:
     return f" ({entry['reason']})" if entry["reason"] else ""
 
 

@@ -8,10 +8,10 @@ workers load what is left.
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.copy.pool import Queue, host, started
 from consolidation.errors import CopyError, StepRefused
 from consolidation.installation import fingerprint
@@ -19,7 +19,7 @@ from consolidation.journal import records
 from consolidation.journal.phase import Work
 from consolidation.model import Database
 from consolidation.postgres.connection import session
-from consolidation.postgres.queries import dicts, query
+from consolidation.postgres.queries import Row, dicts, query
 
 LOOK_SECONDS = 0.2
 
@@ -31,12 +31,12 @@ def publish(work: Work, snapshot: str) -> Queue:
     return Queue(work.run.id, snapshot, **said)
 
 
-def loaded_by_host(target: Connection, run_id: str, database: str) -> list[dict[str, Any]]:
+def loaded_by_host(target: Connection, run_id: str, database: str) -> list[Row]:
     """Chunks, rows and bytes that every host has loaded in a run."""
     return dicts(target, query("copy/host_figures"), {"run_id": run_id, "database": database})
 
 
-def join(database: Database, workers: int, wait_seconds: float) -> dict[str, Any]:
+def join(database: Database, workers: int, wait_seconds: float) -> Json:
     """Load chunks until none is left, with ``workers`` processes; waits for the coordinator to queue them.
 
     Raises CopyError where workers failed, StepRefused.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
@@ -22,13 +21,13 @@ from consolidation.journal.phase import Work
 from consolidation.model import Database, Mode
 from consolidation.postgres.catalog import Table, read_tables
 from consolidation.postgres.locks import ACCESS_EXCLUSIVE, hold
-from consolidation.postgres.queries import dicts, execute, query, rows, value
+from consolidation.postgres.queries import Row, dicts, execute, query, rows, value
 
 Pairs = Sequence[tuple[Table, Table]]
 """Tables of the source, each with its counterpart."""
 
 
-def of_run(target: Connection, run: records.Run) -> list[dict[str, Any]]:
+def of_run(target: Connection, run: records.Run) -> list[Row]:
     """The loads that the journal knows."""
     return dicts(target, query("copy/loads"), [run.id, run.database])
 
@@ -114,7 +113,7 @@ def _files(source: Connection, tables: Iterable[Table]) -> dict[str, int | None]
 
 
 def _defer(
-    target: Connection, run: records.Run, tables: Sequence[Table], known: dict[str, dict[str, Any]]
+    target: Connection, run: records.Run, tables: Sequence[Table], known: dict[str, Row]
 ) -> dict[str, tuple[defer.Deferred, ...]]:
     """Drop what the load goes without; by table, after what an earlier load of this run dropped and never restored."""
     present = defer.read(target, run.database, [table.name for table in tables])
@@ -128,7 +127,7 @@ def _defer(
     }
 
 
-def _not_restored(load: dict[str, Any] | None) -> tuple[defer.Deferred, ...]:
+def _not_restored(load: Row | None) -> tuple[defer.Deferred, ...]:
     missing = defer.from_json(load["deferred"]) if load and load["state"] != "done" else ()
     if load and load["state"] == "restoring":
         missing = tuple(item for item in missing if item.kind == defer.FOREIGN_KEY)

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation import text as figures
+from consolidation.borders import Json
 from consolidation.capture import trigger as capture
 from consolidation.capture.state import PREPARED
 from consolidation.copy import chunks, helper, loads, noted, restore
@@ -92,7 +92,7 @@ def plan(database: Database) -> Plan:
     return Plan(database, tuple(planned), "")
 
 
-def apply(plan: Plan, workers: int) -> dict[str, Any]:
+def apply(plan: Plan, workers: int) -> Json:
     """Load what is not loaded yet, with ``workers`` processes. Raises CopyError, StepRefused."""
     database = plan.database
     if plan.skip_reason:
@@ -199,9 +199,7 @@ def _require_counts(target: Connection, run: records.Run, counted: dict[str, int
     target.commit()
 
 
-def _set_sequences(
-    source: Connection, target: Connection, database: Database, tables: list[Table]
-) -> list[dict[str, Any]]:
+def _set_sequences(source: Connection, target: Connection, database: Database, tables: list[Table]) -> list[Json]:
     """Set every sequence of the target to where its counterpart on the source stands, or its column without one."""
     mine, theirs = read_sequences(source, database.source_schema), read_sequences(target, database.name)
     found = []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from psycopg2 import sql
 
+from consolidation.borders import Json
 from consolidation.copy import deferred as defer
 from consolidation.fence import state as fence
 from consolidation.journal import records, state
@@ -15,7 +15,7 @@ from consolidation.journal.results import Phase
 from consolidation.model import Database, Mode
 from consolidation.postgres.connection import session
 from consolidation.postgres.locks import ACCESS_EXCLUSIVE, take
-from consolidation.postgres.queries import dicts, execute, query
+from consolidation.postgres.queries import Row, dicts, execute, query
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Plan:
     """The tables to empty."""
 
     database: Database
-    loads: tuple[dict[str, Any], ...]
+    loads: tuple[Row, ...]
     """Rows of the journal's table_load."""
     skip_reason: str = ""
 
@@ -51,7 +51,7 @@ def plan(database: Database) -> Plan:
         return Plan(database, tuple(loads))
 
 
-def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
+def apply(plan: Plan, timeout_seconds: float) -> Json:
     """Empty the tables and restore what was dropped for the load, in one transaction.
 
     Raises FenceError where others hold the tables for longer than ``timeout_seconds``, with their names.

@@ -11,11 +11,11 @@ import os
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.copy import chunks
 from consolidation.copy.pool import Queue
 from consolidation.copy.stream import stream
@@ -77,7 +77,7 @@ def prefer_lz4(target: Connection) -> None:
 
 def _next_chunk(
     task: Task, source: Connection, target: Connection, sources: dict[str, Table], targets: dict[str, Table]
-) -> dict[str, Any] | None:
+) -> Json | None:
     """Load one chunk; its rows and its ``done`` commit together, so it is loaded exactly once whatever dies."""
     keys = {"run_id": task.queue.run_id, "database": task.database.name}
     claimed = dicts(target, query("copy/claim_chunk") + "SKIP LOCKED", keys)

@@ -11,10 +11,10 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.errors import ConfigurationError, FenceError
 from consolidation.fence import trigger
 from consolidation.fence.probe import probe
@@ -101,7 +101,7 @@ def plan(database: Database, side_name: str, wanted: str, *, rollback: bool = Fa
     return Plan(database, phase, side, wanted, before, skip_reason)
 
 
-def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
+def apply(plan: Plan, timeout_seconds: float) -> Json:
     """Bring the fence into the wanted state and prove it. Raises FenceError, StepRefused."""
     if plan.skip_reason:
         return {"msg": plan.skip_reason, "tables": _states(plan.before)}

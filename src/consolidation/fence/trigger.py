@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from threading import Event
-from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.fence.state import CLOSED, LOADING, ROW_TRIGGER, TRIGGER, Fenced, needs_change, read
 from consolidation.journal import records
 from consolidation.model import Side
@@ -103,7 +103,7 @@ def close_side(conn: Connection, side: Side, timeout_seconds: float) -> None:
     enable(side, tables, timeout_seconds)
 
 
-def open_side(conn: Connection, side: Side, timeout_seconds: float) -> dict[str, Any]:
+def open_side(conn: Connection, side: Side, timeout_seconds: float) -> Json:
     """Disable the triggers of every table; when that was done."""
     closed = [fenced for fenced in read(conn, side) if needs_change(fenced.state, "open")]
     if closed:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.journal import records, state
 from consolidation.model import SOURCE, Database
 from consolidation.postgres.connection import session
-from consolidation.postgres.queries import dicts, query
+from consolidation.postgres.queries import Row, dicts, query
 
 
-def read(database: Database) -> dict[str, Any]:
+def read(database: Database) -> Json:
     """The newest run of a database, with every database of that run.
 
     ``run`` (Run.as_result, ``runbook_version``, ``target_version``; None where there was no run yet) and ``databases``:
@@ -36,7 +36,7 @@ def read(database: Database) -> dict[str, Any]:
     return {"run": {**run.as_result(), **versions}, "databases": databases, **about}
 
 
-def _database(conn: Connection, run: records.Run, row: dict[str, Any]) -> dict[str, Any]:
+def _database(conn: Connection, run: records.Run, row: Row) -> Json:
     loads = dicts(conn, query("copy/load_figures"), [run.id, run.database])
     return {
         "name": run.database,
@@ -49,5 +49,5 @@ def _database(conn: Connection, run: records.Run, row: dict[str, Any]) -> dict[s
     }
 
 
-def _json(record: dict[str, Any]) -> dict[str, Any]:
+def _json(record: Row) -> Json:
     return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in record.items()}

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.errors import ConsolidationError, RunInProgress, StatementFailed, StepRefused, describe, next_step
 from consolidation.journal.records import LOCK_SPACE, Run
 from consolidation.journal.results import Phase
@@ -35,7 +36,7 @@ class Work:
     """Autocommitting connection to the target that holds the database's lock."""
     state: RunState
     """As it was when this phase began."""
-    result: dict[str, Any] = field(default_factory=dict)
+    result: Json = field(default_factory=dict)
 
     def keep(self) -> None:
         """Keep what was found so far, for an attempt that follows when this one is killed."""

@@ -14,16 +14,28 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 from uuid import uuid4
 
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.errors import StepRefused
 from consolidation.postgres.queries import dicts, execute, query, value
 
 MIGRATING, MIGRATED, ROLLING_BACK, ROLLED_BACK = "migrating", "migrated", "rolling_back", "rolled_back"
 LOCK_SPACE = 0x636F6E73  # "cons": the first key of our advisory locks
+
+
+class Control(TypedDict, total=False):
+    """An ansible-playbook process."""
+
+    host: str
+    pid: int
+    started: str | int
+    """When, as its host gives it: with the pid, its identity."""
+    take_over: str
+    """Of the calling one: the run that it may take over, whose process is gone."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +46,11 @@ class Run:
     database: str
     state: str
     operator: str
-    control: dict[str, Any]
-    """The active ansible-playbook process: ``host``, ``pid``, ``started``."""
+    control: Control
+    """The process that works on it, or did last."""
     started_at: datetime
 
-    def as_result(self) -> dict[str, Any]:
+    def as_result(self) -> Json:
         """For module results."""
         return {
             "id": self.id,
@@ -59,7 +71,7 @@ class PhaseRecord:
     attempts: int
     started_at: datetime
     finished_at: datetime | None
-    result: dict[str, Any]
+    result: Json
     error: str | None
 
 

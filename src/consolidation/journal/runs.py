@@ -8,16 +8,25 @@ import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, count
-from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
 from consolidation import __version__
+from consolidation.borders import Json
 from consolidation.errors import RunInProgress, StepRefused
 from consolidation.journal import records
 from consolidation.journal.decisions import Standing
 from consolidation.journal.phase import refuse_others
-from consolidation.journal.records import LOCK_SPACE, MIGRATED, MIGRATING, ROLLED_BACK, ROLLING_BACK, Run, latest_run
+from consolidation.journal.records import (
+    LOCK_SPACE,
+    MIGRATED,
+    MIGRATING,
+    ROLLED_BACK,
+    ROLLING_BACK,
+    Control,
+    Run,
+    latest_run,
+)
 from consolidation.journal.results import Phase
 from consolidation.journal.state import RunState, read
 from consolidation.lineage import alembic as lineage
@@ -31,9 +40,9 @@ from consolidation.postgres.queries import execute, query, rows, value
 class Caller:
     """The ansible-playbook process that calls."""
 
-    control: dict[str, Any]
+    control: Control
     """``host``, ``pid`` and ``started`` of the process."""
-    other_alive: dict[str, Any] | None
+    other_alive: Control | None
     """The process that the open run names, as the caller found it alive on its own host; None: it is gone."""
     take_over: str
     """Id of a run of another control node whose process is confirmed to be gone."""
@@ -56,7 +65,7 @@ class Plan:
         """The run before and after."""
         return {"before": f"{self.before}\n", "after": f"{self.after}\n"}
 
-    def as_result(self) -> dict[str, Any]:
+    def as_result(self) -> Json:
         """For the module."""
         run = self.run.as_result() if self.run else {}
         return {
@@ -74,7 +83,7 @@ def plan(database: Database, state: str, caller: Caller) -> Plan:
     return _step(database, state, caller, keep=False)
 
 
-def apply(plan: Plan, caller: Caller) -> dict[str, Any]:
+def apply(plan: Plan, caller: Caller) -> Json:
     """Write it down, the journal itself first where there is none."""
     if plan.state == records.MIGRATING or (plan.state == records.ROLLING_BACK and plan.run is not None):
         lineage.upgrade(plan.database.target, JOURNAL)
@@ -91,7 +100,7 @@ def _step(database: Database, state: str, caller: Caller, *, keep: bool) -> Plan
             return Plan(database, state, "no journal", after, None, RunState(database.name), True)
         before = records.latest_run(target, database.name)
         if state in (records.MIGRATING, records.ROLLING_BACK):
-            control = {**caller.control, "take_over": caller.take_over}
+            control: Control = {**caller.control, "take_over": caller.take_over}
             rollback = state == records.ROLLING_BACK
             run, changed = begin(target, database.name, control, caller.other_alive, rollback=rollback)
         else:
@@ -128,7 +137,7 @@ def _said(run: records.Run | None) -> str:
 
 
 def begin(
-    target: Connection, database: str, control: dict[str, Any], other_alive: dict[str, Any] | None, *, rollback: bool
+    target: Connection, database: str, control: Control, other_alive: Control | None, *, rollback: bool
 ) -> tuple[Run, bool]:
     """Begin a run, or resume the unfinished one; and whether the journal was changed by it.
 
@@ -169,7 +178,7 @@ def enter(database: Database, caller: Caller) -> Run:
     Makes the journal where there is none. Raises RunInProgress.
     """
     lineage.upgrade(database.target, JOURNAL)
-    control = {**caller.control, "take_over": caller.take_over}
+    control: Control = {**caller.control, "take_over": caller.take_over}
     with session(database.target, "journal") as target:
         execute(target, "SELECT pg_advisory_xact_lock(%s, hashtext('begin'))", [LOCK_SPACE])
         if not value(target, "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, database.name]):
@@ -197,7 +206,7 @@ def finish(target: Connection, run: Run, state: str) -> bool:
     return execute(target, statement, [state, run.id, run.database, state]) > 0
 
 
-def _refuse_if_at_work(run: Run, control: dict[str, Any], other_alive: dict[str, Any] | None) -> None:
+def _refuse_if_at_work(run: Run, control: Control, other_alive: Control | None) -> None:
     theirs = run.control
     if theirs == {key: control.get(key) for key in theirs}:
         return  # the caller itself, rolling back after a failure
@@ -215,13 +224,13 @@ def _refuse_if_at_work(run: Run, control: dict[str, Any], other_alive: dict[str,
         )
 
 
-def _claim(target: Connection, run: Run, control: dict[str, Any], state: str) -> None:
+def _claim(target: Connection, run: Run, control: Control, state: str) -> None:
     kept = {key: control.get(key) for key in ("host", "pid", "started")}
     execute(target, "UPDATE consolidation.run SET control = %s WHERE id = %s", [json.dumps(kept), run.id])
     finish(target, run, state)
 
 
-def _create(target: Connection, database: str, control: dict[str, Any]) -> None:
+def _create(target: Connection, database: str, control: Control) -> None:
     kept = {key: control.get(key) for key in ("host", "pid", "started")}
     # The databases of one window share a run: they come from one ansible-playbook process.
     run_id = value(target, query("journal/run_to_join"), {"control": json.dumps(kept), "database": database})

@@ -13,6 +13,7 @@ from uuid import uuid4
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.compare.digest import Digest, table_digest
 from consolidation.errors import StepRefused
 from consolidation.fence import state as fence
@@ -75,7 +76,7 @@ def plan(database: Database, *, back: bool = False) -> Plan:
     return Plan(database, origin, destination, tables, sequences if tables else ())
 
 
-def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
+def apply(plan: Plan, timeout_seconds: float) -> Json:
     """Move; to the target only behind the closed fence, back only with the fence closed too. Raises StepRefused."""
     database = plan.database
     if database.mode.copies:

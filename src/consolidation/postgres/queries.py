@@ -12,6 +12,8 @@ from psycopg2.extensions import connection as Connection
 
 Parameters = Mapping[str, Any] | Sequence[Any]
 Statement = str | sql.Composable
+Row = dict[str, Any]
+"""One row of a result by column name."""
 
 
 @cache
@@ -28,7 +30,7 @@ def rows(conn: Connection, statement: Statement, parameters: Parameters | None =
         return cursor.fetchall()
 
 
-def dicts(conn: Connection, statement: Statement, parameters: Parameters | None = None) -> list[dict[str, Any]]:
+def dicts(conn: Connection, statement: Statement, parameters: Parameters | None = None) -> list[Row]:
     """All rows of a small result, each by column name."""
     with conn.cursor() as cursor:
         cursor.execute(statement, parameters)

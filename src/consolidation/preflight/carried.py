@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
 from psycopg2 import sql
 
 from consolidation.model import Database, Mode
-from consolidation.postgres.queries import dicts, query
+from consolidation.postgres.queries import Row, dicts, query
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.models import Lineage
@@ -69,12 +68,12 @@ def _grants(source: Side, database: Database) -> Iterator[Finding]:
         yield found("source.grant.left", grantee or "PUBLIC", what, "\n".join([f"-- {note}", *lines]))
 
 
-def _alike(row: dict[str, Any]) -> tuple[str, bool, str | None]:
+def _alike(row: Row) -> tuple[str, bool, str | None]:
     """Rights that one statement gives; of columns a table each."""
     return row["privileges"], row["is_sequence"], row["name"] if row["column_name"] else None
 
 
-def _grant(source: Side, database: Database, rights: list[dict[str, Any]], to: sql.Composable) -> str:
+def _grant(source: Side, database: Database, rights: list[Row], to: sql.Composable) -> str:
     first = rights[0]
     privileges = first["privileges"]
     if first["column_name"]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from consolidation.postgres.catalog import Table
-from consolidation.postgres.queries import dicts, query
+from consolidation.postgres.queries import Row, dicts, query
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.models import Lineage, ModelTable
@@ -74,7 +73,7 @@ def _foreign_keys(source: Side, pairs: Pairs, lineage: str) -> Iterator[Finding]
         yield from _foreign_key(f"{table}.{row['name']}", row, model, lineage)
 
 
-def _foreign_key(subject: str, row: dict[str, Any], model: ModelTable, lineage: str) -> Iterator[Finding]:
+def _foreign_key(subject: str, row: Row, model: ModelTable, lineage: str) -> Iterator[Finding]:
     ends = tuple(row["columns"]), row["referenced_table"], tuple(row["referenced_columns"])
     twins = [key for key in model.foreign_keys if (key.columns, key.table, key.referenced) == ends]
     if not twins:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
+from consolidation.borders import Json
 from consolidation.schema.objects import is_accepted
 from consolidation.text import printable
 
@@ -66,7 +66,7 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda found: (SEVERITIES.index(found.severity), found.id, found.subject)))
 
 
-def summary(findings: Sequence[Finding]) -> dict[str, Any]:
+def summary(findings: Sequence[Finding]) -> Json:
     """How many of each severity, and the ids of the blockers."""
     counts = {severity: sum(found.severity == severity for found in findings) for severity in SEVERITIES}
     return counts | {"blocker_ids": sorted({found.id for found in findings if found.severity == BLOCKER})}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from psycopg2 import sql
 
 from consolidation.postgres.catalog import Table
-from consolidation.postgres.queries import dicts, query, rows, value
+from consolidation.postgres.queries import Row, dicts, query, rows, value
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.side import Check, Side, privilege
@@ -34,7 +33,7 @@ def checks(side: Side, application_roles: tuple[str, ...]) -> Iterator[Check]:
         yield Check("row security", lambda: _row_security(side, facts))
 
 
-def _facts(side: Side) -> dict[str, Any] | None:
+def _facts(side: Side) -> Row | None:
     statement = (
         "SELECT rolsuper, rolbypassrls, rolcreatedb, rolcanlogin,"
         " has_database_privilege(oid, current_database(), 'CONNECT') AS may_connect,"
@@ -51,7 +50,7 @@ def _missing(side: Side) -> Iterator[Finding]:
     yield found(f"{side.name}.role.missing", side.role, what, side.paste("CREATE ROLE {} LOGIN;", side.role))
 
 
-def _login(side: Side, facts: dict[str, Any]) -> Iterator[Finding]:
+def _login(side: Side, facts: Row) -> Iterator[Finding]:
     if not facts["rolcanlogin"]:
         what, fix = f"role {side.role} is NOLOGIN", side.paste("ALTER ROLE {} LOGIN;", side.role)
         yield found(f"{side.name}.role.cannot_connect", side.role, what, fix)
@@ -61,7 +60,7 @@ def _login(side: Side, facts: dict[str, Any]) -> Iterator[Finding]:
         yield found(f"{side.name}.role.cannot_connect", side.role, what, fix)
 
 
-def _schemas(side: Side, facts: dict[str, Any]) -> Iterator[Finding]:
+def _schemas(side: Side, facts: Row) -> Iterator[Finding]:
     # The source needs the fence's schema, the target the tables' besides.
     for schema in (JOURNAL_SCHEMA, side.schema)[: 1 if side.name == "source" else 2]:
         if value(side.conn, "SELECT count(*) FROM pg_namespace WHERE nspname = %s", [schema]) == 0:
@@ -75,7 +74,7 @@ def _schemas(side: Side, facts: dict[str, Any]) -> Iterator[Finding]:
             yield found(f"{side.name}.role.cannot_use_schema", schema, what, fix)
 
 
-def _create_database(side: Side, facts: dict[str, Any]) -> Iterator[Finding]:
+def _create_database(side: Side, facts: Row) -> Iterator[Finding]:
     if not (facts["rolcreatedb"] or facts["rolsuper"]):
         why = "to restore a lost source" if side.name == "source" else "for the restore drill"
         what = f"role {side.role} may not create a database {why}"
@@ -178,7 +177,7 @@ def _may(side: Side, table: Table, word: str) -> bool:
     return bool(value(side.conn, "SELECT has_table_privilege(%s, %s::oid, %s)", [side.role, table.oid, word]))
 
 
-def _row_security(side: Side, facts: dict[str, Any]) -> Iterator[Finding]:
+def _row_security(side: Side, facts: Row) -> Iterator[Finding]:
     if facts["rolsuper"] or facts["rolbypassrls"]:
         return
     for name, forced in rows(side.conn, query("preflight/row_security"), {"role": side.role}):

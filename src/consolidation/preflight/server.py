@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 from math import ceil
-from typing import Any
 
-from consolidation.postgres.queries import dicts, query, rows, value
+from consolidation.postgres.queries import Row, dicts, query, rows, value
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.side import Check, Side
@@ -172,7 +171,7 @@ def _capabilities(side: Side) -> Iterator[Finding]:
 
 def _extensions(source: Side, target: Side) -> Iterator[Finding]:
     parameters = {"oids": [table.oid for table in source.tables]}
-    installed: dict[str, Any] = dict(
+    installed: Row = dict(
         rows(target.conn, "SELECT extname, nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace")
     )
     for name, schema, used in rows(source.conn, query("preflight/extensions"), parameters):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from consolidation.borders import Json
 from consolidation.errors import ConfigurationError
 from consolidation.preflight.findings import Finding, in_order, summary, text_table
 from consolidation.preflight.kinds import found
@@ -50,7 +51,7 @@ class Release:
     """Whether ``current`` is a link."""
 
 
-def judge(given: Mapping[str, Any]) -> dict[str, Any]:
+def judge(given: Mapping[str, Any]) -> Json:
     """The findings for the module, from its options."""
     host = Host(
         name=given["host"],

@@ -14,7 +14,7 @@ from psycopg2.extensions import connection as Connection
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import CompileError
 
-from consolidation.postgres.queries import dicts, execute, query, value
+from consolidation.postgres.queries import Row, dicts, execute, query, value
 
 # "named": % is not doubled.
 DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
@@ -93,13 +93,13 @@ def _read(conn: Connection, word: str, schema: str) -> Type:
     return Type(found["name"], () if found["name"] in ("real", "double precision") else parse(word).modifier)
 
 
-def _described(conn: Connection, word: str) -> dict[str, Any] | None:
+def _described(conn: Connection, word: str) -> Row | None:
     execute(conn, "SAVEPOINT reading")
     found = dicts(conn, query("preflight/type"), {"word": word})
     return found[0] if found else None
 
 
-def _modified(conn: Connection, found: dict[str, Any], arguments: str) -> str:
+def _modified(conn: Connection, found: Row, arguments: str) -> str:
     """With the modifier as the type's own function prints it: ``geometry(POINT,4326)`` is ``geometry(Point,4326)``."""
     statement = sql.SQL("SELECT format_type(%s, {}(%s::cstring[]))").format(sql.SQL(found["modifier_function"]))
     try:

@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from consolidation import evidence as run_directory
 from consolidation import text as figures
+from consolidation.borders import Json
 from consolidation.journal.results import Phase
 from consolidation.report import commands as next_commands
 from consolidation.report import outage, outcome, services, throughput, timeline, titles, unchecked
@@ -124,7 +125,7 @@ def _stale(directory: Path, files: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(name for name, text in files.items() if run_directory.read(directory / name) != text)
 
 
-def apply(plan: Plan) -> dict[str, Any]:
+def apply(plan: Plan) -> Json:
     """Write what is stale; the result is the summary."""
     for name in plan.stale:
         run_directory.write(plan.directory / name, plan.files[name])
@@ -153,7 +154,7 @@ class Kept:
     """Database -> its services."""
 
 
-def document(facts: Facts, commands: Mapping[str, str], inventory: Collection[str], kept: Kept) -> dict[str, Any]:
+def document(facts: Facts, commands: Mapping[str, str], inventory: Collection[str], kept: Kept) -> Json:
     """The content of report.json."""
     databases = facts["databases"]
     outcomes = [outcome.outcome(database, kept.events) for database in databases]
@@ -169,7 +170,7 @@ def document(facts: Facts, commands: Mapping[str, str], inventory: Collection[st
     }
 
 
-def _database(found: outcome.Outcome, database: Facts, kept: Kept) -> dict[str, Any]:
+def _database(found: outcome.Outcome, database: Facts, kept: Kept) -> Json:
     name = database["name"]
     of_services = kept.services.get(name, [])
     has_services = bool(of_services or outcome.phase(database, Phase.CUTOVER_SERVICES))
@@ -227,9 +228,9 @@ def _preflight(base: Path, known: Sequence[Path], database: str) -> dict[str, st
     return {}
 
 
-def _findings(texts: Mapping[str, str]) -> dict[str, Any]:
+def _findings(texts: Mapping[str, str]) -> Json:
     """The preflight of a database, with the findings of its services' hosts."""
-    found: dict[str, Any] = json.loads(texts[PREFLIGHT])
+    found: Json = json.loads(texts[PREFLIGHT])
     of_hosts = [json.loads(text).get("findings", []) for name, text in texts.items() if name != PREFLIGHT]
     return found | {"findings": [*found.get("findings", []), *(each for findings in of_hosts for each in findings)]}
 
@@ -242,7 +243,7 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _outage(shut: outage.Outage) -> dict[str, Any]:
+def _outage(shut: outage.Outage) -> Json:
     return {
         "closed_at": shut.closed_at.isoformat(),
         "opened_at": shut.opened_at.isoformat() if shut.opened_at else None,
@@ -251,7 +252,7 @@ def _outage(shut: outage.Outage) -> dict[str, Any]:
     }
 
 
-def _service_outage(shut: outage.ServiceOutage) -> dict[str, Any]:
+def _service_outage(shut: outage.ServiceOutage) -> Json:
     return {
         "closed_at": shut.closed_at.isoformat(),
         "back_at": shut.back_at.isoformat() if shut.back_at else None,

@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from consolidation import evidence
+from consolidation.borders import Json
 from consolidation.report import outage, outcome
 
 RIGHT, WRONG, NOT_CHECKED = "rechecked", "WRONG", "not checked"
@@ -37,21 +37,21 @@ def statements(directory: Path) -> Iterator[Statement]:
         yield _dump(name, facts)
 
 
-def _phases(directory: Path, name: str, facts: dict[str, Any]) -> Statement:
+def _phases(directory: Path, name: str, facts: Json) -> Statement:
     files = {phase["name"]: _json(directory / name / f"{phase['name']}.json") for phase in facts["phases"]}
     wrong = [phase["name"] for phase in facts["phases"] if files[phase["name"]] != phase]
     text = f"{name}: the report has the phases as their evidence has them"
     return Statement(f"{text}; not {', '.join(wrong)}" if wrong else text, WRONG if wrong else RIGHT)
 
 
-def _outages(name: str, database: dict[str, Any], facts: dict[str, Any]) -> Statement:
+def _outages(name: str, database: Json, facts: Json) -> Statement:
     reported = [entry["seconds"] for entry in database["outages"]]
     found = [each.seconds for each in outage.outages(facts)]
     text = f"{name}: the write outages follow from the moments of fence and opening: {reported} s"
     return Statement(text, RIGHT if reported == found else WRONG)
 
 
-def _verified(name: str, facts: dict[str, Any]) -> Iterator[Statement]:
+def _verified(name: str, facts: Json) -> Iterator[Statement]:
     result = outcome.phase(facts, "verify").get("result", {})
     tables = result.get("tables") or []
     if not tables:
@@ -69,7 +69,7 @@ def _verified(name: str, facts: dict[str, Any]) -> Iterator[Statement]:
     yield Statement(text, WRONG if claims and unequal else RIGHT)
 
 
-def _dump(name: str, facts: dict[str, Any]) -> Statement:
+def _dump(name: str, facts: Json) -> Statement:
     result = outcome.phase(facts, "backup").get("result", {})
     path = Path(str(result.get("directory", ""))) / "manifest.json"
     if not result.get("manifest_sha256") or not path.is_file():
@@ -79,9 +79,9 @@ def _dump(name: str, facts: dict[str, Any]) -> Statement:
     return Statement(text, RIGHT if digest == result["manifest_sha256"] else WRONG)
 
 
-def _json(path: Path) -> dict[str, Any] | None:
+def _json(path: Path) -> Json | None:
     try:
-        found: dict[str, Any] = json.loads(evidence.read(path) or "")
+        found: Json = json.loads(evidence.read(path) or "")
     except ValueError:
         return None
     return found

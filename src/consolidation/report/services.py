@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from consolidation import evidence
+from consolidation.borders import Json
 
 CONFIG, BACK = "config-", "rollback-config-"
 """Evidence files of a host's configuration change, at the cutover and at the rollback."""
 
 
-def read(directories: Sequence[Path]) -> dict[str, list[dict[str, Any]]]:
+def read(directories: Sequence[Path]) -> dict[str, list[Json]]:
     """Database -> its services by host: configuration file, and what was changed in it, without secrets."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    found: dict[str, dict[str, Json]] = {}
     for path in (path for directory in directories for path in sorted(directory.glob("*/*.json"))):
         for prefix, key in ((CONFIG, "changed"), (BACK, "changed_back")):
             if path.stem.startswith(prefix):
@@ -26,7 +26,7 @@ def read(directories: Sequence[Path]) -> dict[str, list[dict[str, Any]]]:
     return {database: [entries[host] for host in sorted(entries)] for database, entries in found.items()}
 
 
-def _entry(path: Path, key: str) -> dict[str, Any]:
+def _entry(path: Path, key: str) -> Json:
     try:
         content = json.loads(evidence.read(path) or "")
     except ValueError:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from consolidation.borders import Json
 from consolidation.report.outcome import Facts, phase, time_of
 from consolidation.text import rate
 
@@ -34,7 +35,7 @@ class TableReport:
         """Speed of the copy."""
         return rate(self.bytes, self.seconds)
 
-    def as_result(self) -> dict[str, Any]:
+    def as_result(self) -> Json:
         """For report.json."""
         return {**asdict(self), "bytes_per_second": self.bytes_per_second}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from consolidation import evidence
+from consolidation.borders import Json
 from consolidation.report import outcome
 
 BETWEEN = "between them"
@@ -66,7 +67,7 @@ def expect(database: str, size_bytes: int, base: Path) -> Expected:
     return Expected(seconds | ASSUMED_SECONDS, f"ASSUMED, nothing was measured yet: {paces}; a rehearsal measures it")
 
 
-def _reports(base: Path) -> Iterator[dict[str, Any]]:
+def _reports(base: Path) -> Iterator[Json]:
     """The newest first; one that cannot be read is no report."""
     for path in sorted(base.glob("*/report.json"), reverse=True):
         try:

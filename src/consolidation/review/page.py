@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from consolidation import evidence
 from consolidation import text as figures
+from consolidation.borders import Json
 from consolidation.report.outcome import moment
 from consolidation.review.collect import CONFIGURATION, KINDS, Collector, Database
 from consolidation.review.expect import OUTAGE, expect
@@ -31,7 +32,7 @@ NOT_CHECKED = (
 )
 
 
-def content(found: Collector, base: Path, playbook: str, command: str, now: datetime) -> dict[str, Any]:
+def content(found: Collector, base: Path, playbook: str, command: str, now: datetime) -> Json:
     """plan.json."""
     return {
         "at": now.isoformat(timespec="seconds"),
@@ -43,7 +44,7 @@ def content(found: Collector, base: Path, playbook: str, command: str, now: date
     }
 
 
-def _database(found: Database, base: Path) -> dict[str, Any]:
+def _database(found: Database, base: Path) -> Json:
     size = sum(table.get("bytes") or 0 for table in found.tables)
     expected = expect(found.name, size, base)
     restarted = [change.title for change in found.changes if change.kind == CONFIGURATION]

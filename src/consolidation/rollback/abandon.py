@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass
-from typing import Any
 
+from consolidation.borders import Json
 from consolidation.errors import ConnectionFailed, StepRefused
 from consolidation.fence import state as fence
 from consolidation.fence import trigger
@@ -97,7 +97,7 @@ def plan(database: Database) -> Plan:
     return Plan(database, closed, unreachable)
 
 
-def apply(plan: Plan, consent: str, timeout_seconds: float) -> dict[str, Any]:
+def apply(plan: Plan, consent: str, timeout_seconds: float) -> Json:
     """Open the source. Raises StepRefused unless ``consent`` is the plan's sentence."""
     database = plan.database
     if not plan.changed:

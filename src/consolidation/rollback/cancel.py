@@ -7,8 +7,8 @@ brought there already is brought again by the next one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from consolidation.borders import Json
 from consolidation.errors import StepRefused
 from consolidation.fence import state as fence
 from consolidation.fence import trigger
@@ -65,7 +65,7 @@ def plan(database: Database) -> Plan:
     return Plan(database, tuple(table for table in tables if table.state == fence.CLOSED), state_after(run), "")
 
 
-def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
+def apply(plan: Plan, timeout_seconds: float) -> Json:
     """Open the target and end the rollback. Raises StepRefused, FenceError; may be cut off and done again."""
     if plan.skip_reason:
         return {"msg": plan.skip_reason}

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.compare.buckets import Pair
 from consolidation.compare.digest import table_digest
 from consolidation.copy import deferred
@@ -56,7 +56,7 @@ class Change:
         """The table that is changed."""
         return ends(self.pair, self.to)[1]
 
-    def as_result(self) -> dict[str, Any]:
+    def as_result(self) -> Json:
         """For module results and the evidence."""
         counts = {"inserted": self.inserted, "updated": self.updated, "deleted": self.deleted}
         return {"name": self.pair.source.name, **counts}

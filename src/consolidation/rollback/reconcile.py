@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg2
 from psycopg2 import sql
 
+from consolidation.borders import Json
 from consolidation.compare.buckets import Differences, Digests, Pair, bucket_digests, differing, examine
 from consolidation.errors import StepRefused
 from consolidation.fence import state as fence
@@ -114,7 +114,7 @@ def differences(source: Snapshot, target: Snapshot, pairs: list[Pair], to: str) 
     return tuple(change for change in changes if change is not None)
 
 
-def apply(plan: Plan) -> dict[str, Any]:
+def apply(plan: Plan) -> Json:
     """Do it, in one transaction of the destination.
 
     Raises StepRefused, FenceError, VerificationFailed, StatementFailed; then nothing is changed but a sequence at most.

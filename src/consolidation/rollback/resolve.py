@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from consolidation.borders import Json
 from consolidation.errors import ConsolidationError, StepRefused
 from consolidation.fence import sides as fences
 from consolidation.fence import state as fence
@@ -122,7 +122,7 @@ def plan(database: Database, consent: str, directory: Path, workers: int = 2) ->
     return replace(planned, keep=_stays(run, sides) if found.equal else "")
 
 
-def apply(plan: Plan, caller: runs.Caller, timeout_seconds: float) -> dict[str, Any]:
+def apply(plan: Plan, caller: runs.Caller, timeout_seconds: float) -> Json:
     """Do it. Raises StepRefused without a choice where one is needed, FenceError, BackupError, VerificationFailed."""
     if not plan.conflict:
         state = plan.run.run.state if plan.run.run else ""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import uuid4
 
+from consolidation.borders import Json
 from consolidation.compare import result as verdict
 from consolidation.compare.result import EQUAL, TableResult
 from consolidation.journal import records, runs
@@ -31,7 +31,7 @@ def target_stays(database: Database, work: Work, epoch: str, after: str) -> None
         runs.finish(target, work.run, after)
 
 
-def _equal(result: dict[str, Any]) -> dict[str, Any]:
+def _equal(result: Json) -> Json:
     tables = [TableResult(name, EQUAL, reason="compared by the resolution") for name in result["compared"]]
     return verdict.as_result(tables, (), ())
 

@@ -11,13 +11,13 @@ import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.backup import content, databases, manifest, programs
 from consolidation.backup.manifest import Manifest
+from consolidation.borders import Json
 from consolidation.errors import BackupError, ConfigurationError, StepRefused
 from consolidation.fence import state as fence
 from consolidation.fence import trigger
@@ -81,7 +81,7 @@ class Plan:
         since = datetime.fromisoformat(self.made.snapshot_at)
         return f"lose writes to {self.database.name} since {since:%Y-%m-%dT%H:%M:%SZ}"
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Json:
         """For the operator, before anything is done: what would be lost, and the sentence to type."""
         msg = f"{self.dbname} was restored in run {self.run_id} already"
         if self.changed:
@@ -152,7 +152,7 @@ def plan(
     return planned
 
 
-def apply(plan: Plan, consent: str) -> dict[str, Any]:
+def apply(plan: Plan, consent: str) -> Json:
     """Restore, compare, fence, swap. Raises StepRefused without the consent, BackupError."""
     facts = plan.facts()
     if not plan.changed:

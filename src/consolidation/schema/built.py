@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg2
 import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.compare.digest import Incomparable, comparison
 from consolidation.errors import StepRefused, describe
 from consolidation.fence import state as fence
@@ -50,7 +50,7 @@ class Look:
     notes: tuple[str, ...] = ()
     """Differences that stop nothing."""
 
-    def as_result(self) -> dict[str, Any]:
+    def as_result(self) -> Json:
         """For module results and the evidence."""
         faults = [{"what": fault.what, "fix": fault.fix} for fault in self.faults]
         return {"skip_reason": self.skip_reason, "faults": faults, "notes": list(self.notes)}
@@ -86,7 +86,7 @@ def look(database: Database, accepted: tuple[str, ...] = ()) -> Look:
     return Look("", faults, tuple(item for item in found if isinstance(item, str)))
 
 
-def require(database: Database, accepted: tuple[str, ...] = ()) -> dict[str, Any]:
+def require(database: Database, accepted: tuple[str, ...] = ()) -> Json:
     """``look``, and StepRefused where anything would stop the run later."""
     seen = look(database, accepted)
     if seen.faults:

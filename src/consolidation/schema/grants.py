@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from psycopg2 import sql
 
+from consolidation.borders import Json
 from consolidation.journal import records
 from consolidation.journal.phase import require_entered
 from consolidation.lineage.models import (
@@ -51,7 +51,7 @@ def plan_grants(database: Database) -> Grants:
     return Grants(database, tuple(statements))
 
 
-def apply_grants(plan: Grants) -> dict[str, Any]:
+def apply_grants(plan: Grants) -> Json:
     """Grant what is lacking."""
     require_entered(plan.database)
     with session(plan.database.target, "grants") as conn:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from alembic.script import ScriptDirectory
 
+from consolidation.borders import Json
 from consolidation.errors import StepRefused
 from consolidation.installation import script_directory
 from consolidation.journal import state
@@ -56,7 +56,7 @@ def plan(database: Database) -> Plan:
     return Plan(database, before, pending)
 
 
-def apply(plan: Plan) -> dict[str, Any]:
+def apply(plan: Plan) -> Json:
     """Upgrade the lineage to its head, and prove that the schema is what the models say."""
     database = plan.database
     with session(database.target, "schema plan") as target:

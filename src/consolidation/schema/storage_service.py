@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
+from consolidation.borders import Json
 from consolidation.journal.phase import require_entered
 from consolidation.lineage import alembic as lineage
 from consolidation.model import Database
@@ -37,7 +37,7 @@ def plan(database: Database) -> Plan:
     return Plan(schema.plan(service), grants.plan_grants(service))
 
 
-def apply(plan: Plan) -> dict[str, Any]:
+def apply(plan: Plan) -> Json:
     """Upgrade, then grant."""
     database = plan.lineage.database
     require_entered(database)

@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.errors import ServiceError, StepRefused
 from consolidation.fence import state as fence
 from consolidation.journal import records, state
@@ -64,7 +64,7 @@ def plan(database: Database, rows: Iterable[Row]) -> Plan:
         return Plan(database, tuple(rows), state.read(target, database).skip_reason(Phase.CUTOVER_SERVICES))
 
 
-def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float) -> dict[str, Any]:
+def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float) -> Json:
     """Prove it. Raises ServiceError; StepRefused where the inventory does not say what to look for."""
     if plan.skip_reason:
         return {"msg": plan.skip_reason}

@@ -16,6 +16,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from consolidation import text as figures
+from consolidation.borders import Json
 from consolidation.compare import result as verdict
 from consolidation.compare.result import DIFFERENT, EQUAL, NOT_COMPARED, SequenceResult, TableResult
 from consolidation.copy import chunks
@@ -94,7 +95,7 @@ def plan(database: Database) -> Plan:
         return Plan(database, read_tables(source, database.source_schema, database.tables), "", {})
 
 
-def apply(plan: Plan, options: Options) -> dict[str, Any]:
+def apply(plan: Plan, options: Options) -> Json:
     """Compare both sides behind their fences and keep the result in the journal.
 
     Raises VerificationFailed unless all is equal, StepRefused where a fence is open.
@@ -118,14 +119,14 @@ def apply(plan: Plan, options: Options) -> dict[str, Any]:
         return dict(work.result)
 
 
-def check(database: Database, options: Options) -> dict[str, Any]:
+def check(database: Database, options: Options) -> Json:
     """Compare both sides as they are now; nothing is kept. Raises VerificationFailed unless all is equal."""
     result = compare(database, options)
     _require_equal(database, result)
     return result
 
 
-def compare(database: Database, options: Options, run: RunState | None = None) -> dict[str, Any]:
+def compare(database: Database, options: Options, run: RunState | None = None) -> Json:
     """The outcome for every table and sequence, whatever it is; see ``verdict.as_result`` for the shape.
 
     ``run``: the run whose copy may prove tables equal; both sides must be as it left them, behind their fences.
@@ -258,7 +259,7 @@ def _require_one_encoding(database: Database, source: Snapshot, target: Snapshot
         )
 
 
-def _require_equal(database: Database, result: dict[str, Any]) -> None:
+def _require_equal(database: Database, result: Json) -> None:
     if result["outcome"] == EQUAL:
         return
     raise VerificationFailed(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import psycopg2.errors
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.compare.buckets import bucket_digests, differing, examine, pair
 from consolidation.compare.digest import Digest, comparison, table_digest
 from consolidation.compare.row_hash import RowSum
@@ -49,7 +49,7 @@ DAMAGES = {
 }  # fmt: skip
 
 
-def run(database: Database) -> dict[str, Any]:
+def run(database: Database) -> Json:
     """Damage a scratch table in every way and look for it; figures for the evidence. Nothing is kept.
 
     Raises VerificationFailed where the verifier is not to be trusted, or cannot be tested.
