@@ -65,7 +65,7 @@ def test_a_package_imports_nothing_by_itself() -> None:
         assert isinstance(body[0], ast.Expr), path
 
 
-LIMIT = 40
+LIMIT, LINES = 40, 300
 
 
 def test_values_are_typed_but_at_the_borders() -> None:
@@ -85,3 +85,8 @@ def test_values_are_typed_but_at_the_borders() -> None:
         if each.arg == "options" and each.annotation and "ict[" in ast.unparse(each.annotation)
     }
     assert not options, f"the raw option beside the typed database: {options}"
+
+
+def test_a_file_is_read_in_one_sitting() -> None:
+    long = {path.name: lines for path in CORE.rglob("*.py") if (lines := path.read_text().count("\n")) > LINES}
+    assert not long, long

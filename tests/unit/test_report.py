@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from consolidation import evidence as run_directory
+from consolidation.report import page
 from consolidation.report import phase as report
 from tests.report_facts import at, database, journal, table, with_services
 
@@ -186,7 +187,7 @@ def test_a_thousand_tables(tmp_path: Path) -> None:
 
 
 def test_the_rollback_has_a_picture_of_its_own() -> None:
-    pictures = report.pictures(FACTS["rolled back"]["databases"])
+    pictures = page.pictures(FACTS["rolled back"]["databases"])
     assert [(title, [bar.label for bar in picture.bars]) for title, picture in pictures] == [
         ("Migration", ["Backup", "Schema", "Fence, writes refused", "Copy", "Verify", "Cutover, target open"]),
         ("Rollback", ["Target fenced", "Writes brought back", "Source open"]),

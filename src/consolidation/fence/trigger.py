@@ -104,11 +104,12 @@ def close_side(conn: Connection, side: Side, timeout_seconds: float) -> None:
 
 
 def open_side(conn: Connection, side: Side, timeout_seconds: float) -> Json:
-    """Disable the triggers of every table; when that was done."""
+    """Disable the triggers of every table; when that was done, by that server's clock."""
     closed = [fenced for fenced in read(conn, side) if needs_change(fenced.state, "open")]
     if closed:
         _disable(conn, side, closed, timeout_seconds)
-    return {"opened_at": now()}
+    at: datetime = value(conn, "SELECT clock_timestamp()")
+    return {"opened_at": at.astimezone(UTC).isoformat(timespec="milliseconds")}
 
 
 def _disable(conn: Connection, side: Side, tables: Sequence[Fenced], timeout_seconds: float) -> None:
