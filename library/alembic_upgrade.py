@@ -58,6 +58,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from consolidation.model import Database
 from consolidation.module import arguments
+from consolidation.module.carry_out import carry_out
 from consolidation.module.failures import failures
 from consolidation.schema import phase as schema
 
@@ -67,9 +68,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=arguments.phase(), supports_check_mode=True)
     with failures(module):
         plan = schema.plan(Database.from_options(module.params["database"], module.params["run_id"]))
-        result = {} if module.check_mode else schema.apply(plan)
-        pending = [revision.id for revision in plan.pending]
-        module.exit_json(changed=plan.changed, diff=plan.diff(), pending=pending, **result)
+        carry_out(module, plan, lambda: schema.apply(plan), pending=[revision.id for revision in plan.pending])
 
 
 if __name__ == "__main__":

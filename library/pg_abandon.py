@@ -67,6 +67,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from consolidation.model import Database
 from consolidation.module import arguments
+from consolidation.module.carry_out import carry_out
 from consolidation.module.failures import failures
 from consolidation.rollback import abandon
 
@@ -76,13 +77,16 @@ def main() -> None:
     spec = arguments.database(consent={"type": "str", "default": ""}, timeout_seconds={"type": "float", "default": 60})
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
-        plan = abandon.plan(Database.from_options(module.params["database"]))
         given = module.params
-        if module.check_mode:
-            result = {"msg": plan.msg}
-        else:
-            result = abandon.apply(plan, given["consent"], given["timeout_seconds"])
-        module.exit_json(changed=plan.changed, diff=plan.diff(), sentence=plan.sentence, **result)
+        plan = abandon.plan(Database.from_options(given["database"]))
+        checked = {"msg": plan.msg}
+        carry_out(
+            module,
+            plan,
+            lambda: abandon.apply(plan, given["consent"], given["timeout_seconds"]),
+            checked=checked,
+            sentence=plan.sentence,
+        )
 
 
 if __name__ == "__main__":

@@ -165,6 +165,7 @@ from ansible.module_utils.basic import AnsibleModule
 from consolidation.backup import phase as backup
 from consolidation.model import Database, connection_settings
 from consolidation.module import arguments
+from consolidation.module.carry_out import carry_out
 from consolidation.module.failures import failures
 
 
@@ -183,8 +184,7 @@ def main() -> None:
         database = Database.from_options(options["database"], options["run_id"])
         drill = connection_settings(options["drill"]) if options["drill"] else None
         plan = backup.plan(database, Path(options["directory"]), Path(options["postgresql_bin"]), drill)
-        result = {"run_id": plan.run_id} if module.check_mode else backup.apply(plan)
-        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+        carry_out(module, plan, lambda: backup.apply(plan), checked={"run_id": plan.run_id})
 
 
 if __name__ == "__main__":

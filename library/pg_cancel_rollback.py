@@ -61,6 +61,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from consolidation.model import Database
 from consolidation.module import arguments
+from consolidation.module.carry_out import carry_out
 from consolidation.module.failures import failures
 from consolidation.rollback import cancel
 
@@ -73,8 +74,7 @@ def main() -> None:
     with failures(module):
         given = module.params
         plan = cancel.plan(Database.from_options(given["database"], given["run_id"]))
-        result = {"msg": plan.msg} if module.check_mode else cancel.apply(plan, given["timeout_seconds"])
-        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+        carry_out(module, plan, lambda: cancel.apply(plan, given["timeout_seconds"]), checked={"msg": plan.msg})
 
 
 if __name__ == "__main__":

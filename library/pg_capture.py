@@ -81,6 +81,7 @@ from ansible.module_utils.basic import AnsibleModule
 from consolidation.capture import phase as capture
 from consolidation.model import Database
 from consolidation.module import arguments
+from consolidation.module.carry_out import carry_out
 from consolidation.module.failures import failures
 
 
@@ -95,8 +96,7 @@ def main() -> None:
     with failures(module):
         given = module.params
         plan = capture.plan(Database.from_options(given["database"], given["run_id"]), given["side"], given["state"])
-        result = {} if module.check_mode else capture.apply(plan, given["timeout_seconds"])
-        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+        carry_out(module, plan, lambda: capture.apply(plan, given["timeout_seconds"]))
 
 
 if __name__ == "__main__":

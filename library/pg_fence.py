@@ -99,6 +99,7 @@ from ansible.module_utils.basic import AnsibleModule
 from consolidation.fence import phase as fence_phase
 from consolidation.model import Database
 from consolidation.module import arguments
+from consolidation.module.carry_out import carry_out
 from consolidation.module.failures import failures
 
 
@@ -115,8 +116,7 @@ def main() -> None:
         given = module.params
         database = Database.from_options(given["database"], given["run_id"])
         plan = fence_phase.plan(database, given["side"], given["state"], rollback=given["rollback"])
-        result = {} if module.check_mode else fence_phase.apply(plan, given["timeout_seconds"])
-        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+        carry_out(module, plan, lambda: fence_phase.apply(plan, given["timeout_seconds"]))
 
 
 if __name__ == "__main__":

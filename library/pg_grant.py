@@ -39,6 +39,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from consolidation.model import Database
 from consolidation.module import arguments
+from consolidation.module.carry_out import carry_out
 from consolidation.module.failures import failures
 from consolidation.schema import grants
 
@@ -48,8 +49,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=arguments.phase(), supports_check_mode=True)
     with failures(module):
         plan = grants.plan_grants(Database.from_options(module.params["database"], module.params["run_id"]))
-        result = {} if module.check_mode else grants.apply_grants(plan)
-        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+        carry_out(module, plan, lambda: grants.apply_grants(plan))
 
 
 if __name__ == "__main__":

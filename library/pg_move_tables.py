@@ -78,6 +78,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from consolidation.model import Database
 from consolidation.module import arguments
+from consolidation.module.carry_out import carry_out
 from consolidation.module.failures import failures
 from consolidation.move import phase as move
 
@@ -92,8 +93,7 @@ def main() -> None:
     with failures(module):
         given = module.params
         plan = move.plan(Database.from_options(given["database"], given["run_id"]), back=given["state"] == "returned")
-        result = {} if module.check_mode else move.apply(plan, given["timeout_seconds"])
-        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+        carry_out(module, plan, lambda: move.apply(plan, given["timeout_seconds"]))
 
 
 if __name__ == "__main__":

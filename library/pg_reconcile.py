@@ -79,6 +79,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from consolidation.model import Database
 from consolidation.module import arguments
+from consolidation.module.carry_out import carry_out
 from consolidation.module.failures import failures
 from consolidation.rollback import reconcile
 
@@ -92,8 +93,7 @@ def main() -> None:
     with failures(module):
         given = module.params
         plan = reconcile.plan(Database.from_options(given["database"], given["run_id"]), given["to"], given["workers"])
-        result = {} if module.check_mode else reconcile.apply(plan)
-        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+        carry_out(module, plan, lambda: reconcile.apply(plan))
 
 
 if __name__ == "__main__":

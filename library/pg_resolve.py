@@ -129,6 +129,7 @@ from ansible.module_utils.basic import AnsibleModule
 from consolidation.journal.runs import Caller
 from consolidation.model import Database
 from consolidation.module import arguments
+from consolidation.module.carry_out import carry_out
 from consolidation.module.failures import failures
 from consolidation.rollback import resolve
 
@@ -150,8 +151,9 @@ def main() -> None:
         caller = Caller(given["control"], given["other_alive"] or None, given["take_over"])
         database = Database.from_options(given["database"])
         plan = resolve.plan(database, given["keep"], Path(given["backup_directory"]), given["workers"])
-        result = {"msg": plan.msg} if module.check_mode else resolve.apply(plan, caller, given["timeout_seconds"])
-        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+        carry_out(
+            module, plan, lambda: resolve.apply(plan, caller, given["timeout_seconds"]), checked={"msg": plan.msg}
+        )
 
 
 if __name__ == "__main__":

@@ -116,6 +116,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from consolidation.model import Database
 from consolidation.module import arguments
+from consolidation.module.carry_out import carry_out
 from consolidation.module.failures import failures
 from consolidation.rollback import restore
 
@@ -139,8 +140,7 @@ def main() -> None:
             maintenance_dbname=given["maintenance_dbname"],
             backup_run_id=given["backup_run_id"],
         )
-        result = plan.facts() if module.check_mode else restore.apply(plan, given["consent"])
-        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+        carry_out(module, plan, lambda: restore.apply(plan, given["consent"]), checked=plan.facts())
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from consolidation.model import Database
 from consolidation.module import arguments
+from consolidation.module.carry_out import carry_out
 from consolidation.module.failures import failures
 from consolidation.schema import storage_service as service_schema
 
@@ -53,8 +54,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=arguments.phase(), supports_check_mode=True)
     with failures(module):
         plan = service_schema.plan(Database.from_options(module.params["database"], module.params["run_id"]))
-        result = {} if module.check_mode else service_schema.apply(plan)
-        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+        carry_out(module, plan, lambda: service_schema.apply(plan))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.compare.digest import table_digest
+from consolidation.copy import surplus
 from consolidation.copy.noted import send_keys
 from consolidation.copy.stream import stream
 from consolidation.errors import VerificationFailed
@@ -72,7 +73,7 @@ def bring(origin: Connection, destination: Connection, table: Followed, end: str
     form = sql.SQL(" (FORMAT binary)" if table.is_binary else "")
     listed = sql.SQL(", ").join(sql.SQL("t.{}").format(name) for name in names)
     copy_out = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT{}").format(listed, ours, form)
-    copy_in = copy_statement(table, form)
+    copy_in = surplus.receiving(table, form=form)
     inserted = stream(origin, destination, copy_out, copy_in, is_binary=table.is_binary).rows
 
     with meanwhile(origin, partial(table_digest, origin, table.origin, table.pair.columns, ours)) as digesting:
@@ -80,13 +81,6 @@ def bring(origin: Connection, destination: Connection, table: Followed, end: str
     require_equal(table, found == digesting.result())
     execute(origin, "ROLLBACK TO consolidation_rows; RELEASE consolidation_rows")
     return Brought(sent, deleted, inserted)
-
-
-def copy_statement(table: Followed, form: sql.Composable) -> sql.Composed:
-    """The COPY that receives the destination's stored columns."""
-    names = [sql.Identifier(column.name) for column in table.destination.stored_columns]
-    columns = sql.SQL(" ({})").format(sql.SQL(", ").join(names)) if names else sql.SQL("")
-    return sql.SQL("COPY {}{} FROM STDIN{}").format(table.destination.identifier, columns, form)
 
 
 def require_equal(table: Followed, equal: object) -> None:

@@ -1,10 +1,9 @@
 """Bring the rows that differ from one side to the other, in one transaction of the side that receives.
 
-Both sides list the hashes of the rows in the buckets that differ and report to each other how often they have each;
-what the destination has in surplus is deleted, what the origin has in surplus is sent by COPY. A changed row is deleted
-and inserted, so unique values may swap between rows, and a table needs no key. Foreign keys, user triggers and rewrite
-rules stand aside meanwhile: no cascade, no trigger and no rule runs. The transaction ends with every foreign key
-validated again and with the proof that both sides are equal.
+See ``copy.surplus`` for how they are found. A changed row is deleted and inserted, so unique values may swap between
+rows, and a table needs no key. Foreign keys, user triggers and rewrite rules stand aside meanwhile: no cascade, no
+trigger and no rule runs. The transaction ends with every foreign key validated again and with the proof that both sides
+are equal.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from psycopg2.extensions import connection as Connection
 from consolidation.borders import Json
 from consolidation.compare.buckets import Pair
 from consolidation.compare.digest import table_digest
-from consolidation.copy import deferred
+from consolidation.copy import deferred, surplus
 from consolidation.copy.deferred import Deferred
 from consolidation.copy.stream import stream
 from consolidation.errors import VerificationFailed
 from consolidation.fence import state as fence
 from consolidation.postgres.background import meanwhile
-from consolidation.postgres.catalog import Table, scan
+from consolidation.postgres.catalog import Table
 from consolidation.postgres.connection import Settings
 from consolidation.postgres.locks import ACCESS_EXCLUSIVE, take
 from consolidation.postgres.queries import dicts, execute, query, rows
@@ -90,8 +89,9 @@ def exchange(
     """
     aside = set_aside(destination, settings, changes)
     for change in changes:
-        places = remove_surplus(origin, destination, change)
-        stream(origin, destination, sending(change, places), receiving(change))
+        places = surplus.find(origin, destination, change, change.buckets)
+        surplus.remove(destination, change, places)
+        stream(origin, destination, surplus.sending(change, places), surplus.receiving(change))
     execute(destination, "SET CONSTRAINTS ALL IMMEDIATE")
     for foreign_keys in (True, False):
         deferred.restore(destination, aside, foreign_keys=foreign_keys)
@@ -112,47 +112,6 @@ def set_aside(destination: Connection, settings: Settings, changes: Sequence[Cha
     aside = tuple(Deferred(**row) for row in dicts(destination, query("rollback/reconcile_aside"), parameters))
     deferred.drop(destination, aside)
     return aside
-
-
-def surplus(origin: Connection, destination: Connection, change: Change) -> sql.Composable:
-    """Find what only one side has of one table: the condition for such rows ``t``, on either side."""
-    with meanwhile(origin, lambda: _list_rows(origin, change, change.origin)) as listing:
-        _list_rows(destination, change, change.destination)
-        listing.result()
-    counts = sql.SQL("COPY (SELECT first, second, count(*) FROM consolidation_rows GROUP BY 1, 2) TO STDOUT")
-    for sender, reader in ((origin, destination), (destination, origin)):
-        stream(sender, reader, sql.Composed([counts]), sql.Composed([sql.SQL("COPY consolidation_counts FROM STDIN")]))
-        execute(reader, "ANALYZE consolidation_counts")
-    found = sql.SQL(query("rollback/reconcile_surplus"))
-    return sql.SQL("({}) AS s WHERE t.tableoid = s.part AND t.ctid = s.place").format(found)
-
-
-def remove_surplus(origin: Connection, destination: Connection, change: Change) -> sql.Composable:
-    """Delete what only the destination has of one table; the condition for the rows ``t`` that only the origin has."""
-    places = surplus(origin, destination, change)
-    execute(destination, sql.SQL("DELETE FROM {} AS t USING {}").format(scan(change.destination), places))
-    return places
-
-
-def sending(change: Change, places: sql.Composable) -> sql.Composable:
-    """COPY of the origin's surplus rows, in the order of the destination's columns."""
-    names = [sql.Identifier(column.name) for column in change.destination.stored_columns]
-    listed = sql.SQL(", ").join(sql.SQL("t.{}").format(name) for name in names)
-    return sql.SQL("COPY (SELECT {} FROM {} AS t, {}) TO STDOUT").format(listed, scan(change.origin), places)
-
-
-def receiving(change: Change, table: sql.Composable | None = None) -> sql.Composable:
-    """COPY into the destination, or into another table with its columns."""
-    names = [sql.Identifier(column.name) for column in change.destination.stored_columns]
-    columns = sql.SQL(" ({})").format(sql.SQL(", ").join(names)) if names else sql.SQL("")
-    return sql.SQL("COPY {}{} FROM STDIN").format(table or change.destination.identifier, columns)
-
-
-def _list_rows(conn: Connection, change: Change, table: Table) -> None:
-    """Hashes and places of the rows in the buckets that differ, as a temporary table."""
-    execute(conn, "DROP TABLE IF EXISTS pg_temp.consolidation_rows, pg_temp.consolidation_counts")
-    buckets = sql.Literal(list(change.buckets))
-    execute(conn, sql.SQL(query("rollback/reconcile_rows")).format(buckets=buckets, **change.pair.placeholders(table)))
 
 
 def _prove(origin: Connection, destination: Connection, changes: Sequence[Change], pairs: Sequence[Pair]) -> None:

@@ -11,9 +11,10 @@ from urllib.parse import quote
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
+from consolidation.copy import surplus
 from consolidation.errors import BackupError
 from consolidation.postgres.catalog import scan
-from consolidation.rollback.exchange import Change, surplus
+from consolidation.rollback.exchange import Change
 
 
 def keep(origin: Connection, destination: Connection, changes: Sequence[Change], parent: Path, name: str) -> Path:
@@ -43,7 +44,7 @@ def keep(origin: Connection, destination: Connection, changes: Sequence[Change],
 
 
 def _write(origin: Connection, destination: Connection, change: Change, path: Path) -> None:
-    places = surplus(origin, destination, change)
+    places = surplus.find(origin, destination, change, change.buckets)
     names = sql.SQL(", ").join(
         sql.SQL("t.{}").format(sql.Identifier(column.name)) for column in change.destination.stored_columns
     )

@@ -14,6 +14,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.compare.buckets import Pair
+from consolidation.copy import surplus
 from consolidation.copy.deferred import FOREIGN_KEY, Deferred
 from consolidation.copy.stream import stream
 from consolidation.errors import StepRefused
@@ -21,7 +22,7 @@ from consolidation.model import Database
 from consolidation.postgres.catalog import Table, scan
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, value
-from consolidation.rollback.exchange import Change, ends, receiving, remove_surplus, sending, set_aside
+from consolidation.rollback.exchange import Change, ends, set_aside
 from consolidation.text import count
 
 JSON_TO_JSONB = {("json", "jsonb"), ("json[]", "jsonb[]")}
@@ -152,11 +153,12 @@ def _orphans(destination: Connection, oids: dict[str, list[int]]) -> list[dict[s
 
 
 def _of_table(origin: Connection, destination: Connection, change: Change) -> Iterator[Refusal]:
-    places = remove_surplus(origin, destination, change)
+    places = surplus.find(origin, destination, change, change.buckets)
+    surplus.remove(destination, change, places)
     table = change.destination
     names = [column.name for column in table.stored_columns]
     if not names:
-        stream(origin, destination, sending(change, places), receiving(change))
+        stream(origin, destination, surplus.sending(change, places), surplus.receiving(change))
         return
     sent = sql.SQL(", ").join([sql.SQL("{} text").format(sql.Identifier(name)) for name in names])
     shape = sql.SQL(", ").join([sql.Identifier(name) for name in names])
@@ -168,8 +170,8 @@ def _of_table(origin: Connection, destination: Connection, change: Change) -> It
             shape, table.identifier
         ),
     )
-    copy_in = receiving(change, sql.SQL("pg_temp.consolidation_sent"))
-    stream(origin, destination, sending(change, places), copy_in)
+    copy_in = surplus.receiving(change, sql.SQL("pg_temp.consolidation_sent"))
+    stream(origin, destination, surplus.sending(change, places), copy_in)
     statement = "SELECT * FROM pg_temp.consolidation_refused(%s::oid::regclass, %s)"
     for row in dicts(destination, statement, [table.oid, names]):
         yield Refusal(

@@ -4,5 +4,5 @@ CREATE TEMPORARY TABLE consolidation_rows ON COMMIT DROP AS
 SELECT part, place, {first} AS first, {second} AS second
   FROM (SELECT {columns}, tableoid AS part, ctid AS place, clock_timestamp() AS unused
           FROM {from} WHERE {bucket} = ANY ({buckets}::integer[])) AS r;
-ANALYZE consolidation_rows;
+ANALYZE pg_temp.consolidation_rows;
 CREATE TEMPORARY TABLE consolidation_counts (first bigint, second bigint, copies bigint) ON COMMIT DROP
