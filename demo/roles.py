@@ -20,7 +20,7 @@ def create_source(server: Server, service: str) -> list[str]:
 
 
 def create_target(server: Server, database: str = "storage") -> list[str]:
-    """Create the empty Storage database with its roles and grants; the names of the roles that log in."""
+    """Create the empty storage database with its roles and grants; the names of the roles that log in."""
     server.psql(HERE / "roles_target.sql", database=database)
     return ["storage_service", "consolidation"]
 

@@ -1,7 +1,7 @@
 -- Roles and grants on the storage server: everything the runbook needs there, and nothing else.
 -- Run by a superuser in psql, connected to any database of the server; may be run again:
 --   psql --set=database=storage --file=roles_target.sql
--- Parameter: database = name of the Storage database; it is created when missing.
+-- Parameter: database = name of the storage database; it is created when missing.
 -- Then give every role with LOGIN a password, with \password ROLE (nothing secret belongs on a command line).
 
 SELECT format('CREATE ROLE %I %s', name, attributes)

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: storage_service_schema
-short_description: Bring the storage service's own lineage to its head
+short_description: Bring the Storage Service's own lineage to its head
 version_added: "0.1.0"
 description:
-  - The tables that the storage service needs for itself (idempotency keys), in schema C(storage_service) of the target,
+  - The tables that the Storage Service needs for itself (idempotency keys), in schema C(storage_service) of the target,
     and the grants of the target's roles on them.
 extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 attributes:
@@ -21,7 +21,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Build the storage service's own tables
+- name: Build the Storage Service's own tables
   storage_service_schema:
     database: "{{ consolidation_database }}"
     run_id: "{{ consolidation_run_id }}"

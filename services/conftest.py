@@ -24,7 +24,7 @@ __all__ = ["cluster"]
 
 @pytest.fixture(scope="module")
 def storage(cluster: Cluster) -> Database:
-    """A Storage database at the heads of all lineages, made once for a module."""
+    """A storage database at the heads of all lineages, made once for a module."""
     return prepare_storage(cluster.target(cluster.server("storage", max(installations()))))
 
 

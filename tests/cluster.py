@@ -120,7 +120,7 @@ class Cluster:
         return self._database(server, roles.create_source(server, service), service)
 
     def target(self, server: Server, database: str = "storage") -> Database:
-        """A fresh Storage database with its production roles."""
+        """A fresh storage database with its production roles."""
         return self._database(server, roles.create_target(server, database), database)
 
     def _database(self, server: Server, logins: Sequence[str], dbname: str) -> Database:

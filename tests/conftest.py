@@ -62,7 +62,7 @@ def source_server(cluster: Cluster, versions: tuple[int, int]) -> Server:
 
 @pytest.fixture
 def target_server(cluster: Cluster, versions: tuple[int, int]) -> Server:
-    """The server of the Storage database, empty; another one than the source's."""
+    """The server of the storage database, empty; another one than the source's."""
     return cluster.server("target", versions[1])
 
 

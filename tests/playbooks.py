@@ -98,7 +98,7 @@ class Playing:
 
 @dataclass(frozen=True)
 class Site:
-    """Service databases, the Storage database, and the operator's inventory. Directories: backups, runs, home."""
+    """Service databases, the storage database, and the operator's inventory. Directories: backups, runs, home."""
 
     directory: Path
     sources: dict[str, Database]

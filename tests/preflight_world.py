@@ -1,4 +1,4 @@
-"""A campaign database and a Storage database as preflight finds them, and read-only roles to look with."""
+"""A campaign database and a storage database as preflight finds them, and read-only roles to look with."""
 
 from __future__ import annotations
 

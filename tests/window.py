@@ -30,7 +30,7 @@ QUICK = Options(gate=Gate(lag_seconds=2), pause_seconds=0.01, lock_seconds=10)
 
 @dataclass
 class Window:
-    """A service database on its way to the Storage database. Every step plans and applies."""
+    """A service database on its way to the storage database. Every step plans and applies."""
 
     source: Database
     target: Database

@@ -1,5 +1,5 @@
 -- Roles and grants that the runbook needs on the storage server. Nothing is taken from anyone.
--- Run by a superuser in psql, connected to the Storage database; may be run again:
+-- Run by a superuser in psql, connected to the storage database; may be run again:
 --   psql --dbname=storage --file=roles_target.sql
 -- Then give both roles a password, with \password ROLE (nothing secret belongs on a command line), or a line in pg_hba.conf.
 \set ON_ERROR_STOP on

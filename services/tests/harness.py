@@ -1,4 +1,4 @@
-"""Running services for the tests: real processes, real HTTP, a real Storage database."""
+"""Running services for the tests: real processes, real HTTP, a real storage database."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def free_port() -> int:
 
 
 def prepare_storage(database: Database) -> Database:
-    """Bring an empty Storage database to the heads of all lineages, with the grants of production."""
+    """Bring an empty storage database to the heads of all lineages, with the grants of production."""
     for lineage in ("campaign_db", "image_db", "storage_service"):
         upgrade(database.settings, lineage)
     database.execute(GRANTS)

@@ -72,7 +72,7 @@ def copy(here: Any, there: Any, source: str, target: str) -> None:
 
 
 def serve(storage: services.Service, names: Iterable[str]) -> None:
-    """Give the storage service its databases, as the runbook's schema phase does."""
+    """Give the Storage Service its databases, as the runbook's schema phase does."""
     config = storage.directory / "config.yml"
     content = yaml.safe_load(config.read_text())
     content["storage"]["databases"] = {f"{name}_db": {"schema": f"{name}_db"} for name in names}

@@ -183,7 +183,7 @@ def _read(
         outside = rows(conn, query("adopt/outside"), {"oids": [table.oid for table in tables]})
         by_hand = [f"foreign key {key}, which is not migrated: take it out of the SQL" for (key,) in outside]
         for (extension,) in rows(conn, query("adopt/extensions")):
-            by_hand.append(f"on the Storage database, as a superuser, if it is used: CREATE EXTENSION {extension};")
+            by_hand.append(f"on the storage database, as a superuser, if it is used: CREATE EXTENSION {extension};")
     if not tables:
         raise ConfigurationError(
             f"{source}: schema {schema} has no table that {source.user} could see", hint="correct the schema's name"

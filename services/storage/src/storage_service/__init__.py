@@ -1,1 +1,1 @@
-"""Serves the schemas of the Storage database to the services that own them."""
+"""Serves the schemas of the storage database to the services that own them."""

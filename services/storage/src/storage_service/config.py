@@ -11,7 +11,7 @@ class DatabaseConfig(Section):
     """One served database. (`schema` is taken on Pydantic's classes; the key keeps its name.)"""
 
     schema_name: str = Field(alias="schema", min_length=1, max_length=63)
-    """Where its tables lie in the Storage database."""
+    """Where its tables lie in the storage database."""
     migrations: bool = True
     """Its Alembic lineage is upgraded by the runbook and expected at its head by /health/ready."""
     backup: bool = True

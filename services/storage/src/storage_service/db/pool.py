@@ -1,4 +1,4 @@
-"""Connections to the Storage database: a few for each served database, so that none has to wait for another's locks."""
+"""Connections to the storage database: a few for each served database, so that none has to wait for another's locks."""
 
 import asyncio
 from collections import deque

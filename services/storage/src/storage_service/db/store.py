@@ -49,7 +49,7 @@ class Written:
 
 @dataclass(frozen=True)
 class TableStore:
-    """One served table of the Storage database."""
+    """One served table of the storage database."""
 
     table: Table
     schema: str
