@@ -71,7 +71,7 @@ waited_seconds:
   type: float
   returned: once the phase has closed it, unless there was nothing to do
 fence_epoch:
-  description: Identity of this closing; any other closing, also one by hand, has another.
+  description: Identity of the closed fence; one that was opened and closed again, also by hand, has another.
   type: str
   returned: once the phase has closed it, unless there was nothing to do
 probes:

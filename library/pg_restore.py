@@ -72,7 +72,7 @@ directory:
   returned: success
   type: str
 fence_epoch:
-  description: Identity of the closing of the restored database's fence.
+  description: Fence epoch of the restored database.
   returned: when restored
   type: str
 kept_as:

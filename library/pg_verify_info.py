@@ -73,7 +73,7 @@ run_id:
   type: str
   returned: with O(record=true), when not in check mode
 fence_epoch:
-  description: Identity of the closing of the source's fence behind which both sides were compared.
+  description: Fence epoch of the source, behind which both sides were compared.
   type: str
   returned: with O(record=true), when not in check mode
 target_epoch:

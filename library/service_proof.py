@@ -46,7 +46,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: See the write in the new schema
+- name: Find the write in the new schema
   service_proof:
     database: "{{ consolidation_database }}"
     run_id: "{{ consolidation_run_id }}"

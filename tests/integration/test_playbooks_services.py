@@ -153,8 +153,8 @@ def kept(service: services.Service) -> int:
 
 
 def proofs(site: Site) -> int:
-    """Rows that the runbook's proofs have left anywhere."""
-    query = "SELECT count(*) FROM {}.campaigns WHERE name = 'The runbook''s proof'"
+    """Rows that the runbook's smoke tests have left anywhere."""
+    query = "SELECT count(*) FROM {}.campaigns WHERE name = 'The runbook''s smoke test'"
     sides = {"public": site.sources["campaign_db"], "campaign_db": site.target}
     return sum(database.value(query.format(schema)) for schema, database in sides.items())
 

@@ -85,7 +85,7 @@ class FenceResult(Result):
     closed_at: str | None = None
     """When the fence was closed, ISO 8601; the write outage begins."""
     fence_epoch: str | None = None
-    """Identity of this closing; another one means that the fence was open in between. See ``fence.state``."""
+    """Identity of the closed fence; another one means that it was open in between. See ``fence.state``."""
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:

@@ -130,7 +130,7 @@ def _config(host: Host, plan: Callable[[], object]) -> Iterator[Finding]:
 
 
 def _callers(host: Host, databases: Iterable[str]) -> Iterator[Finding]:
-    """Databases that no caller may use: their services would be refused, and only the proof would find it out."""
+    """Databases that no caller may use: their services would be refused, and only the smoke test would find it out."""
     try:
         root = yaml_edit.read(host.content.decode(errors="replace"), host.config)
     except ConfigurationError:

@@ -47,7 +47,7 @@ class Plan:
     pairs: tuple[Pair, ...]
     """All tables that were compared."""
     fences: dict[str, str]
-    """Side -> which closing of its fence it was compared behind; empty where it is open."""
+    """Side -> the fence epoch it was compared behind; empty where it is open."""
     skip_reason: str
     """Why there is nothing to do, where the journal says so."""
 
