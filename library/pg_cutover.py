@@ -73,7 +73,7 @@ opened_at:
   type: str
   returned: when not in check mode, unless there was nothing to do
 outage_seconds:
-  description: Seconds from the closing of the source's fence to the opening of the target's.
+  description: Seconds from the moment the source was closed to the moment the target was opened.
   type: float
   returned: when not in check mode, unless there was nothing to do
 msg:

@@ -5,26 +5,26 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_proof
-short_description: Prove that a service works on the storage database, by what it wrote through its own API
+short_description: Smoke test of a service on the storage database, by what it wrote through its own API
 version_added: "0.1.0"
 description:
-  - Sees the rows in the target's schema and not on the source, sessions of the target's roles on the new side, and none
-    of the application's roles on the old side for some time.
-  - Takes the rows away again, whatever the outcome. They are in the journal before they are written (V(announced)), so
+  - Checks that the rows are in the target's schema and not on the source, that the target's roles have sessions on the
+    new side, and that the application's roles have none on the old side for some time.
+  - Deletes the rows again, whatever the outcome. They are in the journal before they are written (V(announced)), so
     that the next command finds them where this one was killed.
 extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
 options:
   rows:
     description:
       - Rows that are written through the service's API; the value of the column C(id), and the table.
-      - Not used with O(state=absent), which takes away those that the journal has.
+      - Not used with O(state=absent), which deletes those that the journal has.
     type: dict
     default: {}
   state:
     description:
       - V(announced) notes the rows in the journal, before they are written.
-      - V(present) proves.
-      - V(absent) takes away what an earlier attempt has left.
+      - V(present) tests.
+      - V(absent) deletes what an earlier attempt has left.
     type: str
     choices: [announced, present, absent]
     default: present
@@ -41,7 +41,7 @@ attributes:
     description: Can run in check mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Returns what would be proved.
+    description: Returns what would be tested.
     support: full
 """
 
@@ -58,29 +58,29 @@ RETURN = r"""
 run_id:
   description: Id of the run.
   type: str
-  returned: when something was proved
+  returned: when something was tested
 written_at:
   description: When the service had acknowledged its write, at the latest.
   type: str
-  returned: when something was proved
+  returned: when something was tested
 outage_seconds:
-  description: Seconds from the closing of the source's fence to that write; the outage as clients saw it, at the most.
+  description: Seconds from the moment the source was closed to that write; the outage as clients saw it, at the most.
   type: float
-  returned: when something was proved
+  returned: when something was tested
 rows:
   description: Number of rows that were found on the target, and not on the source.
   type: int
-  returned: when something was proved
+  returned: when something was tested
 sessions:
   description: Number of sessions that the service has on the target.
   type: int
-  returned: when something was proved
+  returned: when something was tested
 quiet_seconds:
   description: For how long it had none on the source, O(quiet_seconds).
   type: float
-  returned: when something was proved
+  returned: when something was tested
 removed:
-  description: Number of rows taken away.
+  description: Number of deleted rows.
   type: int
   returned: with O(state=absent)
 msg:
@@ -103,7 +103,7 @@ from consolidation.services import proof as service_proof
 
 
 def main() -> None:
-    """Plan, and prove."""
+    """Plan, and test."""
     spec = arguments.phase(
         rows={"type": "dict", "default": {}},
         state={"type": "str", "choices": ["announced", "present", "absent"], "default": "present"},

@@ -1,1 +1,1 @@
-"""The services' configuration, release and proof."""
+"""The services' configuration, release and smoke test."""

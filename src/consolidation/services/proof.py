@@ -1,9 +1,9 @@
-"""The proof from the application's side: what was written through a service's own API is in the new schema.
+"""The smoke test from the application's side: what was written through a service's own API is in the new schema.
 
 The write itself is made by the role, on the application host. Here the database is asked: the rows are on the target
 and not on the source, the service's sessions are on the new side, and the old side has none for a while. The rows are
-taken away again, whatever the outcome: nothing of the proof stays behind, and a rollback does not carry it over. They
-are in the journal before they are written: where everything dies in between, the next command takes them away.
+deleted again, whatever the outcome: nothing of the test stays behind, and a rollback does not carry it over. They
+are in the journal before they are written: where everything dies in between, the next command deletes them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """The proof to be made for one database."""
+    """The smoke test of one database."""
 
     database: Database
     rows: tuple[Row, ...]
@@ -48,39 +48,39 @@ class Plan:
 
     @property
     def changed(self) -> bool:
-        """Whether there is anything to prove."""
+        """Whether there is anything to test."""
         return not self.skip_reason
 
     def diff(self) -> dict[str, str]:
-        """What would be proved."""
+        """What would be tested."""
         name = self.database.name
-        text = f"prove that the services of {name} write to schema {name}, and that none is left on the source"
+        text = f"test that the services of {name} write to schema {name}, and that none is left on the source"
         return {"prepared": f"{self.skip_reason or text}\n"}
 
 
 def plan(database: Database, rows: Iterable[Row]) -> Plan:
-    """What is to be proved now."""
-    with session(database.target, "proof plan") as target:
+    """What is to be tested now."""
+    with session(database.target, "smoke test plan") as target:
         return Plan(database, tuple(rows), state.read(target, database).skip_reason(Phase.CUTOVER_SERVICES))
 
 
 def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float) -> Json:
-    """Prove it. Raises ServiceError; StepRefused where the inventory does not say what to look for."""
+    """Test it. Raises ServiceError; StepRefused where the inventory does not say what to look for."""
     if plan.skip_reason:
         return {"msg": plan.skip_reason}
-    proved_at = datetime.now(UTC)
+    written_at = datetime.now(UTC)
     database = plan.database
     announce(plan)
     try:
         with recorded(database, Phase.CUTOVER_SERVICES) as work:
             closed_at = work.state.fence.closed_at
-            outage = proved_at - datetime.fromisoformat(closed_at) if closed_at else timedelta()
+            outage = written_at - datetime.fromisoformat(closed_at) if closed_at else timedelta()
             work.result.update(
                 run_id=work.run.id,
-                written_at=proved_at.isoformat(timespec="milliseconds"),
+                written_at=written_at.isoformat(timespec="milliseconds"),
                 outage_seconds=round(outage.total_seconds(), 3),
-                rows=_prove_rows(plan),
-                sessions=_prove_sessions(database, timeout_seconds, quiet_seconds),
+                rows=_check_rows(plan),
+                sessions=_check_sessions(database, timeout_seconds, quiet_seconds),
                 quiet_seconds=quiet_seconds,
             )
             return dict(work.result)
@@ -92,7 +92,7 @@ def announce(plan: Plan) -> bool:
     """Note in the journal the rows that are about to be written; whether they were not noted yet."""
     if plan.skip_reason:
         return False
-    with session(plan.database.target, "proof") as target:
+    with session(plan.database.target, "smoke test") as target:
         run = state.read(target, plan.database)
         rows = [asdict(row) for row in plan.rows]
         if run.run is None or list(run.cutover.smoke_rows) == rows:
@@ -102,12 +102,12 @@ def announce(plan: Plan) -> bool:
 
 
 def remove(database: Database, *, keep: bool = False) -> int:
-    """Take the rows of a proof away from the target, which may be closed again; how many there were.
+    """Delete the smoke-test rows from the target, which may be closed again; how many there were.
 
     keep: only count them.
     """
     removed = 0
-    with session(database.target, "proof removal") as target:
+    with session(database.target, "smoke test removal") as target:
         run = state.read(target, database)
         if run.run is None or not run.cutover.smoke_rows:
             return 0
@@ -122,13 +122,13 @@ def remove(database: Database, *, keep: bool = False) -> int:
     return removed
 
 
-def _prove_rows(plan: Plan) -> int:
+def _check_rows(plan: Plan) -> int:
     database = plan.database
     for row in plan.rows:
         if not _has(database.target, database.name, row):
             raise ServiceError(
                 f"{database.name}: a row that its service wrote is not in table {row.table} of {database.target}",
-                hint="the service writes elsewhere; look at its configuration and at the storage service's database",
+                hint="the service writes elsewhere; look at its configuration and at the Storage Service's database",
             )
         if database.mode.copies and _has(database.source, database.source_schema, row):
             raise ServiceError(
@@ -140,25 +140,25 @@ def _prove_rows(plan: Plan) -> int:
 
 def _has(settings: Settings, schema: str, row: Row) -> bool:
     statement = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE id = %s)").format(sql.Identifier(schema, row.table))
-    with session(settings, "proof") as conn:
+    with session(settings, "smoke test") as conn:
         return bool(value(conn, statement, [row.id]))
 
 
-def _prove_sessions(database: Database, timeout_seconds: float, quiet_seconds: float) -> int:
+def _check_sessions(database: Database, timeout_seconds: float, quiet_seconds: float) -> int:
     """How many sessions the new side has; none may be on the old one for ``quiet_seconds``."""
     if not database.application_roles or not database.target_roles:
         raise StepRefused(
             f"{database.name}: the inventory names no role of the service, its sessions cannot be identified",
             hint="set consolidation_database.application_roles and .target_roles, then run again",
         )
-    with session(database.target, "proof", autocommit=True) as target:
+    with session(database.target, "smoke test", autocommit=True) as target:
         here = len(_sessions(target, database.target_roles))
     if not here:
         raise ServiceError(
             f"{database.name}: no session of {', '.join(database.target_roles)} on {database.target}",
-            hint="the storage service uses another database or another role; look at its configuration",
+            hint="the Storage Service uses another database or another role; look at its configuration",
         )
-    with session(database.source, "proof", autocommit=True) as source:
+    with session(database.source, "smoke test", autocommit=True) as source:
         _wait_for_silence(source, database, timeout_seconds, quiet_seconds)
     return here
 
