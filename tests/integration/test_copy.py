@@ -161,7 +161,7 @@ def test_it_refuses_while_the_source_is_open(source: Database, target: Database)
 def test_it_refuses_rows_it_did_not_bring(source: Database, target: Database) -> None:
     ddl = "CREATE TABLE t (id int);"
     window = ready(source, target, ddl, ddl + "INSERT INTO t VALUES (1)")
-    with pytest.raises(StepRefused, match="holds rows that this runbook did not bring"):
+    with pytest.raises(StepRefused, match="holds rows that this runbook did not load"):
         window.copy()
     assert target.value("SELECT count(*) FROM campaign_db.t") == 1
 

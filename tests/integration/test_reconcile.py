@@ -241,7 +241,7 @@ def test_the_writes_made_since_the_cutover_come_back(rolling_back: Window) -> No
     assert reconcile.apply(again)["tables"] == []
 
 
-def test_new_rows_of_the_source_after_the_way_back_meet_no_used_number(rolling_back: Window) -> None:
+def test_new_rows_of_the_source_after_the_rollback_meet_no_used_number(rolling_back: Window) -> None:
     reconcile.apply(reconcile.plan(rolling_back.service, "source"))
     fence_phase.apply(fence_phase.plan(rolling_back.service, "source", "open", rollback=True), 10)
     rolling_back.source.execute("INSERT INTO children (note) VALUES ('after')", user="campaign_app")

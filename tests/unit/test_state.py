@@ -102,7 +102,7 @@ def test_a_side_is_opened_only_where_it_has_every_row() -> None:
     assert not goes(Phase.ROLLBACK_CANCEL, Mode.MOVE)
 
 
-def test_every_state_has_a_way_back() -> None:
+def test_every_state_can_be_rolled_back() -> None:
     for spot in SPOTS:
         reached: set[Spot] = set()
         waiting = [spot]

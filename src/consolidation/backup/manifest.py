@@ -89,7 +89,7 @@ def write(directory: Path, manifest: Manifest) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def check(directory: Path, *, sha256: str, run_id: str, database: str) -> Manifest:
+def check(directory: Path, *, sha256: str | None, run_id: str, database: str) -> Manifest:
     """The manifest, if it is the one the journal knows and every file is as it was written.
 
     Raises BackupError that names what is wrong.

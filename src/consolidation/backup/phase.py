@@ -22,7 +22,7 @@ from consolidation.errors import BackupError, ConfigurationError, StepRefused
 from consolidation.journal import records
 from consolidation.journal.phase import recorded
 from consolidation.journal.records import Run
-from consolidation.journal.results import Phase
+from consolidation.journal.results import BackupResult, Phase
 from consolidation.model import Database
 from consolidation.postgres.catalog import Table
 from consolidation.postgres.connection import Settings, session
@@ -152,7 +152,12 @@ def _kept(database: Database, directory: Path, run: Run | None, record: records.
     else:
         try:
             final = directory / run.id / database.name
-            manifest.check(final, sha256=record.result["manifest_sha256"], run_id=run.id, database=database.name)
+            manifest.check(
+                final,
+                sha256=BackupResult.from_json(record.result).manifest_sha256,
+                run_id=run.id,
+                database=database.name,
+            )
         except BackupError as error:
             reason = error.message
         else:

@@ -15,7 +15,6 @@ from consolidation.report import outage, outcome, titles
 
 Facts = Mapping[str, Any]
 NONE = "no run"
-COMMANDED = "running"
 
 
 @dataclass(frozen=True)

@@ -87,5 +87,5 @@ class Summing:
 def _without_header(data: bytes) -> bytes:
     """The header is alone, or stands before the first row, or before the trailer of a table without rows."""
     if not data.startswith(SIGNATURE) or len(data) < HEADER_BYTES:
-        raise CopyError("the server's binary COPY does not begin as expected", hint="report this: a fault of ours")
+        raise CopyError("the server's binary COPY does not begin as expected", hint="this is a bug, please report it")
     return data[HEADER_BYTES:]

@@ -77,7 +77,7 @@ def enqueue(source: Connection, target: Connection, work: Work, tables: Pairs, l
     )
     waiting = [(table, counterpart) for table, counterpart in tables if void or table.name not in known]
     keys = {"run_id": run.id, "database": run.database}
-    # First of all: it waits for a chunk that a worker of an earlier attempt may still have in its hands.
+    # First of all: it waits for a chunk that a worker of an earlier attempt may still hold.
     execute(target, "SET LOCAL lock_timeout = '5min'")
     execute(target, query("copy/loads_delete"), {**keys, "tables": [table.name for table, _ in waiting]})
     fence.pass_through(target)

@@ -68,7 +68,7 @@ class Plan:
 
 
 def plan(database: Database) -> Plan:
-    """What would be loaded. Raises StepRefused where the target holds rows that no run of ours brought."""
+    """What would be loaded. Raises StepRefused where the target holds rows that this runbook did not load."""
     if database.mode == Mode.MOVE:
         return Plan(database, (), f"{database.name} is moved, not copied")
     with session(database.target, "copy plan") as target:
@@ -85,8 +85,8 @@ def plan(database: Database) -> Plan:
         filled = loads.filled(target, [there[t.name] for t in tables if t.name in there and t.name not in loaded])
     if filled and not rolled_back:
         raise StepRefused(
-            f"{database.name}: target table {there[min(filled)]} holds rows that this runbook did not bring",
-            hint="find out whose they are; empty the table or choose another schema, then run again",
+            f"{database.name}: target table {there[min(filled)]} holds rows that this runbook did not load",
+            hint="identify their owner; empty the table or choose another schema, then run again",
         )
     planned = [Load(table, loaded.get(table.name) == "done", table.name in filled) for table in tables]
     return Plan(database, tuple(planned), "")
@@ -194,7 +194,7 @@ def _require_counts(target: Connection, run: records.Run, counted: dict[str, int
         if arrived.get(name) != rows_there:
             raise CopyError(
                 f"{run.database}: {name} has {rows_there} rows on the source, {arrived.get(name)} were loaded",
-                hint="report this: a fault of ours; rollback.yml re-opens the source",
+                hint="this is a bug, please report it; rollback.yml re-opens the source",
             )
     target.commit()
 

@@ -73,7 +73,7 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
                 for load in plan.loads:
                     if load["state"] in waiting:
                         defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=foreign_keys)
-            # One with the emptying: from here on this copy is no one's newest rows.
+            # One with the emptying: from here on this copy is never the newest.
             records.renew_copy(target, work.run, emptied=True)
             execute(
                 target,

@@ -135,5 +135,6 @@ def refuse_others(target: Connection, database: str) -> NoReturn:
     )
     raise RunInProgress(
         f"{database}: another process works on it: {who}",
-        hint="wait until it ends, then run again; a module whose ansible-playbook was killed goes on to its own end",
+        hint="wait until it ends, then run again; an orphaned module, whose ansible-playbook was killed, runs to"
+        " completion",
     )

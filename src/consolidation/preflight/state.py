@@ -96,7 +96,7 @@ def _tables(target: Side, database: Database, lineage: Lineage) -> Iterator[Find
                 number = count(value(target.conn, target.paste("SELECT count(*) FROM {}", scan(table))))
                 what = f"holds {number} row(s) ({size(table.table_bytes)}) that no run put there"
                 fix = (
-                    f"find out whose rows they are, and move them: "
+                    f"identify the owner of these rows, and move them: "
                     f"{target.paste('ALTER TABLE {} SET SCHEMA …;', table.identifier)}\n"
                     f"or, once no one needs these {number} row(s): {target.paste('TRUNCATE {};', table.identifier)}"
                 )

@@ -23,7 +23,7 @@ from consolidation.fence import state as fence
 from consolidation.fence import trigger
 from consolidation.journal import records, state
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import BackupResult, Phase
 from consolidation.model import Database
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, rows, value
@@ -133,7 +133,9 @@ def plan(
             hint="name a run that has one: -e backup_run_id=<run id>",
         )
     dump = directory / backed_up.id / database.name
-    made = manifest.check(dump, sha256=record.result["manifest_sha256"], run_id=backed_up.id, database=database.name)
+    made = manifest.check(
+        dump, sha256=BackupResult.from_json(record.result).manifest_sha256, run_id=backed_up.id, database=database.name
+    )
     if programs.version(tools / "pg_restore") < made.tool_version:
         raise ConfigurationError(
             f"{tools}: older than pg_dump {made.tool_version} that made {dump}",
