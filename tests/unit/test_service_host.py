@@ -135,7 +135,7 @@ def test_a_wait_in_vain_says_what_was_answered(
     given = {"health_url": address + path, "wait_seconds": 0.6, "lineages": lineages}
     result = run_module(capsys, "service_host_info", True, given)
     assert result["failed"]
-    assert f"{path} did not become healthy within 0.6 s" in result["msg"]
+    assert f"{path} was not well within 0.6 s" in result["msg"]
     assert said in result["msg"]
 
 
