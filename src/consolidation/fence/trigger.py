@@ -16,7 +16,6 @@ from threading import Event
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from consolidation.borders import Json
 from consolidation.fence.state import CLOSED, LOADING, ROW_TRIGGER, TRIGGER, Fenced, needs_change, read
 from consolidation.journal import records
 from consolidation.model import Side
@@ -103,13 +102,13 @@ def close_side(conn: Connection, side: Side, timeout_seconds: float) -> None:
     enable(side, tables, timeout_seconds)
 
 
-def open_side(conn: Connection, side: Side, timeout_seconds: float) -> Json:
-    """Disable the triggers of every table; when that was done, by that server's clock."""
+def open_side(conn: Connection, side: Side, timeout_seconds: float) -> str:
+    """Disable the triggers of every table; when that was done by that server's clock, ISO 8601."""
     closed = [fenced for fenced in read(conn, side) if needs_change(fenced.state, "open")]
     if closed:
         _disable(conn, side, closed, timeout_seconds)
     at: datetime = value(conn, "SELECT clock_timestamp()")
-    return {"opened_at": at.astimezone(UTC).isoformat(timespec="milliseconds")}
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def _disable(conn: Connection, side: Side, tables: Sequence[Fenced], timeout_seconds: float) -> None:
@@ -160,8 +159,3 @@ def _each(
             raise
     for each in working:
         each.result()
-
-
-def now() -> str:
-    """The time by this machine's clock, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -210,7 +210,7 @@ def _reopened_on_failure(follower: Follower, options: Options) -> Iterator[None]
     except BaseException as error:
         try:
             with session(side.settings, "change-over") as origin:  # the one before may be what went wrong
-                reopened_at = fence_trigger.open_side(origin, side, options.lock_seconds)["opened_at"]
+                reopened_at = fence_trigger.open_side(origin, side, options.lock_seconds)
         except ConsolidationError as failure:
             raise FenceError(
                 f"{follower.way.database.name}: the change-over failed ({_first_line(error)}) and the {side.name} could"

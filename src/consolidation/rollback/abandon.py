@@ -105,9 +105,9 @@ def apply(plan: Plan, consent: str, timeout_seconds: float) -> Json:
     if consent != plan.sentence:
         raise StepRefused(plan.loss, hint=plan.next_step)
     with session(database.source, "abandon") as conn:
-        opened = trigger.open_side(conn, database.source_side, timeout_seconds)
+        opened_at = trigger.open_side(conn, database.source_side, timeout_seconds)
     return {
-        **opened,
+        "opened_at": opened_at,
         "msg": f"{database.name}: the source is open, its writers go on there. {SERVICES}. {RETURNED}",
         "tables": [f"{table.schema}.{table.name}" for table in plan.closed],
     }
