@@ -17,7 +17,9 @@ AFTER_CUTOVER = (
 )
 ROLLING_BACK_TEXT = "The rollback is in progress, not complete. Run the same command again, it resumes."
 RESUMES_TEXT = "Fix the cause, then run this: it resumes at the first unfinished step."
-FINALIZES_TEXT = "The source is being retired, there is no rollback. Fix the cause, then run this: it says how to go on."
+FINALIZES_TEXT = (
+    "The source is being retired, there is no rollback. Fix the cause, then run this: it says how to go on."
+)
 UNTIL_CUTOVER = "at any time until the cutover; after it, the same command brings the new writes back first"
 UNTIL_SOURCE_IS_TOUCHED = "until finalize.yml retires the source, as long as that is untouched behind its fence"
 """Only finalize.yml removes it, by a typed sentence."""
