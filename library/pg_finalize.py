@@ -25,7 +25,7 @@ options:
     type: str
     default: ""
   backup_directory:
-    description: Directory of the backups on the runner. The last dump lies beside the run's, as C(DATABASE.last).
+    description: Directory of the backups on the runner. The last dump is beside the run's, as C(DATABASE.last).
     type: path
     required: true
   postgresql_bin:
@@ -63,7 +63,7 @@ options:
         default: prefer
         choices: [disable, allow, prefer, require, verify-ca, verify-full]
       sslrootcert:
-        description: File with the certificate authority's certificates.
+        description: File with the CA's certificates.
         type: path
       sslcert:
         description: Client certificate.

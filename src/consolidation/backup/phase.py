@@ -48,7 +48,7 @@ class Plan:
     reason: str
     """Why there is something to do."""
     phase: Phase = Phase.BACKUP
-    """``finalize_archive``: the last one, before the source is retired; it lies beside the first."""
+    """``finalize_archive``: the last one, before the source is retired; it is beside the first."""
     skip_reason: str = ""
     """Why there is nothing to do, where the journal says so."""
     tables: tuple[Table, ...] = ()
@@ -94,7 +94,7 @@ class Plan:
 
 
 def place(directory: Path, run_id: str, database: str, phase: Phase = Phase.BACKUP) -> Path:
-    """Where the dump of a phase lies below the directory of all dumps."""
+    """Where the dump of a phase is below the directory of all dumps."""
     return directory / run_id / (database if phase is Phase.BACKUP else f"{database}.last")
 
 

@@ -31,7 +31,7 @@ def require_proved(left: Remains, database: Database, run: RunState) -> None:
             f"{database.name}: the run's verification is not of the source and the target as they are: the source is"
             " still needed",
             hint="nothing was changed; see the run's report. rollback.yml makes the source authoritative, migrate.yml"
-            " then begins anew",
+            " then begins again",
         )
     if database.mode is not Mode.MOVE:
         _require_source(left, database, run)
@@ -50,7 +50,7 @@ def _require_source(left: Remains, database: Database, run: RunState) -> None:
         raise StepRefused(
             f"{database.name}: the source's fence is not as the run has closed it: the source may hold writes that the"
             " target has not",
-            hint="nothing was changed; ansible-playbook playbooks/resolve.yml compares both sides and leads on",
+            hint="nothing was changed; ansible-playbook playbooks/resolve.yml compares both sides and resolves it",
         )
     if used and left.kind == DATABASE:
         raise StepRefused(
@@ -82,5 +82,5 @@ def require_droppable(directory: Path, left: Remains, database: Database, run: R
         if tables and not sides.is_unbroken(run, tables):
             raise StepRefused(
                 f"{database.name}: the retired tables were opened or altered since: they may hold newer rows",
-                hint="nothing was dropped; look at them, and drop them by hand when nobody needs them",
+                hint="nothing was dropped; look at them, and drop them by hand when no one needs them",
             )

@@ -87,7 +87,7 @@ class Plan:
 
     @property
     def loss(self) -> str:
-        """What cannot be taken back."""
+        """What cannot be undone."""
         name = self.database.name
         if self.step == DROP:
             return f"{name}: this drops {self.remains.words()} for good; its last dump stays in the backup directory"

@@ -1,6 +1,6 @@
 """What is left of a source, and the statements that retire it and drop it.
 
-Known by its identity (oid), not by its name: a database or a table that somebody else has made under that name since is
+Known by its identity (oid), not by its name: a database or a table that another session has made under that name since is
 never touched. What is to be done is read from the catalog, so a step that was done, by us or by a superuser, is done.
 """
 
@@ -103,7 +103,7 @@ def _left_behind(conn: Connection, schema: str, others: Sequence[tuple[str, str]
 
 
 def to_retire(conn: Connection, remains: Remains) -> tuple[Step, ...]:
-    """What is still to be done until nobody takes it for the service's database; ``conn``: a session at ``place``."""
+    """What is still to be done until no one takes it for the service's database; ``conn``: a session at ``place``."""
     if remains.kind == DATABASE:
         return _retire_database(conn, remains)
     if remains.kind == TABLES:
@@ -128,7 +128,7 @@ def to_drop(conn: Connection, remains: Remains) -> tuple[Step, ...]:
     found = _tables(conn, remains)
     if not found:
         return ()
-    # RESTRICT: a view or a foreign key of somebody else is no reason to take it away.
+    # RESTRICT: a view or a foreign key of others is no reason to take it away.
     names = sql.SQL(", ").join(_of(table) for table in found)
     return (Step(_text(conn, "DROP TABLE {}", names), all(table["owned"] for table in found)),)
 

@@ -78,7 +78,7 @@ NOT_MIGRATED = Refuse(
 )
 ARCHIVED = Skip("run {run} has archived the source of {database}")
 RETIRE_FIRST = After(
-    "run {run} is not finalized: the source is the way back", "retire it first: ansible-playbook finalize.yml says how"
+    "run {run} is not finalized: rollback needs the source", "retire it first: ansible-playbook finalize.yml says how"
 )
 BACK_FIRST = Refuse("run {run} is being rolled back", "finish it with ansible-playbook rollback.yml first")
 NOTHING_BEGUN = Refuse("the journal knows no run", "nothing to roll back; ansible-playbook migrate.yml begins one")

@@ -99,8 +99,8 @@ class Report:
 
 def examine(database: Database, options: Options) -> Report:
     """Make every check that can be made, and report on those that cannot."""
-    if settled := _nothing_to_examine(database, options):
-        return Report(database.name, (settled,), ())
+    if instead := _nothing_to_examine(database, options):
+        return Report(database.name, (instead,), ())
     examination = _Examination(database, options)
     with ExitStack() as stack:
         source = examination.connect(stack, "source")

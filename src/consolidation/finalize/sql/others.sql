@@ -1,4 +1,4 @@
--- Tables of the database that are not what the run has migrated: somebody else's, whom a rename would take them away from.
+-- Tables of the database that are not what the run has migrated: those of others, whom a rename would take them away from.
 -- ours: oids of the migrated tables and their partitions; schema: the source schema; left_behind: names of tables there
 -- that a migration leaves behind.
 SELECT n.nspname AS schema, c.relname AS name
