@@ -1,6 +1,6 @@
 """What is left of a source, and the statements that retire it and drop it.
 
-Known by its identity (oid), not by its name: a database or a table that was made under that name since is never touched.
+Known by its identity (oid), not by its name: a database or a table that has got that name since is never touched.
 What is to be done is read from the catalog, so a step that was done, by us or by a superuser, is done.
 """
 
