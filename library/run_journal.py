@@ -66,6 +66,10 @@ authoritative:
   description: The side that may hold rows which the other does not have, V(source) or V(target).
   type: str
   returned: always
+finalized:
+  description: Whether the source is retired, or is about to be; there is nothing left to do then.
+  type: bool
+  returned: always
 cut_over:
   description: Whether the run has ever opened the target.
   type: bool

@@ -32,6 +32,10 @@ options:
     description: The command line that rolls the run back, as the operator types it.
     type: str
     required: true
+  finalize_command:
+    description: The command line that ends a finalization that was begun, but for its sentence.
+    type: str
+    required: true
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -51,6 +55,7 @@ EXAMPLES = r"""
     databases: "{{ groups['databases'] }}"
     migrate_command: ansible-playbook migrate.yml -i inventories/production -e consolidation_confirm=yes
     rollback_command: ansible-playbook rollback.yml -i inventories/production -e consolidation_confirm=yes
+    finalize_command: ansible-playbook finalize.yml -i inventories/production
 """
 
 RETURN = r"""
@@ -77,11 +82,12 @@ def main() -> None:
         "databases": {"type": "list", "elements": "str", "required": True},
         "migrate_command": {"type": "str", "required": True},
         "rollback_command": {"type": "str", "required": True},
+        "finalize_command": {"type": "str", "required": True},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params
-        commands = {name: given[f"{name}_command"] for name in ("migrate", "rollback")}
+        commands = {name: given[f"{name}_command"] for name in ("migrate", "rollback", "finalize")}
         plan = report.plan(given["journal"], given["directory"], commands, given["databases"])
         summary = dict(plan.summary) if module.check_mode else report.apply(plan)
         module.exit_json(changed=plan.changed, diff=plan.diff(), report=summary)

@@ -25,6 +25,9 @@ MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 APART = {
     Phase.REPAIR: "playbooks/repair.yml",
     Phase.ROLLBACK_CANCEL: "playbooks/cancel_rollback.yml",
+    Phase.FINALIZE_ARCHIVE: "finalize.yml",
+    Phase.FINALIZE: "finalize.yml",
+    Phase.FINALIZE_DROP: "finalize.yml",
     Phase.RESOLVE: "playbooks/resolve.yml",
     Phase.FOLLOW_BACK: "rollback.yml",
 }
@@ -111,7 +114,9 @@ class Spot:
             yield from self._done("cutover: target opened", Phase.CUTOVER)
         if self.run == MIGRATING and Phase.CUTOVER in self.done:
             yield "cutover: services proven", replace(self, run=MIGRATED)
-        if self.run in (MIGRATING, MIGRATED):
+        if self.run == MIGRATED:
+            yield from self._done("finalize.yml", Phase.FINALIZE)
+        if self.run in (MIGRATING, MIGRATED) and Phase.FINALIZE not in self.done:
             yield "rollback.yml", replace(self, run=ROLLING_BACK)
         if self.run == ROLLING_BACK:
             if Phase.COPY in self.done:

@@ -50,7 +50,7 @@ description:
 """
 
 LOG = "log.txt"
-FINISHED = ("migrated", "rolled back")
+FINISHED = ("migrated", "finalized", "rolled back")
 ENDS = {"migrated": hooks.FINISHED, "rolled_back": hooks.ROLLED_BACK}
 """State that ends a run -> the event."""
 COLOURS = {GOOD: "COLOR_OK", WARNING: "COLOR_WARN", BAD: "COLOR_ERROR", OUTAGE: "COLOR_ERROR"}

@@ -6,18 +6,23 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg2
 import pytest
 
 from consolidation.errors import FenceError, StepRefused, VerificationFailed
+from consolidation.finalize import phase as finalize
 from consolidation.journal import records
 from consolidation.lineage import alembic as lineage
 from consolidation.move import phase as move
 from consolidation.move import verification as moved
 from consolidation.schema import phase as schema
 from consolidation.verify import phase as verify
+from tests import backups
 from tests.cluster import BEHIND_THE_FENCE, Database, digest_of_everything
+from tests.integration.test_every_stop import MIGRATE
+from tests.integration.test_finalize import go, ours_on_target, planned
 from tests.window import Window
 
 TABLES = ["campaigns", "chapters"]
@@ -193,3 +198,27 @@ def test_it_waits_for_readers_and_names_who_is_in_the_way(window: Window) -> Non
 def test_it_refuses_an_open_source(window: Window) -> None:
     with pytest.raises(StepRefused, match="the source is not fenced"):
         move.apply(move.plan(window.database), 1)
+
+
+def test_of_moved_tables_the_fence_goes_and_what_was_left_behind(window: Window, tmp_path: Path) -> None:
+    options = finalize.Options(tmp_path / "dumps", backups.tools(), None, "postgres", 10)
+    storage = window.target
+    storage.execute("CREATE TABLE alembic_version (version_num text)", role="storage_owner")
+    for step in ("fence_prepare", "fence"):
+        MIGRATE[step](window)
+    move.apply(move.plan(window.database), 5)
+    for step in ("verify", "cutover", "end"):
+        MIGRATE[step](window)
+    assert planned(window, options).archive is None  # no row is left behind
+    go(window, options, "retire")
+    assert ours_on_target(window) == 0
+    storage.execute("DELETE FROM campaign_db.chapters", user="storage_service")
+    run_id = window.begin()["run_id"].lower()
+    assert storage.value("SELECT relname FROM pg_class WHERE relname ~ '^alembic_version_' AND relkind = 'r'").endswith(
+        run_id
+    )
+    with pytest.raises(StepRefused, match="is finalized"):
+        window.begin(records.ROLLING_BACK)
+    go(window, options, "drop")
+    assert not storage.value("SELECT count(*) FROM pg_class WHERE relname ~ '^alembic_version_' AND relkind = 'r'")
+    assert planned(window, options).step == finalize.NOTHING

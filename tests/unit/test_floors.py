@@ -21,7 +21,7 @@ FLOORS = (
     {"copy", "move", "services"},
     {"verify"},
     {"follow"},
-    {"cutover", "rollback", "preflight", "report"},
+    {"cutover", "finalize", "rollback", "preflight", "report"},
     {"console", "review", "notices"},
     {"cli"},
 )

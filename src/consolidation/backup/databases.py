@@ -15,7 +15,7 @@ from consolidation.backup import archive
 from consolidation.backup.archive import Failure
 from consolidation.borders import Json
 from consolidation.postgres.connection import Settings
-from consolidation.postgres.queries import execute
+from consolidation.postgres.queries import dicts, execute, query
 
 JOBS = 2
 NAME_BYTES = 63
@@ -90,6 +90,17 @@ def drop(conn: Connection, name: str) -> None:
     except psycopg2.errors.InsufficientPrivilege:
         # FORCE may not end an autovacuum worker, which is a superuser's; without it PostgreSQL sends the worker away.
         execute(conn, sql.SQL("DROP DATABASE IF EXISTS {}").format(database))
+
+
+def sessions(conn: Connection, name: str) -> tuple[list[int], list[str]]:
+    """Who is connected to a database: pids of our own sessions, and those of others in words."""
+    found = dicts(conn, query("backup/database_sessions"), {"database": name})
+    others = [
+        f"pid {row['pid']}, user {row['role']}, application {row['application'] or 'unnamed'}, since {row['since']}"
+        for row in found
+        if not row["ours"]
+    ]
+    return [row["pid"] for row in found if row["ours"]], others
 
 
 def _create(conn: Connection, name: str, options: Sequence[tuple[str, str]], owner: str | None) -> None:

@@ -19,7 +19,8 @@ from consolidation.backup import content, drill, dump, manifest, programs
 from consolidation.backup.manifest import Manifest
 from consolidation.borders import Json
 from consolidation.errors import BackupError, ConfigurationError, StepRefused
-from consolidation.journal import records
+from consolidation.journal import records, state
+from consolidation.journal.decisions import Standing
 from consolidation.journal.phase import recorded
 from consolidation.journal.records import Run
 from consolidation.journal.results import BackupResult, Phase
@@ -46,13 +47,17 @@ class Plan:
     """Result of this run's backup, where there is one and its files are intact."""
     reason: str
     """Why there is something to do."""
+    phase: Phase = Phase.BACKUP
+    """``finalize_archive``: the last one, before the source is retired; it is beside the first."""
+    skip_reason: str = ""
+    """Why there is nothing to do, where the journal says so."""
     tables: tuple[Table, ...] = ()
     database_bytes: int = 0
 
     @property
     def changed(self) -> bool:
         """Whether a dump has to be made."""
-        return not self.kept
+        return not (self.kept or self.skip_reason)
 
     @property
     def run_id(self) -> str:
@@ -62,10 +67,12 @@ class Plan:
     @property
     def final(self) -> Path:
         """Where the dump will be."""
-        return self.directory / (self.run_id or "RUN") / self.database.name
+        return place(self.directory, self.run_id or "RUN", self.database.name, self.phase)
 
     def diff(self) -> dict[str, str]:
         """What is there, and what would be done."""
+        if self.skip_reason:
+            return {"before": f"{self.skip_reason}\n", "after": f"{self.skip_reason}\n"}
         if not self.changed:
             there = f"dump of {self.database.name}: {self.final}, intact\n"
             return {"before": there, "after": there}
@@ -86,19 +93,33 @@ class Plan:
         }
 
 
-def plan(database: Database, directory: Path, tools: Path, drill_settings: Settings | None = None) -> Plan:
+def place(directory: Path, run_id: str, database: str, phase: Phase = Phase.BACKUP) -> Path:
+    """Where the dump of a phase is below the directory of all dumps."""
+    return directory / run_id / (database if phase is Phase.BACKUP else f"{database}.last")
+
+
+def plan(
+    database: Database,
+    directory: Path,
+    tools: Path,
+    drill_settings: Settings | None = None,
+    *,
+    phase: Phase = Phase.BACKUP,
+) -> Plan:
     """What a backup would do now. Raises what the backup would fail with, as far as that can be known.
 
     drill_settings: where the restore drill takes place; default: the target's server.
     """
+    there = drill_settings or database.target
     with session(database.target, "backup plan") as conn:
-        run = records.latest_run(conn, database.name)
-        record = records.phases(conn, run).get(Phase.BACKUP) if run else None
+        known = state.read(conn, database)
+    run, record = known.run, known.phases.get(phase)
+    if known.standing == Standing.FINALIZED:
+        return Plan(database, directory, tools, there, run, {}, "", phase, known.skip_reason(phase))
     if run is not None and run.state not in (records.MIGRATING, records.MIGRATED):
         run, record = None, None  # it is over: the next run has a backup of its own
-    kept, reason = _kept(database, directory, run, record)
-    there = drill_settings or database.target
-    empty = Plan(database, directory, tools, there, run, kept, reason)
+    kept, reason = _kept(database, directory, run, record, phase)
+    empty = Plan(database, directory, tools, there, run, kept, reason, phase)
     if not empty.changed:
         return empty
     _refuse_unwritable(directory)
@@ -126,10 +147,12 @@ def plan(database: Database, directory: Path, tools: Path, drill_settings: Setti
 
 def apply(plan: Plan) -> Json:
     """Make the dump, prove it, give it its final name. Raises BackupError."""
+    if plan.skip_reason:
+        return {"run_id": plan.run_id, "msg": plan.skip_reason}
     if not plan.changed:
         return plan.kept | {"msg": f"{plan.database.name} was backed up already: {plan.final} is intact"}
     started = time.monotonic()
-    with recorded(plan.database, Phase.BACKUP) as work, programs.stoppable(), _clear_errors(plan.directory):
+    with recorded(plan.database, plan.phase) as work, programs.stoppable(), _clear_errors(plan.directory):
         plan = replace(plan, run=work.run)
         work.result["run_id"] = work.run.id
         with _partial(plan.final) as partial:
@@ -143,7 +166,9 @@ def apply(plan: Plan) -> Json:
         return work.result | {"msg": _summary(work.result)}
 
 
-def _kept(database: Database, directory: Path, run: Run | None, record: records.PhaseRecord | None) -> tuple[Json, str]:
+def _kept(
+    database: Database, directory: Path, run: Run | None, record: records.PhaseRecord | None, phase: Phase
+) -> tuple[Json, str]:
     """The result of this run's backup if it is there and intact; else why it has to be made (again)."""
     if run is None or record is None:
         reason = "none in this run"
@@ -151,7 +176,7 @@ def _kept(database: Database, directory: Path, run: Run | None, record: records.
         reason = f"the last attempt of run {run.id} did not end ({record.state})"
     else:
         try:
-            final = directory / run.id / database.name
+            final = place(directory, run.id, database.name, phase)
             manifest.check(
                 final,
                 sha256=BackupResult.from_json(record.result).manifest_sha256,
@@ -163,7 +188,7 @@ def _kept(database: Database, directory: Path, run: Run | None, record: records.
         else:
             return record.result, ""
     # One that never had a backup (left out, or begun by a resolution) gets it now: the source stands behind its fence.
-    if run is not None and record is not None and run.state == records.MIGRATED:
+    if phase is Phase.BACKUP and run is not None and record is not None and run.state == records.MIGRATED:
         raise StepRefused(
             f"{database.name}: run {run.id} has migrated it, and its backup is not usable: {reason}",
             hint="restore an intact copy of the dump from your archive; or roll back and migrate again",

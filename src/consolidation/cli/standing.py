@@ -42,13 +42,13 @@ class Standing:
     authoritative: str
     """The side that may hold rows which the other has not: ``source`` or ``target``."""
     rollback: str
-    """``available``, ``resume it`` or ``nothing to roll back``."""
+    """``available``, ``resume it``, ``nothing to roll back`` or ``none, finalized``."""
     error: str
 
     @property
     def is_open(self) -> bool:
         """Whether the run has not come to its end."""
-        return self.outcome not in (NONE, outcome.MIGRATED, outcome.ROLLED_BACK)
+        return self.outcome not in (NONE, outcome.MIGRATED, outcome.FINALIZED, outcome.ROLLED_BACK)
 
 
 def standing(database: str, facts: Facts, alive: bool | None = None) -> Standing:
@@ -104,6 +104,8 @@ def is_alive(control: Facts) -> bool | None:
 def _rollback(found: outcome.Outcome) -> str:
     if found.kind == outcome.ROLLED_BACK:
         return "nothing to roll back"
+    if found.finalizing:
+        return "none, finalized"
     return "resume it" if found.rolling_back else "available"
 
 

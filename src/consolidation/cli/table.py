@@ -13,6 +13,7 @@ STYLES = {
     "failed": "bold red",
     "interrupted": "bold red",
     "migrated": "green",
+    "finalized": "green",
     "rolled back": "green",
     "running": "cyan",
 }

@@ -13,7 +13,7 @@ from consolidation.console.figures import BAD, GOOD, OUTAGE, PLAIN, WARNING, clo
 LABEL_WIDTH = 10
 MOST_CAUSES = 5
 NEXT = "\nNext: "
-TONES = {"migrated": GOOD, "rolled back": GOOD, "running": PLAIN}
+TONES = {"migrated": GOOD, "finalized": GOOD, "rolled back": GOOD, "running": PLAIN}
 
 
 class Failures:

@@ -166,6 +166,19 @@ def _abandon(_: Values, values: Values) -> Figure | None:
     return Figure("abandon", "asked", str(values.get("msg", "")), WARNING)
 
 
+def _finalize(_: Values, values: Values) -> Figure | None:
+    if values.get("dropped") is not None:
+        return Figure("finalize", "dropped", "what was left of the source is gone", GOOD)
+    if "remains" not in values:
+        return _nothing("finalize", values)
+    archive = values.get("archive")
+    text = f"last dump of {figures.size(archive['dump_bytes'])} verified by a test restore; " if archive else ""
+    if pending := values.get("pending"):
+        by_hand = f"a superuser has {plural(len(pending), 'statement')} to do"
+        return Figure("finalize", "retired", f"{text}{by_hand}", WARNING)
+    return Figure("finalize", "retired", f"{text}the source is closed, there is no rollback any more", GOOD)
+
+
 FIGURES: Mapping[str, Callable[[Values, Values], Figure | None]] = {
     "pg_backup": _backup,
     "alembic_upgrade": _schema,
@@ -180,4 +193,5 @@ FIGURES: Mapping[str, Callable[[Values, Values], Figure | None]] = {
     "pg_cancel_rollback": _cancel,
     "pg_abandon": _abandon,
     "pg_force_open": _abandon,
+    "pg_finalize": _finalize,
 }

@@ -110,7 +110,7 @@ class Seen:
             writes = "\n".join(self.writes.lines(datetime.now(UTC))) or unknown
             yield from ending.block("Writes", writes, OUTAGE if self.writes.refused() else WARNING)
         yield from ending.block("Resume", self.command())
-        if has_run:
+        if has_run and Path(self.playbook).name != "finalize.yml":
             folder = Path(self.playbook).parent
             root = folder.parent if folder.name == "playbooks" else folder
             yield from ending.block("Rollback", self.command(str(root / "rollback.yml")))

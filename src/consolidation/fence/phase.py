@@ -86,13 +86,15 @@ def plan(database: Database, side_name: str, wanted: str, *, rollback: bool = Fa
     side = database.side(side_name)
     with session(database.target, "fence plan") as conn:
         skip_reason = state.read(conn, database).skip_reason(phase)
+    if skip_reason:
+        return Plan(database, phase, side, wanted, (), skip_reason)
     with session(side.settings, "fence plan") as conn:
         before = read(conn, side)
     if wanted == OPEN:  # a trigger that is not there refuses no one: open already
         before = tuple(fenced for fenced in before if fenced.state != ABSENT)
-    if not skip_reason and database.mode == Mode.MOVE and not before:
+    if database.mode == Mode.MOVE and not before:
         skip_reason = "the tables bring their fence along when they are moved"
-    if not skip_reason and phase == Phase.ROLLBACK_FENCE and not before:
+    if phase == Phase.ROLLBACK_FENCE and not before:
         skip_reason = f"{database.name}: the target has no tables yet"
     if not skip_reason and phase is Phase.FENCE and database.mode == Mode.ONLINE:
         skip_reason = f"{database.name}: the source is written until the cutover, which closes it"

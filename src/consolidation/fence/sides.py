@@ -153,9 +153,12 @@ def _opened(run: RunState, sides: Sides, name: str) -> str:
 
 def check(database: Database) -> tuple[RunState, Sides, str]:
     """The run, both sides, and their conflict."""
-    with session(database.target, "sides") as target, session(database.source, "sides") as source:
+    with session(database.target, "sides") as target:
         run = state.read(target, database)
-        sides = look(source, target, database, run)
+        if run.standing == Standing.FINALIZED:  # there is no source any more
+            return run, Sides((), read(target, database.target_side)), ""
+        with session(database.source, "sides") as source:
+            sides = look(source, target, database, run)
     return run, sides, conflict(run, sides)
 
 

@@ -21,7 +21,7 @@ from consolidation.journal import records
 from consolidation.model import Side
 from consolidation.postgres.connection import session
 from consolidation.postgres.durability import await_standbys
-from consolidation.postgres.locks import locked
+from consolidation.postgres.locks import ACCESS_EXCLUSIVE, locked
 from consolidation.postgres.queries import execute, query, value
 
 SESSIONS = 4
@@ -109,6 +109,21 @@ def open_side(conn: Connection, side: Side, timeout_seconds: float) -> str:
         _disable(conn, side, closed, timeout_seconds)
     at: datetime = value(conn, "SELECT clock_timestamp()")
     return at.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def remove(conn: Connection, side: Side, timeout_seconds: float) -> None:
+    """Take the triggers off the tables of a side that is open, and the function where no table has one any more."""
+    tables = [fenced for fenced in read(conn, side) if any(fenced.triggers.values())]
+    conn.commit()
+    for fenced in tables:
+        with locked(conn, side.settings, [fenced], timeout_seconds, ACCESS_EXCLUSIVE):
+            for name in fenced.triggers:
+                drop = sql.SQL("DROP TRIGGER IF EXISTS {} ON {}")
+                execute(conn, drop.format(sql.Identifier(name), fenced.identifier))
+    execute(conn, "SELECT pg_advisory_xact_lock(%s, hashtext('fence'))", [records.LOCK_SPACE])
+    if not value(conn, query("fence/used")):
+        execute(conn, "DROP FUNCTION IF EXISTS consolidation.fence()")
+    conn.commit()
 
 
 def _disable(conn: Connection, side: Side, tables: Sequence[Fenced], timeout_seconds: float) -> None:

@@ -22,6 +22,8 @@ class Standing(StrEnum):
     OPENED = "migrating, target opened"
     """The cutover has begun: the target is authoritative, services may be writing there."""
     MIGRATED = "migrated"
+    FINALIZED = "finalized"
+    """Migrated, and the source was retired or is about to be: no rollback any more."""
     ROLLING_BACK = "rolling back"
     """The source is authoritative."""
     BRINGING_BACK = "rolling back, target authoritative"
@@ -66,6 +68,19 @@ Decision = Go | Skip | After | Refuse
 GO = Go()
 OPEN_TARGET = Skip("run {run} has cut {database} over: the target is authoritative and open to its roles")
 MIGRATED_ALREADY = Skip("run {run} has migrated {database} already")
+FINALIZED_ALREADY = Skip("run {run} has migrated {database} and is finalized: its source is retired")
+RETIRED = Refuse(
+    "run {run} is finalized: the source is retired, there is nothing to roll back to",
+    "the storage database stays authoritative; the source's last dump is in the backup directory, see the run's report",
+)
+NOT_MIGRATED = Refuse(
+    "no run has migrated it, its source is still needed",
+    "finish ansible-playbook migrate.yml first, and use the storage database for some days",
+)
+ARCHIVED = Skip("run {run} has archived the source of {database}")
+RETIRE_FIRST = After(
+    "run {run} is not finalized: rollback needs the source", "retire it first: ansible-playbook finalize.yml says how"
+)
 BACK_FIRST = Refuse("run {run} is being rolled back", "finish it with ansible-playbook rollback.yml first")
 NOTHING_BEGUN = Refuse("the journal knows no run", "nothing to roll back; ansible-playbook migrate.yml begins one")
 ROLLED_BACK_ALREADY = Skip("run {run} was rolled back: the source is authoritative")
@@ -103,46 +118,52 @@ def _row(*decisions: Decision) -> dict[Standing, Decision]:
 
 
 _NOT_NOW = (BACK_FIRST, BACK_FIRST, BACK_FIRST)
+_NOT_BACK = (NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK)
 _ON = (GO, GO, GO)
 
 
 def _nothing(reason: Skip) -> dict[Standing, Decision]:
     """A phase of migrate.yml that has nothing to do in any state in which that may begin."""
-    return _row(reason, reason, reason, reason, *_NOT_NOW, reason)
+    return _row(reason, reason, reason, reason, reason, *_NOT_NOW, reason)
 
 
 NO_COPY = Refuse("its tables are moved, there is no copy to repair", "run ansible-playbook migrate.yml")
 TABLE: dict[Phase, dict[Standing, Decision]] = {
     # Where there is no run, or the last one was rolled back, migrate.yml begins one: its phases go ahead.
-    Phase.BACKUP: _row(GO, GO, GO, GO, *_NOT_NOW, GO),
-    Phase.SCHEMA: _row(GO, GO, GO, GO, *_NOT_NOW, GO),
-    Phase.SCHEMA_FENCE: _row(GO, GO, OPEN_TARGET, OPEN_TARGET, *_NOT_NOW, GO),
+    Phase.BACKUP: _row(GO, GO, GO, GO, FINALIZED_ALREADY, *_NOT_NOW, GO),
+    Phase.SCHEMA: _row(GO, GO, GO, GO, FINALIZED_ALREADY, *_NOT_NOW, GO),
+    Phase.SCHEMA_FENCE: _row(GO, GO, OPEN_TARGET, OPEN_TARGET, FINALIZED_ALREADY, *_NOT_NOW, GO),
     Phase.FENCE_REOPEN: _nothing(NOT_CUT_OFF),
-    Phase.FENCE_PREPARE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
-    Phase.FENCE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.FENCE_PREPARE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, FINALIZED_ALREADY, *_NOT_NOW, GO),
+    Phase.FENCE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, FINALIZED_ALREADY, *_NOT_NOW, GO),
     Phase.CAPTURE: _nothing(CLOSED_FOR_THE_COPY),
-    Phase.COPY: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
+    Phase.COPY: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, FINALIZED_ALREADY, *_NOT_NOW, GO),
     Phase.FOLLOW: _nothing(CLOSED_FOR_THE_COPY),
-    Phase.VERIFY: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
-    Phase.REPAIR: _row(NOT_BEGUN, GO, TOO_LATE, TOO_LATE, *_NOT_NOW, NOT_BEGUN),
-    Phase.CUTOVER: _row(GO, GO, GO, MIGRATED_ALREADY, *_NOT_NOW, GO),
-    Phase.CUTOVER_SERVICES: _row(GO, GO, GO, MIGRATED_ALREADY, *_NOT_NOW, GO),
-    Phase.PROOF: _row(NOT_OPENED_YET, NOT_OPENED_YET, GO, GO, *_NOT_NOW, NOT_OPENED_YET),
-    Phase.FOLLOW_BACK: _row(NOTHING_BEGUN, NEVER_OPENED, GO, GO, NEVER_OPENED, GO, ALL_BACK, ROLLED_BACK_ALREADY),
+    Phase.VERIFY: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, FINALIZED_ALREADY, *_NOT_NOW, GO),
+    Phase.REPAIR: _row(NOT_BEGUN, GO, TOO_LATE, TOO_LATE, TOO_LATE, *_NOT_NOW, NOT_BEGUN),
+    Phase.CUTOVER: _row(GO, GO, GO, MIGRATED_ALREADY, FINALIZED_ALREADY, *_NOT_NOW, GO),
+    Phase.CUTOVER_SERVICES: _row(GO, GO, GO, MIGRATED_ALREADY, FINALIZED_ALREADY, *_NOT_NOW, GO),
+    Phase.PROOF: _row(NOT_OPENED_YET, NOT_OPENED_YET, GO, GO, FINALIZED_ALREADY, *_NOT_NOW, NOT_OPENED_YET),
+    Phase.FOLLOW_BACK: _row(
+        NOTHING_BEGUN, NEVER_OPENED, GO, GO, RETIRED, NEVER_OPENED, GO, ALL_BACK, ROLLED_BACK_ALREADY
+    ),
     # A run that is not being rolled back yet: rollback.yml begins with that (with --check it only says what follows).
-    Phase.ROLLBACK_FENCE: _row(NOTHING_BEGUN, GO, GO, GO, *_ON, ROLLED_BACK_ALREADY),
-    Phase.ROLLBACK_RESTORE: _row(NOTHING_BEGUN, GO, GO, GO, *_ON, ROLLED_BACK_ALREADY),
-    Phase.RECONCILE: _row(NOTHING_BEGUN, NEVER_OPENED, GO, GO, NEVER_OPENED, GO, GO, ROLLED_BACK_ALREADY),
-    Phase.ROLLBACK_COPY: _row(NOTHING_BEGUN, GO, KEPT, KEPT, GO, KEPT, KEPT, ROLLED_BACK_ALREADY),
+    Phase.ROLLBACK_FENCE: _row(NOTHING_BEGUN, GO, GO, GO, RETIRED, *_ON, ROLLED_BACK_ALREADY),
+    Phase.ROLLBACK_RESTORE: _row(NOTHING_BEGUN, GO, GO, GO, RETIRED, *_ON, ROLLED_BACK_ALREADY),
+    Phase.RECONCILE: _row(NOTHING_BEGUN, NEVER_OPENED, GO, GO, RETIRED, NEVER_OPENED, GO, GO, ROLLED_BACK_ALREADY),
+    Phase.ROLLBACK_COPY: _row(NOTHING_BEGUN, GO, KEPT, KEPT, RETIRED, GO, KEPT, KEPT, ROLLED_BACK_ALREADY),
     Phase.ROLLBACK_OPEN: _row(
-        NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
+        NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, RETIRED, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
     ),
     Phase.ROLLBACK_CAPTURE: _row(
-        NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
+        NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, RETIRED, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
     ),
-    Phase.ROLLBACK_CANCEL: _row(NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NOT_OPENED, GO, GO, TOO_LATE_BACK),
+    Phase.ROLLBACK_CANCEL: _row(*_NOT_BACK, NOT_OPENED, GO, GO, TOO_LATE_BACK),
+    Phase.FINALIZE_ARCHIVE: _row(NOT_MIGRATED, NOT_MIGRATED, NOT_MIGRATED, GO, ARCHIVED, *_NOT_NOW, NOT_MIGRATED),
+    Phase.FINALIZE: _row(NOT_MIGRATED, NOT_MIGRATED, NOT_MIGRATED, GO, GO, *_NOT_NOW, NOT_MIGRATED),
+    Phase.FINALIZE_DROP: _row(NOT_MIGRATED, NOT_MIGRATED, NOT_MIGRATED, RETIRE_FIRST, GO, *_NOT_NOW, NOT_MIGRATED),
     # Whatever the run says is what does not fit any more.
-    Phase.RESOLVE: dict.fromkeys(Standing, GO),
+    Phase.RESOLVE: _row(GO, GO, GO, GO, RETIRED, *_ON, GO),
 }
 """Phase x standing. ``{run}`` and ``{database}`` are filled in."""
 ONE_COPY = Refuse(
@@ -153,20 +174,18 @@ NO_SECOND_COPY = Skip("its tables are moved within the storage database: there i
 MOVED: dict[Phase, dict[Standing, Decision]] = {
     Phase.REPAIR: dict.fromkeys(Standing, NO_COPY),
     Phase.RECONCILE: dict.fromkeys(Standing, NO_SECOND_COPY),
-    Phase.ROLLBACK_COPY: _row(NOTHING_BEGUN, GO, GO, GO, *_ON, ROLLED_BACK_ALREADY),
+    Phase.ROLLBACK_COPY: _row(NOTHING_BEGUN, GO, GO, GO, RETIRED, *_ON, ROLLED_BACK_ALREADY),
     Phase.PROOF: dict.fromkeys(Standing, NO_SECOND_COPY),
     Phase.FOLLOW_BACK: dict.fromkeys(Standing, NO_SECOND_COPY),
     Phase.ROLLBACK_CAPTURE: dict.fromkeys(Standing, NO_SECOND_COPY),
-    Phase.ROLLBACK_CANCEL: _row(
-        NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, NO_ROLLBACK, ONE_COPY, ONE_COPY, ONE_COPY, TOO_LATE_BACK
-    ),
+    Phase.ROLLBACK_CANCEL: _row(*_NOT_BACK, ONE_COPY, ONE_COPY, ONE_COPY, TOO_LATE_BACK),
 }
 """What differs for a database in mode move."""
 FOLLOWED: dict[Phase, dict[Standing, Decision]] = {
     Phase.FENCE_REOPEN: _nothing(NOT_CUT_OFF) | {Standing.MIGRATING: GO},
-    Phase.CAPTURE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
-    Phase.FOLLOW: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, *_NOT_NOW, GO),
-    Phase.REPAIR: _row(NOT_BEGUN, FOLLOWED_ON, TOO_LATE, TOO_LATE, *_NOT_NOW, NOT_BEGUN),
+    Phase.CAPTURE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, FINALIZED_ALREADY, *_NOT_NOW, GO),
+    Phase.FOLLOW: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, FINALIZED_ALREADY, *_NOT_NOW, GO),
+    Phase.REPAIR: _row(NOT_BEGUN, FOLLOWED_ON, TOO_LATE, TOO_LATE, TOO_LATE, *_NOT_NOW, NOT_BEGUN),
 }
 """What differs for a database in mode online."""
 OF_MODE = {Mode.COPY: TABLE, Mode.MOVE: TABLE | MOVED, Mode.ONLINE: TABLE | FOLLOWED}

@@ -48,6 +48,12 @@ class Phase(StrEnum):
     """The capture is taken off."""
     ROLLBACK_CANCEL = "rollback_cancel"
     """The rollback is given up: the target is open again."""
+    FINALIZE_ARCHIVE = "finalize_archive"
+    """The last dump of the source, proved by a drill."""
+    FINALIZE = "finalize"
+    """The source is retired. From its beginning there is no rollback."""
+    FINALIZE_DROP = "finalize_drop"
+    """What was retired is dropped."""
     RESOLVE = "resolve"
     """What stands on the sides and what the run says of them are made to agree again; in any run."""
 
@@ -144,6 +150,14 @@ class BackupResult(Result):
     """Phase backup."""
 
     manifest_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class FinalizeResult(Result):
+    """Phase finalize."""
+
+    remains: dict[str, Any] | None = None
+    """What is left of the source: see ``finalize.remains``."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from consolidation import __version__
 from consolidation.borders import Json
 from consolidation.errors import RunInProgress, StepRefused
 from consolidation.journal import records
-from consolidation.journal.decisions import Standing
+from consolidation.journal.decisions import RETIRED, Standing
 from consolidation.journal.phase import refuse_others
 from consolidation.journal.records import (
     LOCK_SPACE,
@@ -73,6 +73,7 @@ class Plan:
             "run_id": run.get("id", ""),
             "cut_over": self.journal.cut_over,
             "authoritative": self.journal.authoritative,
+            "finalized": self.journal.standing == Standing.FINALIZED,
             "mode": self.database.mode.value,
             "msg": self.after,
         }
@@ -149,11 +150,15 @@ def begin(
     wanted = ROLLING_BACK if rollback else MIGRATING
     if run is not None and run.state in (MIGRATING, ROLLING_BACK):
         _refuse_if_at_work(run, control, other_alive)
-        # Whatever the operator knows of the process that began it: one of its modules may still be running.
-        if not value(target, "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, database]):
-            refuse_others(target, database)
+    # Whatever the operator knows of the process that began it: one of its modules may still be running. So may a
+    # finalization, which no rollback must overtake.
+    claims = run is not None and run.state in ((MIGRATING, ROLLING_BACK, MIGRATED) if rollback else (MIGRATING,))
+    if claims and not value(target, "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, database]):
+        refuse_others(target, database)
     if rollback and run is None:
         raise StepRefused(f"{database}: nothing to roll back, the journal knows no run", hint="nothing to do")
+    if rollback and run is not None and Phase.FINALIZE in records.phases(target, run):
+        raise StepRefused(f"{database}: {RETIRED.message.format(run=run.id)}", hint=RETIRED.hint)
     if not rollback and run is not None and run.state == ROLLING_BACK:
         raise StepRefused(
             f"{database}: run {run.id} is being rolled back", hint="finish it with ansible-playbook rollback.yml first"

@@ -28,6 +28,7 @@ from consolidation.journal.results import (
     CopyResult,
     CutoverResult,
     FenceResult,
+    FinalizeResult,
     Phase,
     ReconcileResult,
     ResolveResult,
@@ -90,6 +91,11 @@ class RunState:
         return ResolveResult.from_json(self._result(Phase.RESOLVE))
 
     @property
+    def finalization(self) -> FinalizeResult:
+        """Result of phase finalize."""
+        return FinalizeResult.from_json(self._result(Phase.FINALIZE))
+
+    @property
     def resolving(self) -> bool:
         """Whether a resolution was begun and has not come to its end."""
         return Phase.RESOLVE in self.phases and not self.done(Phase.RESOLVE)
@@ -139,6 +145,11 @@ class RunState:
         )
 
     @property
+    def proved(self) -> bool:
+        """Whether every row of the source was found on the target: what has to be so before the source goes."""
+        return self.verified
+
+    @property
     def standing(self) -> Standing:
         """Where the run stands."""
         target = self.authoritative == TARGET
@@ -148,7 +159,7 @@ class RunState:
             case state if state == MIGRATING:
                 return Standing.OPENED if target else Standing.MIGRATING
             case state if state == MIGRATED:
-                return Standing.MIGRATED
+                return Standing.FINALIZED if Phase.FINALIZE in self.phases else Standing.MIGRATED
             case state if state == ROLLING_BACK:
                 if not target:
                     return Standing.ROLLING_BACK

@@ -216,6 +216,7 @@ _RUN = (
     ("run.unfinished", INFO, "A run is unfinished; migrate.yml will resume it."),
     ("run.behind_fence", INFO, "Writes are refused by this run; it resumes, and preflight is not repeated."),
     ("run.migrated", INFO, "The database is migrated already."),
+    ("run.finalized", INFO, "The database is migrated and its source is retired; nothing else is examined."),
     (
         "run.conflict",
         BLOCKER,

@@ -18,6 +18,7 @@ import psycopg2.errors
 from consolidation.errors import ConfigurationError, ConnectionFailed, ConsolidationError, describe, next_step
 from consolidation.installation import script_directory
 from consolidation.journal import state as journal
+from consolidation.journal.decisions import Standing
 from consolidation.lineage.models import lineage_metadata, lineages
 from consolidation.model import Database, Mode
 from consolidation.postgres.connection import Settings, session
@@ -98,8 +99,8 @@ class Report:
 
 def examine(database: Database, options: Options) -> Report:
     """Make every check that can be made, and report on those that cannot."""
-    if options.resume and (behind := _behind_the_fence(database)):
-        return Report(database.name, (behind,), ())
+    if instead := _nothing_to_examine(database, options):
+        return Report(database.name, (instead,), ())
     examination = _Examination(database, options)
     with ExitStack() as stack:
         source = examination.connect(stack, "source")
@@ -118,14 +119,17 @@ def examine(database: Database, options: Options) -> Report:
     return Report(database.name, findings, tuple(tables))
 
 
-def _behind_the_fence(database: Database) -> Finding | None:
-    """What is said instead of an examination where a run resumes while writes are refused; None otherwise."""
+def _nothing_to_examine(database: Database, options: Options) -> Finding | None:
+    """What is said instead: where the source is retired, or a run resumes while writes are refused; else None."""
     try:
         with session(database.target, "preflight resume") as conn:
             run = journal.read(conn, database)
     except ConsolidationError:
         return None  # the examination has the words for it
-    if run.run is None or not run.writes_refused:
+    if run.run is not None and run.standing == Standing.FINALIZED:
+        what = f"run {run.run.id} has migrated {database.name} and is finalized: its source is retired"
+        return found("run.finalized", run.run.id, what, "nothing to do; there is no rollback any more")
+    if not options.resume or run.run is None or not run.writes_refused:
         return None
     since = run.fence.closed_at or run.fence.closing_at
     what = f"writes to the source are refused since {since}: the run resumes, preflight is not repeated"

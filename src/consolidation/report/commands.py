@@ -17,9 +17,12 @@ AFTER_CUTOVER = (
 )
 ROLLING_BACK_TEXT = "The rollback is in progress, not complete. Run the same command again, it resumes."
 RESUMES_TEXT = "Fix the cause, then run this: it resumes at the first unfinished step."
+FINALIZES_TEXT = (
+    "The source is being retired, there is no rollback. Fix the cause, then run this: it says how to go on."
+)
 UNTIL_CUTOVER = "at any time until the cutover; after it, the same command brings the new writes back first"
-UNTIL_SOURCE_IS_TOUCHED = "as long as the source database is untouched behind its fence"
-"""The runbook itself never removes it."""
+UNTIL_SOURCE_IS_TOUCHED = "until finalize.yml retires the source, as long as that is untouched behind its fence"
+"""Only finalize.yml removes it, by a typed sentence."""
 NO_BACKUP = "There is no rollback once the source is lost: this run has no backup of {}."
 
 
@@ -49,7 +52,8 @@ def next_steps(
     stopped = [found for found in outcomes if found.kind in (FAILED, INTERRUPTED, UNFINISHED)]
     groups = (
         ("rollback", ROLLING_BACK_TEXT, [found.database for found in stopped if found.rolling_back]),
-        ("migrate", RESUMES_TEXT, [found.database for found in stopped if not found.rolling_back]),
+        ("migrate", RESUMES_TEXT, [each.database for each in stopped if not (each.rolling_back or each.finalizing)]),
+        ("finalize", FINALIZES_TEXT, [found.database for found in stopped if found.finalizing]),
     )
     return tuple(
         Command(tuple(names), text, "", limited(commands[name], names, inventory))
@@ -62,7 +66,7 @@ def rollbacks(
     outcomes: Sequence[Outcome], commands: Mapping[str, str], inventory: Collection[str]
 ) -> tuple[Command, ...]:
     """How each database of the run can be rolled back, and until when; those in the same state share a command."""
-    held = [found for found in outcomes if found.kind != ROLLED_BACK and not found.rolling_back]
+    held = [each for each in outcomes if each.kind != ROLLED_BACK and not (each.rolling_back or each.finalizing)]
     groups = (
         (BEFORE_CUTOVER, UNTIL_CUTOVER, [found for found in held if not found.cut_over]),
         (AFTER_CUTOVER, UNTIL_SOURCE_IS_TOUCHED, [found for found in held if found.cut_over and not _done(found)]),

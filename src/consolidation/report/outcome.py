@@ -18,15 +18,16 @@ from consolidation.text import NOTHING
 
 Facts = Mapping[str, Any]
 
-MIGRATED, ROLLED_BACK, FAILED, INTERRUPTED, RUNNING, UNFINISHED = (
+MIGRATED, FINALIZED, ROLLED_BACK, FAILED, INTERRUPTED, RUNNING, UNFINISHED = (
     "migrated",
+    "finalized",
     "rolled back",
     "failed",
     "interrupted",
     "running",
     "unfinished",
 )
-ORDER = (FAILED, INTERRUPTED, RUNNING, UNFINISHED, ROLLED_BACK, MIGRATED)
+ORDER = (FAILED, INTERRUPTED, RUNNING, UNFINISHED, ROLLED_BACK, MIGRATED, FINALIZED)
 """The worst first: the verdict on several databases is the first one that any of them has."""
 
 
@@ -45,6 +46,8 @@ class Outcome:
     rolling_back: bool
     reason: str = ""
     """Why the run rolled itself back; '' where it did not."""
+    finalizing: bool = False
+    """Whether the source is retired, or is about to be: there is no rollback."""
     backed_up: bool = True
     """Whether the run has a proved dump of the source; before the fence it may still get one."""
 
@@ -77,7 +80,10 @@ def outcome(database: Facts, events: Sequence[Facts] = ()) -> Outcome:
     state = database["state"]
     open_phases = [found for found in phases if found["state"] != "done"]
     last = open_phases[-1] if open_phases else phases[-1] if phases else {}
-    if state == records.MIGRATED:
+    finalization = phase(database, Phase.FINALIZE)
+    if state == records.MIGRATED and finalization.get("state") == "done":
+        kind = FINALIZED
+    elif state == records.MIGRATED and not finalization:
         kind = MIGRATED
     elif state == records.ROLLED_BACK:
         kind = ROLLED_BACK
@@ -87,7 +93,7 @@ def outcome(database: Facts, events: Sequence[Facts] = ()) -> Outcome:
         kind = RUNNING
     else:
         kind = INTERRUPTED if last.get("state") == "running" else UNFINISHED
-    ended = kind in (MIGRATED, ROLLED_BACK)
+    ended = kind in (MIGRATED, FINALIZED, ROLLED_BACK)
     return Outcome(
         database=database["name"],
         kind=kind,
@@ -95,6 +101,7 @@ def outcome(database: Facts, events: Sequence[Facts] = ()) -> Outcome:
         error="" if ended else last.get("error") or "",
         cut_over=state == records.MIGRATED or bool(phase(database, "cutover")),
         rolling_back=state == records.ROLLING_BACK,
+        finalizing=bool(finalization),
         backed_up=phase(database, Phase.BACKUP).get("state") == "done" or not phase(database, Phase.FENCE),
         reason=_reason(database["name"], events) if state in (records.ROLLING_BACK, records.ROLLED_BACK) else "",
     )
@@ -128,6 +135,8 @@ def verdict(outcomes: Sequence[Outcome]) -> tuple[str, str]:
 def _standing(found: Outcome) -> str:
     if found.kind == MIGRATED:
         return "migrated"
+    if found.kind == FINALIZED:
+        return "migrated and finalized, the source is retired"
     if found.kind == ROLLED_BACK:
         return "rolled back automatically" if found.reason else "rolled back"
     where = f"in phase {found.phase}" if found.phase else "before the first phase"

@@ -19,6 +19,9 @@ TITLES = {
     "rollback_open": "Source open",
     "rollback_cancel": "Rollback given up",
     "repair": "Repair",
+    "finalize_archive": "Last archive of the source",
+    "finalize": "Source retired",
+    "finalize_drop": "Source dropped",
 }
 
 

@@ -253,19 +253,15 @@ def _epoch(plan: Plan) -> str:
 
 def _swap(conn: Connection, plan: Plan) -> None:
     """Rename both in one transaction. Sessions of our own are ended, those of others are not ours to end."""
-    sessions = dicts(conn, query("rollback/restore_sessions"), {"database": plan.dbname})
-    if others := [each for each in sessions if not each["ours"]]:
-        named = "; ".join(
-            f"pid {each['pid']}, user {each['role']}, application {each['application']}, since {each['since']}"
-            for each in others[:10]
-        )
+    ours, others = databases.sessions(conn, plan.dbname)
+    if others:
         raise StepRefused(
-            f"{plan.dbname} is in use by {len(others)} sessions: {named}",
+            f"{plan.dbname} is in use by {len(others)} sessions: {'; '.join(others[:10])}",
             hint="stop the service, or end each with SELECT pg_terminate_backend(pid); then run again:"
             f" {plan.restored} is complete and will be used",
         )
-    for each in sessions:
-        rows(conn, "SELECT pg_terminate_backend(%s)", [each["pid"]])
+    for pid in ours:
+        rows(conn, "SELECT pg_terminate_backend(%s)", [pid])
     rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
     moves = [(plan.dbname, plan.lost)] if plan.dbname in plan.present else []
     execute(conn, "BEGIN")

@@ -1,0 +1,1 @@
+"""Finalize: days after the migration, the source is archived, retired and dropped."""
