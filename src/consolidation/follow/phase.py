@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from consolidation.borders import Json
 from consolidation.capture.memory import Memory
 from consolidation.errors import StepRefused
 from consolidation.fence import state as fence
@@ -55,7 +55,7 @@ def plan(database: Database, to: str) -> Plan:
             return Plan(database, to, follower.waiting(), "")
 
 
-def apply(plan: Plan, options: changeover.Options) -> Json:
+def apply(plan: Plan, options: changeover.Options) -> dict[str, Any]:
     """Rounds until the gate is met.
 
     Raises StepRefused, VerificationFailed, and as a round does. Nothing is closed or opened.

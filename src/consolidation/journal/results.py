@@ -11,8 +11,6 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
 
-from consolidation.borders import Json
-
 
 class Phase(StrEnum):
     """Every phase that the journal keeps. Those of the rollback need a run that is being rolled back."""
@@ -111,7 +109,7 @@ class CopyResult(Result):
     """A rollback has undone the load."""
     definitions: dict[str, str] | None = None
     """Of moved tables: see SchemaResult."""
-    tables: tuple[Json, ...] = ()
+    tables: tuple[dict[str, Any], ...] = ()
     sequences: tuple[Any, ...] | None = None
     """Of moved tables: names of the sequences that were moved too; None: the run's version kept none."""
 
@@ -158,7 +156,7 @@ class BackupResult(Result):
 class FinalizeResult(Result):
     """Phase finalize."""
 
-    remains: Json | None = None
+    remains: dict[str, Any] | None = None
     """What is left of the source: see ``finalize.remains``."""
 
 
