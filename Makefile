@@ -69,11 +69,11 @@ types: setup ## Check types with mypy --strict
 unit: setup ## Unit tests, and the tests of the documentation
 	pytest tests/unit tests/docs
 
-TESTS := $(wildcard tests/integration/test_*.py)
+TESTS := $(wildcard tests/integration/test_*.py tests/integration/*/test_*.py)
 # Whole migrations and rollbacks, one after the other: the slow part, on its own.
-WHOLE := $(wildcard tests/integration/test_playbooks_*.py)
+WHOLE := $(wildcard tests/integration/*/test_playbooks_*.py)
 # Those of the rest that run ansible-playbook: first, so that no core waits at the end for the other one's last file.
-FIRST := $(foreach word,playbooks abandon demo role,$(wildcard tests/integration/test_*$(word)*.py))
+FIRST := $(foreach word,playbooks abandon demo role,$(wildcard tests/integration/*/test_*$(word)*.py))
 PYTEST := pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=15
 
 .PHONY: integration
@@ -87,7 +87,7 @@ playbooks: setup ## Tests of whole migrations and rollbacks: interrupted, failin
 .PHONY: quick
 quick: setup ## For the daily rhythm: lint, types, unit tests, one migration there, back and there again
 	$(MAKE) --jobs=2 --output-sync lint types unit
-	pytest tests/integration/test_playbooks.py::test_look_migrate_go_back_and_go_again
+	pytest tests/integration/playbooks/test_playbooks.py::test_look_migrate_go_back_and_go_again
 
 .PHONY: docs
 docs: setup ## Write what is generated: variables of roles, findings of preflight, decisions by state, what verification sees

@@ -2,7 +2,7 @@
 
     python tools/picture.py
 
-tests/integration/test_console.py holds the guide to what the console really prints.
+tests/integration/console/test_console.py holds the guide to what the console really prints.
 """
 
 from __future__ import annotations

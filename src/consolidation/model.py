@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from consolidation.borders import Json
 from consolidation.errors import ConfigurationError
 from consolidation.postgres.connection import Settings
 
@@ -111,7 +112,7 @@ class Database:
             )
         return database
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Json:
         """The ``database`` option that ``from_options`` makes this value of, for a process of ours."""
         return {
             "name": self.name,

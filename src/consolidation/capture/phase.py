@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from consolidation.borders import Json
 from consolidation.capture import trigger
 from consolidation.capture.state import ABSENT, ON, PREPARED, Captured, of_all, read
 from consolidation.errors import StepRefused
@@ -62,7 +62,7 @@ def plan(database: Database, side_name: str, wanted: str) -> Plan:
     return Plan(database, side, wanted, before, run.skip_reason(found.phase))
 
 
-def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
+def apply(plan: Plan, timeout_seconds: float) -> Json:
     """Make, switch or remove it, one table after the other. Raises FenceError where a table cannot be locked."""
     if plan.skip_reason:
         return {"msg": plan.skip_reason, "tables": _states(plan.before)}
@@ -77,5 +77,5 @@ def apply(plan: Plan, timeout_seconds: float) -> dict[str, Any]:
         return {"run_id": work.run.id, "state": of_all(after), "tables": _states(after)}
 
 
-def _states(tables: tuple[Captured, ...]) -> list[dict[str, Any]]:
+def _states(tables: tuple[Captured, ...]) -> list[Json]:
     return [{"name": f"{t.schema}.{t.name}", "state": t.state, "log_bytes": t.log_bytes} for t in tables]

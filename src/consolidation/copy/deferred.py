@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
 from consolidation.fence.state import TRIGGER
-from consolidation.postgres.queries import dicts, execute, query
+from consolidation.postgres.queries import Row, dicts, execute, query
 
 FOREIGN_KEY = "foreign key"
 
@@ -39,7 +38,7 @@ def read(target: Connection, schema: str, tables: Iterable[str]) -> tuple[Deferr
     return tuple(Deferred(**row) for row in dicts(target, query("copy/deferrable"), parameters))
 
 
-def from_json(values: Sequence[dict[str, Any]]) -> tuple[Deferred, ...]:
+def from_json(values: Sequence[Row]) -> tuple[Deferred, ...]:
     """Back from the journal."""
     return tuple(Deferred(**item) for item in values)
 

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any
 
 import psycopg2
 from psycopg2 import sql
@@ -20,7 +19,7 @@ from consolidation.journal import records
 from consolidation.model import Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.locks import ACCESS_EXCLUSIVE, limited
-from consolidation.postgres.queries import execute
+from consolidation.postgres.queries import Row, execute
 
 
 def tables(database: Database, run: records.Run, workers: int) -> None:
@@ -51,7 +50,7 @@ class _Restore:
     free: SimpleQueue[Connection]
     """Sessions without work."""
 
-    def beside_others(self, load: dict[str, Any], following: str) -> bool:
+    def beside_others(self, load: Row, following: str) -> bool:
         """One table on a session that is free; False where it gave way to another one (a deadlock)."""
         target = self.free.get()
         try:
@@ -65,7 +64,7 @@ class _Restore:
                 target.rollback()
             self.free.put(target)
 
-    def one(self, target: Connection, load: dict[str, Any], following: str) -> None:
+    def one(self, target: Connection, load: Row, following: str) -> None:
         """One table in one transaction."""
         last = following == "done"
         execute(target, "SET LOCAL maintenance_work_mem = '256MB'")

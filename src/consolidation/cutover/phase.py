@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.capture.memory import Memory
 from consolidation.compare.result import EQUAL
 from consolidation.cutover import online
@@ -65,7 +65,7 @@ def plan(database: Database) -> Plan:
         return Plan(database, fence.read(target, side), run.skip_reason(Phase.CUTOVER), follows)
 
 
-def apply(plan: Plan, options: changeover.Options) -> dict[str, Any]:
+def apply(plan: Plan, options: changeover.Options) -> Json:
     """Open the target. Raises StepRefused unless the source is fenced and every table was verified equal.
 
     In mode online: see ``online.change_over``.

@@ -17,6 +17,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.capture import state as capture
 from consolidation.capture import trigger as capture_trigger
 from consolidation.capture.memory import Memory
@@ -83,7 +84,7 @@ class Changed:
     sequences: tuple[str, ...]
     """Those that were set on the destination."""
 
-    def as_result(self) -> dict[str, Any]:
+    def as_result(self) -> Json:
         """For module results and the journal."""
         return {**asdict(self), "sequences": list(self.sequences)}
 

@@ -22,12 +22,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.capture import state as capture
 from consolidation.capture.memory import Memory
 from consolidation.capture.state import ON, PREPARED, Captured
@@ -83,7 +83,7 @@ class Round:
         """Rows sent."""
         return sum(brought.inserted for brought in self.tables.values())
 
-    def as_progress(self, at: str) -> dict[str, Any]:
+    def as_progress(self, at: str) -> Json:
         """For the journal, while the phase is under way."""
         return {
             "at": at,

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import psycopg2.errors
 
+from consolidation.borders import Json
 from consolidation.errors import ConfigurationError, ConnectionFailed, ConsolidationError, describe, next_step
 from consolidation.installation import script_directory
 from consolidation.journal import state as journal
@@ -70,7 +70,7 @@ class Report:
 
     database: str
     findings: tuple[Finding, ...]
-    tables: tuple[dict[str, Any], ...]
+    tables: tuple[Json, ...]
     """Per source table: name, estimated rows, bytes."""
 
     @property
@@ -85,7 +85,7 @@ class Report:
             return f"{self.database}: preflight found no blocker"
         return f"{self.database}: preflight found blockers: {', '.join(self.blockers)}"
 
-    def as_result(self) -> dict[str, Any]:
+    def as_result(self) -> Json:
         """For module results and the evidence."""
         return {
             "msg": self.verdict,

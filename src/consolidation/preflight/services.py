@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from consolidation.borders import Json
 from consolidation.errors import ConfigurationError
 from consolidation.preflight.findings import Finding, in_order, summary, text_table
 from consolidation.preflight.kinds import found
@@ -51,7 +50,7 @@ class Release:
     """Whether ``current`` is a link."""
 
 
-def judge(given: Mapping[str, Any]) -> Json:
+def judge(given: Mapping[str, Any]) -> dict[str, Any]:
     """The findings for the module, from its options."""
     host = Host(
         name=given["host"],

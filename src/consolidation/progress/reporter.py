@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from consolidation import files
+from consolidation.borders import Json
 from consolidation.errors import ConfigurationError
 from consolidation.journal.records import Run, latest_run
 from consolidation.model import Database
@@ -74,7 +74,7 @@ class Progress:
     total: Pace
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Progress:
+    def from_json(cls, content: Json) -> Progress:
         """The reverse of ``asdict``."""
         tables = tuple(Pace(**table) for table in content["tables"])
         return cls(**{**content, "tables": tables, "total": Pace(**content["total"])})

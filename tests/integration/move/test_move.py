@@ -21,8 +21,8 @@ from consolidation.schema import phase as schema
 from consolidation.verify import phase as verify
 from tests import backups
 from tests.cluster import BEHIND_THE_FENCE, Database, digest_of_everything
-from tests.integration.test_every_stop import MIGRATE
-from tests.integration.test_finalize import go, ours_on_target, planned
+from tests.integration.finalize.test_finalize import go, ours_on_target, planned
+from tests.integration.journal.test_every_stop import MIGRATE
 from tests.window import Window
 
 TABLES = ["campaigns", "chapters"]

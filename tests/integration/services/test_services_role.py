@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RUN = "20261122T020000Z"
 SECRET = "a-very-secret-word"
 BEFORE = f"""\

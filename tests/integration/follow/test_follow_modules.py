@@ -10,7 +10,7 @@ from consolidation.errors import ConfigurationError
 from consolidation.model import Database as Model
 from tests.cluster import BEHIND_THE_FENCE, Database
 from tests.following import Online
-from tests.integration.test_follow import same
+from tests.integration.follow.test_follow import same
 from tests.modules import run_module
 from tests.window import Window
 

@@ -414,7 +414,7 @@ except ConsolidationError as error:
     sys.exit(3)
 """
     given = [sys.executable, "-c", code, json.dumps(asdict(database)), dumps, tools or backups.tools()]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     with subprocess.Popen(given, stdout=subprocess.PIPE, text=True, cwd=root) as process:
         try:
             yield process

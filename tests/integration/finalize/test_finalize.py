@@ -16,7 +16,7 @@ from consolidation.journal import records
 from consolidation.journal.results import Phase
 from tests import backups
 from tests.cluster import Database, digest_of_everything
-from tests.integration.test_every_stop import MIGRATE, ROLLBACK, WRITE, kill, play
+from tests.integration.journal.test_every_stop import MIGRATE, ROLLBACK, WRITE, kill, play
 from tests.modules import run_module
 from tests.window import Window
 

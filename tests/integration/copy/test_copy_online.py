@@ -19,7 +19,7 @@ from consolidation.errors import StepRefused
 from consolidation.follow.comparison import Options, compare
 from tests.cluster import Database
 from tests.following import Online, Writers, started
-from tests.integration.test_follow import same
+from tests.integration.follow.test_follow import same
 
 TABLES = """
 CREATE TABLE big (id int PRIMARY KEY, place int UNIQUE, v text);

@@ -22,7 +22,7 @@ from tests.modules import run_module
 from tests.terminal import CTRL_C, Terminal
 from tests.window import Window
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
 MARK = "CONSOLIDATION_TEST"
 TABLES = ['"[red]Two\nLines"', "one", "three", "four"]

@@ -22,7 +22,7 @@ from tests.cluster import Database
 from tests.pooler import pooled
 from tests.window import Window
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 NASTY = (DATA / "nasty_tables.sql").read_text().replace("{json}", "json") + (DATA / "nasty_rows.sql").read_text()
 
 

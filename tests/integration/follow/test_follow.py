@@ -12,7 +12,7 @@ from demo.servers import Server
 from tests import builtin_types
 from tests.cluster import TEST_SETTINGS, Cluster, Database, quoted
 from tests.following import Online, started
-from tests.integration.test_anything import DATA, NAME, ROWS, TABLES, WRITES, types_of_both
+from tests.integration.copy.test_anything import DATA, NAME, ROWS, TABLES, WRITES, types_of_both
 
 KINDS = (DATA / "followed_tables.sql").read_text()
 KIND_ROWS = (DATA / "followed_rows.sql").read_text()

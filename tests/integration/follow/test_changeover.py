@@ -26,7 +26,7 @@ from consolidation.follow.rounds import Follower
 from consolidation.postgres.connection import session
 from tests.cluster import Database
 from tests.following import Online, started
-from tests.integration.test_follow import same
+from tests.integration.follow.test_follow import same
 
 TABLES = """
 CREATE TABLE ledger (

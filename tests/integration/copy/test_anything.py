@@ -13,10 +13,10 @@ from consolidation.rollback import reconcile
 from consolidation.verify import phase as verify
 from tests import builtin_types
 from tests.cluster import Database, quoted
-from tests.integration.test_copy import definitions
+from tests.integration.copy.test_copy import definitions
 from tests.window import Window
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 NAME = 'Any "DB'
 """Of the database and its schema in the target: such names need quotes too."""
 QUOTED = quoted(NAME)

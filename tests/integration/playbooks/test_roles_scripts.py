@@ -12,7 +12,7 @@ from consolidation.preflight import phase as preflight
 from demo.servers import Server, ServerError
 from tests.cluster import Cluster, Database
 
-SCRIPTS = Path(__file__).parents[2] / "docs" / "sql"
+SCRIPTS = Path(__file__).parents[3] / "docs" / "sql"
 SCHEMA = "Inventory data"
 ROLES = ("inventory_user", 'the "jobs"\'s')
 MADE = """

@@ -21,7 +21,7 @@ from consolidation.journal.decisions import Standing
 from consolidation.postgres.connection import session
 from tests.cluster import Database
 from tests.following import Online
-from tests.integration.test_follow import same
+from tests.integration.follow.test_follow import same
 from tests.window import QUICK, Window
 
 INSERT = (

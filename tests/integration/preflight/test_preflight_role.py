@@ -14,7 +14,7 @@ from tests.cluster import Database
 from tests.modules import option
 from tests.preflight_world import World, create
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PLAY = [
     {
         "name": "Preflight",

@@ -26,7 +26,7 @@ from consolidation.postgres.connection import session
 from tests.cluster import Database as ServerDatabase
 from tests.cluster import digest_of_everything
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CONTROL = {"host": "control", "pid": 1, "started": 1}
 PLAY = """
 - name: Report

@@ -18,7 +18,7 @@ from consolidation.schema import phase as schema
 from tests.cluster import Database, digest_of_everything
 from tests.window import Window
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

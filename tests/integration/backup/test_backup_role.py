@@ -18,7 +18,7 @@ from tests.cluster import Cluster
 from tests.cluster import Database as OnServer
 from tests.modules import option
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PLAYBOOK = """
 - hosts: all
   gather_facts: false

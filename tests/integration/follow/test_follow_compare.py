@@ -22,7 +22,7 @@ from consolidation.follow.rounds import Follower
 from consolidation.follow.way import Followed
 from tests.cluster import BEHIND_THE_FENCE, Database
 from tests.following import Online, Writers, started
-from tests.integration.test_follow import rows_of, same
+from tests.integration.follow.test_follow import rows_of, same
 
 SECONDS = float(os.environ.get("FOLLOW_SECONDS", "8"))
 ENOUGH = 4

@@ -29,7 +29,7 @@ from consolidation.verify import phase as verify
 from tests.cluster import BEHIND_THE_FENCE, Database, digest_of_everything, quoted
 from tests.window import Window
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 NASTY_ROWS = (DATA / "nasty_rows.sql").read_text()
 TRIGGERS = """
 CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''a trigger fired''; END';

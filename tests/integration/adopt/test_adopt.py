@@ -15,7 +15,7 @@ from consolidation.errors import ConfigurationError
 from tests.cluster import Database
 from tests.service_schemas import NAME, Service, service
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCHEMA = "App data"
 MADE = r"""
 CREATE SCHEMA "App data";
