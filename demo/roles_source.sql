@@ -3,6 +3,21 @@
 --   psql --set=service=campaign --file=roles_source.sql
 -- Parameter: service = name of the service; its database has the same name and is created when missing.
 -- Then give every role with LOGIN a password, with \password ROLE (nothing secret belongs on a command line).
+-- A database that it has not made is refused: this script shuts everybody else out. docs/sql/roles_source.sql is the one
+-- for a service that lives.
+\set ON_ERROR_STOP on
+SELECT set_config('demo.service', :'service', false) AS service_
+\gset
+
+DO $$
+DECLARE
+  wanted text := current_setting('demo.service');
+BEGIN
+  IF EXISTS (SELECT FROM pg_database WHERE datname = wanted AND pg_get_userbyid(datdba) <> wanted || '_owner') THEN
+    RAISE 'database % is not the demo''s: this script would take CONNECT from PUBLIC and the schema public from its owner', wanted
+      USING HINT = 'nothing was changed; docs/sql/roles_source.sql takes nothing from anybody';
+  END IF;
+END $$;
 
 SELECT format('CREATE ROLE %I %s', name, attributes)
 FROM (VALUES (:'service' || '_owner', 'NOLOGIN'),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consolidation.backup.archive import Failure, _failing
+from consolidation.backup.archive import Failure, _failures, _refusals
 
 SAID = """\
 pg_restore: connecting to database for restore
@@ -24,18 +24,47 @@ pg_restore: warning: errors ignored on restore: 3
 """
 
 
+GERMAN = """\
+pg_restore: error: could not execute query: FEHLER:  unbekannter Konfigurationsparameter »transaction_timeout«
+Command was: SET transaction_timeout = 0;
+pg_restore: from TOC entry 2; 3079 16385 EXTENSION pg_stat_statements (no owner)
+pg_restore: error: could not execute query: FEHLER:  keine Berechtigung, um Erweiterung »pg_stat_statements« zu erzeugen
+pg_restore: from TOC entry 3340; 0 16390 TABLE DATA chapters campaign_owner
+pg_restore: error: COPY failed for table "chapters": FEHLER:  ungültige Eingabesyntax für Typ integer: »secret«
+pg_restore: from TOC entry 217; 1259 16390 TABLE chapters campaign_owner
+pg_restore: error: could not execute query: FEHLER:  unbekannter Parameter »pg_attver«
+"""
+ENTRIES = {
+    2: "EXTENSION - pg_stat_statements ",
+    217: "TABLE public chapters campaign_owner",
+    3340: "TABLE DATA public chapters campaign_owner",
+}
+HIDDEN = 'COPY failed for table "chapters": the server refused (its log has the text, which may quote a row)'
+
+
 def test_failures_by_entry_without_what_could_quote_a_row() -> None:
-    failing, general = _failing(SAID.splitlines())
-    assert general == []
-    assert failing == {
-        2: 'could not execute query: permission denied to create extension "pg_stat_statements"',
-        3340: 'COPY failed for table "chapters": the server refused (its log has the text, which may quote a row)',
+    reasons = {each.entry: each.reason for each in _failures(_refusals(SAID.splitlines()), ENTRIES)}
+    assert reasons == {
+        ENTRIES[2]: 'could not execute query: permission denied to create extension "pg_stat_statements"',
+        ENTRIES[3340]: HIDDEN,
+    }
+
+
+def test_a_server_may_speak_any_language() -> None:
+    """Nothing hangs on its words: what reads no row is passed on, what may quote one is not."""
+    reasons = {each.entry: each.reason for each in _failures(_refusals(GERMAN.splitlines()), ENTRIES)}
+    assert reasons == {
+        ENTRIES[2]: "could not execute query: keine Berechtigung, um Erweiterung »pg_stat_statements« zu erzeugen",
+        ENTRIES[217]: "could not execute query: unbekannter Parameter »pg_attver«",
+        ENTRIES[3340]: HIDDEN,
     }
 
 
 def test_what_belongs_to_no_entry_is_a_failure_of_the_whole() -> None:
     said = "pg_restore: error: could not open input file: No such file or directory\n" + SAID
-    assert _failing(said.splitlines())[1] == ["could not open input file: No such file or directory"]
+    assert [each.reason for each in _refusals(said.splitlines()) if each.entry is None] == [
+        "could not open input file: No such file or directory"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 # Where words are handed on to people, or a hint (nothing else) follows from libpq's own.
 FOR_PEOPLE = {"src/consolidation/errors.py", "src/consolidation/postgres/connection.py"}
-WORDS = re.compile(r"message_primary|pgerror|in str\(error\)|FATAL|permission denied for")
+WORDS = re.compile(r"message_primary|pgerror|in str\(error\)|FATAL|permission denied for|ERROR:|unrecognized .* in ")
 
 
 def test_words_of_a_server_decide_nothing() -> None:

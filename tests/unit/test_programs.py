@@ -43,6 +43,10 @@ def failing(script: Script, said: str) -> Path:
             'pg_dump: connection to server at "h", port 1 failed: Connection refused',
         ),
         (
+            'pg_dump: error: connection to server at "h", port 1 failed: FATAL:  no pg_hba.conf entry for host "h"',
+            'pg_dump: connection to server at "h", port 1 failed: FATAL:  no pg_hba.conf entry for host "h"',
+        ),
+        (
             "pg_dump: error: query failed: ERROR:  permission denied for table t\npg_dump: detail: Query was: LOCK",
             "pg_dump: query failed: permission denied for table t",
         ),
@@ -70,6 +74,8 @@ def test_first_error_is_passed_on(script: Script, said: str, message: str) -> No
         'pg_dump: error: could not execute query: ERROR:  value "SECRET" is out of range for type integer',
         "pg_dump: error: could not execute query: ERROR:  type SECRET is odd\nDETAIL:  Key (id)=(SECRET)",
         "pg_dump: error: could not execute query: ERROR:  SECRET\nCommand was: INSERT INTO t VALUES ('SECRET')",
+        'pg_dump: error: COPY failed for table "t": FEHLER:  ungültige Eingabesyntax für Typ integer: »SECRET«',
+        "pg_dump: error: Dumping the contents of table failed.\npg_dump: detail: Error message from server: 错误:  SECRET",
         "pg_dump: warning: SECRET\npg_dump: detail: SECRET\npg_dump: error: no such table",
         "SECRET",
     ],

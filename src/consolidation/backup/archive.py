@@ -8,18 +8,25 @@ rows, keys and sequences: of these none may fail, and their content is compared.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from consolidation.backup import programs
 from consolidation.errors import BackupError
 
+ERROR = "pg_restore: error: "
 LISTED = re.compile(r"^(\d+); \d+ \d+ (.+)$")
 FAILING = re.compile(r"^pg_restore: from TOC entry (\d+); ")
-ERROR = "pg_restore: error: "
-# Set by pg_restore since 17, whatever the server knows.
-HARMLESS = 'unrecognized configuration parameter "transaction_timeout"'
+# pg_restore since 17 sets it whatever the server knows. By the statement, not by what a server says of it: that may be
+# in any language.
+HARMLESS = "Command was: SET transaction_timeout = 0;"
+DEFINES = re.compile(
+    r"(ACCESS METHOD|ACL|AGGREGATE|CAST|COLLATION|COMMENT|CONVERSION|DEFAULT ACL|DEFAULT|DOMAIN|EVENT TRIGGER|EXTENSION"
+    r"|FUNCTION|OPERATOR|POLICY|PROCEDURAL LANGUAGE|PROCEDURE|PUBLICATION|ROW SECURITY|RULE|SCHEMA|SEQUENCE(?! SET)"
+    r"|SHELL TYPE|STATISTICS|TABLE(?! DATA| ATTACH)|TEXT SEARCH|TRANSFORM|TRIGGER|TYPE|VIEW) "
+)
+"""Kinds of entries that are made without reading a row: what a server says of them, in any language, quotes none."""
 RESPONSIBLE = (
     "CHECK CONSTRAINT",
     "CONSTRAINT",
@@ -62,13 +69,12 @@ def restore(command: list[str | Path], tools: Path, dump: Path, server: str) -> 
     ``command``: with ``--verbose``, without it the entries are not named.
     """
     said = programs.run(command, may_fail=True, server=server)
-    failing, general = _failing(said.splitlines())
-    if general:
-        raise BackupError(f"pg_restore on {server}: {general[0]}", hint=programs.advice(general[0], "", server))
-    if not failing:
+    refusals = tuple(_refusals(said.splitlines()))
+    if not refusals:
         return ()
-    entries = listed(tools, dump)
-    return tuple(Failure(entries.get(number, f"entry {number}"), reason) for number, reason in failing.items())
+    if general := [refusal.reason for refusal in refusals if refusal.entry is None]:
+        raise BackupError(f"pg_restore on {server}: {general[0]}", hint=programs.advice(general[0], "", server))
+    return _failures(refusals, listed(tools, dump))
 
 
 def listed(tools: Path, dump: Path) -> dict[int, str]:
@@ -77,19 +83,39 @@ def listed(tools: Path, dump: Path) -> dict[int, str]:
     return {int(found[1]): found[2] for line in lines if (found := LISTED.match(line))}
 
 
-def _failing(lines: Iterable[str]) -> tuple[dict[int, str], list[str]]:
-    """Reasons by the number of the entry, and those that belong to none."""
-    failing: dict[int, str] = {}
-    general = []
+@dataclass(frozen=True)
+class _Refusal:
+    """An error of pg_restore."""
+
+    entry: int | None
+    """Its number; None where it belongs to none."""
+    ours: str
+    theirs: str
+
+    @property
+    def whole(self) -> str:
+        return f"{self.ours} {self.theirs}".strip()
+
+    @property
+    def reason(self) -> str:
+        return f"{self.ours} {programs.without_rows(self.theirs)}".strip()
+
+
+def _failures(refusals: Iterable[_Refusal], entries: Mapping[int, str]) -> tuple[Failure, ...]:
+    """The entries that failed, each with its first reason."""
+    failures: dict[str, Failure] = {}
+    for refusal in refusals:
+        entry = entries.get(refusal.entry or 0, f"entry {refusal.entry}")
+        failures.setdefault(entry, Failure(entry, refusal.whole if DEFINES.match(entry) else refusal.reason))
+    return tuple(failures.values())
+
+
+def _refusals(lines: list[str]) -> Iterator[_Refusal]:
+    """The errors that pg_restore named, without those of a statement that does no harm."""
     entry = None
-    for line in lines:
-        if found := FAILING.match(line):
+    starts = [number for number, line in enumerate(lines) if line.startswith("pg_restore: ")]
+    for number, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        if found := FAILING.match(lines[number]):
             entry = int(found[1])
-        elif line.startswith(ERROR) and HARMLESS not in line:
-            ours, _, theirs = line.removeprefix(ERROR).partition("ERROR:")
-            reason = f"{ours.strip()} {programs.without_rows(theirs)}".strip()
-            if entry is None:
-                general.append(reason)
-            else:
-                failing.setdefault(entry, reason)
-    return failing, general
+        elif lines[number].startswith(ERROR) and HARMLESS not in lines[number:end]:
+            yield _Refusal(entry, *programs.split(lines[number].removeprefix(ERROR)))

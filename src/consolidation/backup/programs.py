@@ -19,7 +19,9 @@ from consolidation.errors import BackupError, ConfigurationError
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 10.0
 
-# What the server says after "ERROR:" may quote a value ("invalid input syntax for type integer: …"), so only what
+# libpq writes a server's severity, in the server's language, with two spaces behind its colon.
+SEVERITY = re.compile(r"(?:^|(?<=\s))[^\s:]+:  ")
+# What the server says after it may quote a value ("invalid input syntax for type integer: …"), so only what
 # begins like this is passed on: these name objects and states.
 WITHOUT_ROWS = re.compile(
     r"(permission denied|must (be|have)|canceling|terminating|no space"
@@ -172,11 +174,19 @@ def _reason(name: str, said: str) -> tuple[str, str]:
     """The first error that a program names, and the server's words about it; nothing that could quote a row."""
     lines = said.splitlines()
     first = next((line for line in lines if line.startswith(f"{name}: error: ")), "")
-    ours, found, theirs = first.removeprefix(f"{name}: error: ").partition("ERROR:")
-    if not found:
-        details = (line for line in lines if line.startswith(f"{name}: detail: "))
-        theirs = next((line.partition("ERROR:")[2] for line in details if "ERROR:" in line), "")
-    return ours.strip(), without_rows(theirs)
+    ours, theirs = split(first.removeprefix(f"{name}: error: "))
+    if not theirs:
+        details = (split(line.removeprefix(f"{name}: detail: ")) for line in lines if line.startswith(f"{name}: detail: "))
+        theirs = next((said for _, said in details if said), "")
+    return ours, without_rows(theirs)
+
+
+def split(line: str) -> tuple[str, str]:
+    """A program's own words and what it quotes of a server. A refused login quotes no row: it stays whole."""
+    found = SEVERITY.search(line)
+    if found is None or line.startswith("connection to server"):
+        return line.strip(), ""
+    return line[: found.start()].strip(), line[found.end() :].strip()
 
 
 def without_rows(theirs: str) -> str:

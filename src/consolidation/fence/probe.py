@@ -66,9 +66,12 @@ def probe(side: Side) -> list[dict[str, str]]:
 
 
 def require_open(side: Side) -> None:
-    """A write that touches no row must pass as every role that is to write here. Raises FenceError."""
+    """A write that touches no row must pass as every role that is to write here. Raises FenceError.
+
+    The runbook's own role is not one of them: a trigger that only the service's sessions can run may fail for it.
+    """
     for role, fenced, outcome in _outcomes(side):
-        if outcome != PASSED:
+        if outcome == REFUSED or (outcome != PASSED and _must_write(side, role)):
             raise FenceError(
                 f"{side.database}: {role} cannot write {fenced.schema}.{fenced.name} after the opening: {outcome}",
                 hint=_remedy(side, role, outcome),

@@ -92,6 +92,14 @@ def test_a_wrong_name_changes_nothing(source_server: Server) -> None:
     conn.close()
 
 
+def test_the_demos_script_refuses_a_live_service(source_server: Server) -> None:
+    made_by_hand(source_server)
+    before = privileges(source_server)
+    with pytest.raises(ServerError, match="inventory is not the demo's"):
+        source_server.psql(SCRIPTS.parents[1] / "demo" / "roles_source.sql", service="inventory")
+    assert privileges(source_server) == before
+
+
 def test_a_superusers_tables_make_the_runbook_no_superuser(source: Database) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY)")
     source.server.psql(SCRIPTS / "roles_source.sql", "campaign", application_roles="campaign_app")

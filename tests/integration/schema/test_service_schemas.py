@@ -286,6 +286,16 @@ def test_what_would_stop_the_run_behind_the_fence_is_refused_before_it(svc: Serv
     window.schema()
 
 
+def test_a_trigger_that_only_the_service_can_run_stops_nothing(svc: Service) -> None:
+    """Its names are found by the service's search_path: the runbook's own role cannot fire it, and need not."""
+    svc.owner((T + PARTITIONS + STATEMENT).format(s="") + ROWS)
+    svc.lay((T + PARTITIONS + STATEMENT).format(s=f"{NAME}."), t_models())
+    svc.target.execute(f"ALTER ROLE storage_service SET search_path = {NAME}, public")
+    svc.migrate()
+    svc.target.execute(f"DELETE FROM {NAME}.t WHERE id = 1", user="storage_service")
+    assert svc.target.rows(f"SELECT * FROM {NAME}.log") == [(1, "DELETE")]
+
+
 def test_what_stays_behind_by_decision_stops_nothing(svc: Service) -> None:
     functions = "".join(
         f"CREATE FUNCTION report_{number}(int[]) RETURNS int LANGUAGE sql AS 'SELECT 1';" for number in range(3)
