@@ -75,7 +75,7 @@ def test_first_error_is_passed_on(script: Script, said: str, message: str) -> No
         "pg_dump: error: could not execute query: ERROR:  type SECRET is odd\nDETAIL:  Key (id)=(SECRET)",
         "pg_dump: error: could not execute query: ERROR:  SECRET\nCommand was: INSERT INTO t VALUES ('SECRET')",
         'pg_dump: error: COPY failed for table "t": FEHLER:  ungültige Eingabesyntax für Typ integer: »SECRET«',
-        "pg_dump: error: Dumping the contents of table failed.\npg_dump: detail: Error message from server: 错误:  SECRET",
+        "pg_dump: error: Dumping of table failed.\npg_dump: detail: Error message from server: 错误:  SECRET",
         "pg_dump: warning: SECRET\npg_dump: detail: SECRET\npg_dump: error: no such table",
         "SECRET",
     ],

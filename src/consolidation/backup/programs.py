@@ -176,7 +176,9 @@ def _reason(name: str, said: str) -> tuple[str, str]:
     first = next((line for line in lines if line.startswith(f"{name}: error: ")), "")
     ours, theirs = split(first.removeprefix(f"{name}: error: "))
     if not theirs:
-        details = (split(line.removeprefix(f"{name}: detail: ")) for line in lines if line.startswith(f"{name}: detail: "))
+        details = (
+            split(line.removeprefix(f"{name}: detail: ")) for line in lines if line.startswith(f"{name}: detail: ")
+        )
         theirs = next((said for _, said in details if said), "")
     return ours, without_rows(theirs)
 

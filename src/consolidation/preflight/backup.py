@@ -7,7 +7,6 @@ by pg_restore does.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 import psycopg2
 from psycopg2 import sql
@@ -17,50 +16,19 @@ from consolidation.journal import state
 from consolidation.journal.decisions import Standing
 from consolidation.journal.results import Phase
 from consolidation.model import Database
-from consolidation.postgres.catalog import Table, scan
 from consolidation.postgres.queries import dicts, execute, query, rows, value
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.side import Check, Side
-from consolidation.text import count, size
-
-LARGEST_BYTES = 2**29
-"""Of one value: bytea is printed with two digits for each byte, and no string is longer than 1 GB."""
-SUSPECT_BYTES = 2**21
-"""Of a table's TOAST relation: below it no value can be that large, however well it was compressed."""
 
 
 def checks(source: Side, target: Side | None, database: Database, *, left_out: bool) -> Iterator[Check]:
     """Checks of the source's tables and of the rest of its database. left_out: the command has no backup phase."""
-    for table in source.tables:
-        yield Check(f"the size of the values in {table}", partial(_values, source, table))
     yield Check("functions that a restore calls", lambda: _functions(source))
     yield Check("large objects in the backup", lambda: _large_objects(source))
     if target is not None:
         yield Check("extensions in the restore drill", lambda: _extensions(source, target))
         yield Check("the run's backup", lambda: _run(target, database, left_out=left_out))
-
-
-def _values(source: Side, table: Table) -> Iterator[Finding]:
-    statement = "SELECT coalesce(pg_relation_size(nullif(reltoastrelid, 0)), 0) FROM pg_class WHERE oid = %s"
-    if value(source.conn, statement, [table.oid]) < SUSPECT_BYTES and table.kind == "r":
-        return
-    # octet_length() of text and bytea reads a toasted value's header, not the value; other types give what is stored.
-    measures = {"bytea": "octet_length({})", "text": "octet_length({})", "character varying": "octet_length({})"}
-    for column in table.stored_columns:
-        base = column.type.partition("(")[0]
-        if column.type_category not in "ASUX" and base not in ("bytea", "json", "jsonb", "xml"):
-            continue
-        measure = sql.SQL(measures.get(base, "pg_column_size({})")).format(sql.Identifier(column.name))
-        test = sql.SQL("{} > {}").format(measure, sql.Literal(LARGEST_BYTES))
-        figures = sql.SQL("SELECT count(*) FILTER (WHERE {}), max({}) FROM {}").format(test, measure, scan(table))
-        [(number, largest)] = rows(source.conn, figures)
-        if number:
-            what = f"{count(number)} value(s) above {size(LARGEST_BYTES)}, the largest {size(largest)}"
-            what += ": too large to be dumped, compared and copied"
-            see = source.paste("SELECT ctid, {} FROM {} WHERE {};", measure, scan(table), test)
-            fix = f"have the service split them, or keep them outside the database\n-- see them: {see}"
-            yield found("source.backup.value_too_large", f"{table}.{column.name}", what, fix)
 
 
 def _functions(source: Side) -> Iterator[Finding]:

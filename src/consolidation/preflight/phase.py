@@ -39,6 +39,7 @@ from consolidation.preflight import (
     server,
     sessions,
     state,
+    values,
 )
 from consolidation.preflight.findings import BLOCKER, Finding, accept, in_order, summary, text_table
 from consolidation.preflight.kinds import KINDS, found
@@ -177,6 +178,7 @@ class _Examination:
             self._run("both servers", server.checks_of_both(source, target))
         if source is not None:
             self._run("what the backup will meet", backup.checks(source, target, database, left_out=not options.backup))
+            self._run("the size of values", values.checks(source))
             self._run("the source's state", state.checks_of_source(source, target, database))
         lineage = self._lineage()
         # Tables that were moved already are the target's.

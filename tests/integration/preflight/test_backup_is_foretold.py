@@ -9,7 +9,7 @@ import pytest
 
 from consolidation.backup import phase as backup
 from consolidation.errors import ConsolidationError
-from consolidation.preflight import backup as foretold
+from consolidation.preflight import values
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.phase import Options, examine
 from demo.servers import installations
@@ -146,21 +146,84 @@ def test_an_extension_that_the_tables_need_and_the_drill_cannot_make(
     assert [each.id for each in _of_the_backup(found)] == ([] if trusted else ["source.backup.extension"])
 
 
-@pytest.mark.parametrize("type_name", ["bytea", "text", "json"])
+LONG = "repeat('x', 4000000)"
+LARGE = {
+    "bytea": f"{LONG}::bytea",
+    "text": LONG,
+    "character varying": LONG,
+    "character(4000000)": "'x'",
+    "json": f"to_json({LONG})",
+    "jsonb": f"to_jsonb({LONG})",
+    "xml": LONG + "::xml",
+    "text[]": f"ARRAY[{LONG}]",
+    "bit varying": "repeat('1', 4000000)::bit varying",
+    "bigint[]": "(SELECT array_agg(1000000000000 + g) FROM generate_series(1, 300000) g)",
+    "public.note": f"ROW(1, {LONG})::public.note",
+    "public.long": LONG,
+    "public.longer": LONG,
+}
+
+
+@pytest.mark.parametrize("versions", [(15, 15)], indirect=True)  # with libxml
+@pytest.mark.parametrize("storage", ["EXTERNAL", "EXTENDED"])
 def test_a_value_too_large_is_named(
-    campaign: Database, target: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, type_name: str
+    campaign: Database, target: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage: str
 ) -> None:
-    monkeypatch.setattr(foretold, "LARGEST_BYTES", 3_000_000)
+    """Of any type, compressed or not; and none that is small in print."""
+    monkeypatch.setattr(values, "LARGEST_BYTES", 3_000_000)
     campaign.execute(
-        f'ALTER TABLE public.chapters ADD "Big" {type_name}, ALTER "Big" SET STORAGE EXTERNAL;'
-        f"""UPDATE public.chapters SET "Big" = ('"' || repeat('x', 4000000) || '"')::{type_name}"""
-        " WHERE id = (SELECT min(id::text)::uuid FROM public.chapters)"
+        "CREATE TYPE public.note AS (n int, t text); CREATE DOMAIN public.long AS text;"
+        "CREATE DOMAIN public.longer AS public.long CHECK (value <> '');"
+        "CREATE TABLE public.none (id int PRIMARY KEY, a text, b jsonb);"
+        "INSERT INTO public.none SELECT g, repeat('x', 2000000), to_jsonb(repeat('x', 1000000))"
+        " FROM generate_series(1, 5) g",
+        role="campaign_owner",
     )
-    window = Window(campaign, target)
-    found = examine(window.database, Options(backup_directory=tmp_path, postgresql_bin=installations()[18])).findings
-    [large] = _of_the_backup(found)
-    assert (large.id, large.subject) == ("source.backup.value_too_large", "public.chapters.Big")
-    assert "1 value(s) above 3.0 MB, the largest 4.0 MB" in large.what
+    for number, (type_name, value) in enumerate(LARGE.items()):
+        campaign.execute(
+            f'CREATE TABLE public.t{number} (id int PRIMARY KEY, "Big" {type_name});'
+            f'ALTER TABLE public.t{number} ALTER "Big" SET STORAGE {storage}; INSERT INTO public.t{number} VALUES'
+            f" (1, {value}), (2, NULL); INSERT INTO public.t{number} SELECT 3, NULL",
+            role="campaign_owner",
+        )
+    large = {each.subject: each.what for each in _large(campaign, target, tmp_path)}
+    assert large.keys() == {f"public.t{number}.Big" for number in range(len(LARGE))}
+    assert all(what.startswith("1 value(s) above 3.0 MB, the largest 4.") for what in large.values()), large
+
+
+def test_a_row_too_large_is_named(
+    campaign: Database, target: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(values, "LARGEST_BYTES", 3_000_000)
+    campaign.execute(
+        "CREATE TABLE public.wide (id int PRIMARY KEY, a bytea, b jsonb, c text);"
+        "INSERT INTO public.wide SELECT g, repeat('x', 1800000)::bytea, to_jsonb(repeat('x', 2800000)), 'c' FROM"
+        " generate_series(1, 2) g; INSERT INTO public.wide VALUES (3, repeat('x', 1800000)::bytea, '1', 'c')",
+        role="campaign_owner",
+    )
+    [large] = _large(campaign, target, tmp_path)
+    assert large.subject == "public.wide"
+    assert large.what.startswith("2 row(s) whose values together are longer than 6.0 MB in print")
+
+
+def test_a_value_that_no_server_can_print_is_named(
+    campaign: Database, target: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(values, "LARGEST_BYTES", 200_000)
+    campaign.execute(
+        "CREATE TABLE public.dense (id int PRIMARY KEY, n numeric[]);"
+        "ALTER TABLE public.dense ALTER n SET STORAGE EXTERNAL;"
+        "INSERT INTO public.dense SELECT 1, array_agg(9.9e131000) FROM generate_series(1, 8300)",
+        role="campaign_owner",
+    )
+    [large] = _large(campaign, target, tmp_path)
+    assert large.subject == "public.dense.n"
+    assert "at least one value cannot be printed" in large.what
+
+
+def _large(campaign: Database, target: Database, directory: Path) -> list[Finding]:
+    options = Options(backup_directory=directory, postgresql_bin=installations()[18])
+    return _of_the_backup(examine(Window(campaign, target).database, options).findings)
 
 
 def test_a_command_without_a_backup_is_told_what_that_means(

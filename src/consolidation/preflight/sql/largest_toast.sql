@@ -1,0 +1,8 @@
+-- Bytes of the largest TOAST relation of a table and its partitions: one value lies in one of them.
+-- oid: bigint, of the table.
+WITH RECURSIVE parts (oid) AS (
+    SELECT %(oid)s::oid
+    UNION ALL
+    SELECT i.inhrelid FROM parts JOIN pg_inherits i ON i.inhparent = parts.oid
+)
+SELECT coalesce(max(pg_relation_size(nullif(c.reltoastrelid, 0))), 0) FROM parts JOIN pg_class c USING (oid)
