@@ -110,6 +110,10 @@ release-notes: setup ## Write the section of CHANGELOG.md that a tag's release i
 	mkdir -p dist
 	python -m tools.release_notes $(TAG) > dist/release-notes.md
 
+.PHONY: test-packages
+test-packages: ## Install what some tests try beside the wheels, a pooler; as root
+	@command -v pgbouncer >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends pgbouncer; }
+
 .PHONY: molecule-packages
 molecule-packages: ## Install the Debian packages that the hosts of the scenarios need; as root
 	sh tools/scenarios.sh packages

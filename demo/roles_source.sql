@@ -15,7 +15,7 @@ DECLARE
 BEGIN
   IF EXISTS (SELECT FROM pg_database WHERE datname = wanted AND pg_get_userbyid(datdba) <> wanted || '_owner') THEN
     RAISE 'database % is not the demo''s: this script would take CONNECT from PUBLIC and the schema public from its owner', wanted
-      USING HINT = 'nothing was changed; docs/sql/roles_source.sql takes nothing from anybody';
+      USING HINT = 'nothing was changed; docs/sql/roles_source.sql revokes nothing';
   END IF;
 END $$;
 

@@ -60,6 +60,47 @@ options:
     description: Whether the command that looks has a backup phase; else a finding says what that means.
     type: bool
     default: true
+  drill:
+    description: Connection to the server of the restore drill, as C(pg_backup) has it; the default is the target's.
+    type: dict
+    suboptions:
+      host:
+        description: Host name or address of the server.
+        type: str
+        required: true
+      port:
+        description: Port of the server.
+        type: int
+        default: 5432
+      dbname:
+        description: Database to connect to for creating the scratch database.
+        type: str
+        required: true
+      user:
+        description: Role to connect as.
+        type: str
+        required: true
+      passfile:
+        description: libpq password file on the runner, mode 0600.
+        type: path
+      sslmode:
+        description: libpq's sslmode; use V(verify-full) in production.
+        type: str
+        default: prefer
+        choices: [disable, allow, prefer, require, verify-ca, verify-full]
+      sslrootcert:
+        description: File with the CA's certificates.
+        type: path
+      sslcert:
+        description: Client certificate.
+        type: path
+      sslkey:
+        description: Key of the client certificate.
+        type: path
+      connect_timeout:
+        description: Seconds to wait for a connection.
+        type: int
+        default: 10
   fail_on_blocker:
     description: Whether the module fails when there is a blocker. The findings are returned in any case.
     type: bool
@@ -120,7 +161,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from consolidation.fence import sides
-from consolidation.model import Database
+from consolidation.model import Database, connection_settings
 from consolidation.module import arguments
 from consolidation.module.failures import failures
 from consolidation.preflight import phase as preflight
@@ -142,6 +183,7 @@ OPTIONS = {
     "accepted": {"type": "list", "elements": "str", "default": []},
     "resume": {"type": "bool", "default": False},
     "backup": {"type": "bool", "default": True},
+    "drill": arguments.connection() | {"required": False},
     "fail_on_blocker": {"type": "bool", "default": True},
 }
 
@@ -159,6 +201,7 @@ def main() -> None:
             tuple(given["accepted"]),
             given["resume"],
             backup=given["backup"],
+            drill=connection_settings(given["drill"]) if given["drill"] else None,
         )
         database = Database.from_options(given["database"])
         report = preflight.examine(database, options)

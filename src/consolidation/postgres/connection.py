@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from threading import Timer
+from threading import Event, Timer
 from typing import Any
 
 import psycopg2
@@ -16,8 +18,11 @@ from psycopg2.extensions import make_dsn
 from consolidation.errors import ConnectionFailed, ConsolidationError, StatementFailed, describe, next_step
 from consolidation.postgres.settings import REQUIRED, not_in_force, pin, shared
 
+SETUP_SECONDS = 30.0
+"""How long a server, or a pooler that has none free, may take to answer a session's first statements."""
 POOLER_SECONDS = 10.0
 """How long a pooler may take to give us a second session."""
+NO_POOL = "reach the server itself (host and port of the connection), or a pool with pool_mode = session"
 _session_pooled: set[tuple[str, int, str, str]] = set()
 """Endpoints behind a pooler that was seen to give every session a server process of its own."""
 
@@ -56,8 +61,12 @@ def connect(settings: Settings, purpose: str, *, autocommit: bool = False) -> Co
     Raises ConnectionFailed.
     """
     conn = _open(settings, purpose)
+    silent = f"{settings}: no answer to the session's first statement within {SETUP_SECONDS:.0f} s"
     try:
-        _require_settings(conn, settings)
+        with _limited(
+            SETUP_SECONDS, silent, f"is the pool full? {NO_POOL}, and enough servers (default_pool_size)", conn
+        ):
+            _require_settings(conn, settings)
     except psycopg2.Error as error:
         conn.close()
         raise ConnectionFailed(
@@ -99,7 +108,7 @@ def _require_settings(conn: Connection, settings: Settings) -> None:
         raise ConnectionFailed(
             f"{settings}: a pooler gives one session several server processes (transaction mode): locks and settings"
             " of a session do not hold there",
-            hint="reach the server itself (host and port of the connection), or a pool with pool_mode = session",
+            hint=NO_POOL,
         )
     if required := sorted(wrong.keys() & REQUIRED.keys()):
         names = ", ".join(f"{name} = {wrong[name]}" for name in required)
@@ -123,21 +132,43 @@ def _transactions_are_pooled(conn: Connection, settings: Settings) -> bool:
     if endpoint in _session_pooled:
         return False
     other = _open(settings, "pooler")
-
-    def give_up() -> None:
-        conn.cancel()
-        other.cancel()
-
-    limit = Timer(POOLER_SECONDS, give_up)
-    limit.start()
+    silent = f"{settings}: a pooler gave no second session beside an open transaction within {POOLER_SECONDS:.0f} s"
+    hint = f"the pool is full, or in transaction mode: {NO_POOL} and enough servers (default_pool_size)"
     try:
-        if shared(conn, other):
-            return True
+        with _limited(POOLER_SECONDS, silent, hint, conn, other):
+            if shared(conn, other):
+                return True
     finally:
-        limit.cancel()
         other.close()
     _session_pooled.add(endpoint)
     return False
+
+
+@contextmanager
+def _limited(seconds: float, what: str, hint: str, *conns: Connection) -> Iterator[None]:
+    """End a wait for an answer. Raises ConnectionFailed.
+
+    By hanging up: a pooler forgets to cancel what still waits for a server.
+    """
+    is_over = Event()
+
+    def hang_up() -> None:
+        is_over.set()
+        for conn in conns:
+            with suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(conn.fileno())) as peer:
+                peer.shutdown(socket.SHUT_RDWR)
+
+    limit = Timer(seconds, hang_up)
+    limit.daemon = True
+    limit.start()
+    try:
+        yield
+    except psycopg2.Error as error:
+        if is_over.is_set():
+            raise ConnectionFailed(what, hint=hint) from error
+        raise
+    finally:
+        limit.cancel()
 
 
 def hint_of(settings: Settings, refusal: str) -> str:

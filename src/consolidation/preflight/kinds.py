@@ -88,6 +88,12 @@ _SOURCE = (
     ("source.backup.function", BLOCKER, "An expression of a table calls a function that fails in every restore."),
     ("source.backup.check_reads", WARNING, "A CHECK calls a function that may read other tables: it may not restore."),
     ("source.backup.extension", BLOCKER, "The restore drill cannot create an extension that the tables need."),
+    ("source.backup.definitions", BLOCKER, "pg_dump fails on the database's definitions: the backup would fail."),
+    (
+        "source.backup.column_option",
+        BLOCKER,
+        "pg_dump is older than the source's minor release: its dump would not restore.",
+    ),
     ("source.backup.not_restored", WARNING, "An object that the dump lacks, or that the restore drill leaves out."),
     ("source.grant.left", INFO, "Rights of other roles and rights on columns stay behind."),
     ("source.setting.left", INFO, "Settings of the database or of a role stay behind."),

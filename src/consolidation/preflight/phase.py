@@ -63,6 +63,8 @@ class Options:
     """Behind the run's closed fence nothing is examined: what ends the write outage comes first."""
     backup: bool = True
     """Whether the command that looks has a backup phase, or goes no farther than one."""
+    drill: Settings | None = None
+    """Server of the restore drill; None: the target's."""
 
 
 @dataclass(frozen=True)
@@ -170,14 +172,17 @@ class _Examination:
         for side in self.sides:
             names = database.application_roles if side.name == "source" else database.target_roles
             self._run(f"the server of the {side.name}", server.checks(side))
-            self._run(f"the role on the {side.name}", roles.checks(side, names))
+            has_drill = options.drill is None
+            self._run(f"the role on the {side.name}", roles.checks(side, names, has_drill=has_drill))
             self._run(f"the sessions on the {side.name}", activity.checks(side))
             self._run(f"what writes past the application on the {side.name}", replication.checks(side, database))
             self._run(f"what sessions on the {side.name} begin with", sessions.checks(side, database))
         if source is not None and target is not None:
             self._run("both servers", server.checks_of_both(source, target))
         if source is not None:
-            self._run("what the backup will meet", backup.checks(source, target, database, left_out=not options.backup))
+            tried = backup.Programs(options.postgresql_bin, options.drill)
+            checks = backup.checks(source, target, database, tried, left_out=not options.backup)
+            self._run("what the backup will meet", checks)
             self._run("the size of values", values.checks(source))
             self._run("the source's state", state.checks_of_source(source, target, database))
         lineage = self._lineage()

@@ -15,15 +15,19 @@ from consolidation.preflight.side import Check, Side, privilege
 JOURNAL_SCHEMA = "consolidation"
 
 
-def checks(side: Side, application_roles: tuple[str, ...]) -> Iterator[Check]:
-    """Checks of one side's role; none of the others when there is no such role."""
+def checks(side: Side, application_roles: tuple[str, ...], *, has_drill: bool = True) -> Iterator[Check]:
+    """Checks of one side's role; none of the others when there is no such role.
+
+    has_drill: whether the restore drill is on this side's server, where it is the target's.
+    """
     facts = _facts(side)
     if facts is None:
         yield Check("the runbook's role", lambda: _missing(side))
         return
     yield Check("the role's login", lambda: _login(side, facts))
     yield Check("the role's right to create schemas", lambda: _schemas(side, facts))
-    yield Check("the role's right to create databases", lambda: _create_database(side, facts))
+    if side.name == "source" or has_drill:
+        yield Check("the role's right to create databases", lambda: _create_database(side, facts))
     yield Check("the ownership of the tables", lambda: _ownership(side))
     yield Check("the roles of the application", lambda: _application(side, application_roles))
     yield Check("the role's view of other sessions", lambda: _statistics(side))

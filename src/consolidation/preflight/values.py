@@ -1,6 +1,6 @@
 """Values, and rows, that are too large to be dumped, compared and copied: one line of COPY holds 1 GB.
 
-What counts is a value's length in print, which a server tells at once for text and bytea alone. For other types the
+What counts is a value's length in print, which a server reports at once for text and bytea alone. For other types the
 stored size gives a bound, and only the few values whose bound is too large are printed to be measured.
 """
 
@@ -29,7 +29,7 @@ DENSEST = {"pglz": 100, "lz4": 255}
 DENSEST_OF_ALL = 8 * 255
 
 # octet_length() of these reads a toasted value's header, not the value.
-TOLD = {
+REPORTED = {
     "bytea": "octet_length({})",
     "character": "octet_length({})",
     "character varying": "octet_length({})",
@@ -100,8 +100,8 @@ def _values(source: Side, table: Table) -> Iterator[Finding]:
 def _measure(source: Side, name: str, type_name: str, columns: int) -> Measure:
     """columns: how many share a row; together they must not be too large either."""
     column = sql.Identifier(name)
-    if type_name in TOLD:
-        return Measure(name, sql.SQL(TOLD[type_name]).format(column), 2 if type_name == "bytea" else 1)
+    if type_name in REPORTED:
+        return Measure(name, sql.SQL(REPORTED[type_name]).format(column), 2 if type_name == "bytea" else 1)
     packed: sql.Composable = sql.Literal(DENSEST["pglz"])  # there is no other before 14
     if source.major >= 14:
         times = [sql.SQL("WHEN {} THEN {}").format(sql.Literal(word), sql.Literal(n)) for word, n in DENSEST.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
 import psycopg2
@@ -19,6 +20,7 @@ from consolidation.preflight.phase import Options, examine
 from consolidation.verify import phase as verify
 from demo.servers import installations
 from tests.cluster import Database
+from tests.pgbouncer import bounced
 from tests.pooler import pooled
 from tests.window import Window
 
@@ -47,6 +49,55 @@ def test_a_pooler_in_transaction_mode_is_refused(source: Database, tmp_path: Pat
         with pytest.raises(ConnectionFailed, match="transaction mode"):
             connect(through, "test")
     assert "pool_mode = session" in refused.value.hint
+
+
+@pytest.mark.parametrize("dropped", ["", "extra_float_digits, options"])
+def test_pgbouncer_in_session_mode_changes_nothing(source: Database, tmp_path: Path, dropped: str) -> None:
+    source.execute(
+        "ALTER ROLE consolidation SET extra_float_digits = 0; ALTER ROLE consolidation SET timezone = 'Asia/Tokyo'"
+    )
+    with bounced(source.settings, tmp_path, pool_mode="session", ignore_startup_parameters=dropped) as through:
+        for _ in range(2):  # the second one gets the server of the first
+            with session(through, "test") as conn, conn.cursor() as cursor:
+                cursor.execute("SELECT current_setting('extra_float_digits'), current_setting('TimeZone')")
+                assert cursor.fetchall() == [("3", "UTC")]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"pool_mode": "transaction"}, "transaction mode"),
+        ({"pool_mode": "transaction", "default_pool_size": 1}, "no second session .* within 2 s"),
+        ({"pool_mode": "statement"}, "could not set up the session"),
+        ({"pool_mode": "session", "default_pool_size": 1}, "no second session .* within 2 s"),
+    ],
+    ids=["transaction", "transaction-one-server", "statement", "session-one-server"],
+)
+def test_pgbouncer_that_gives_no_sessions_is_refused(
+    source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str | int], said: str
+) -> None:
+    monkeypatch.setattr(connection, "POOLER_SECONDS", 2.0)
+    started = time.monotonic()
+    with (
+        bounced(source.settings, tmp_path, **options) as through,
+        pytest.raises(ConnectionFailed, match=said) as refused,
+    ):
+        connect(through, "test")
+    assert "session" in refused.value.hint
+    assert time.monotonic() - started < 20
+
+
+def test_a_full_pool_is_waited_for_with_a_limit(
+    source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "SETUP_SECONDS", 2.0)
+    with (
+        bounced(source.settings, tmp_path, pool_mode="session", default_pool_size=2) as through,
+        session(through, "first"),
+        session(through, "second"),
+        pytest.raises(ConnectionFailed, match="no answer to the session's first statement within 2 s"),
+    ):
+        connect(through, "third")
 
 
 def test_a_server_process_without_a_pooler_costs_no_second_session(

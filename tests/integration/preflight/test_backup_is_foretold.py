@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from consolidation.preflight import values
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.phase import Options, examine
 from demo.servers import installations
-from tests.cluster import Database
+from tests.cluster import Cluster, Database
 from tests.window import Window
 
 LOOK_UP = (
@@ -223,7 +223,62 @@ def test_a_value_that_no_server_can_print_is_named(
 
 def _large(campaign: Database, target: Database, directory: Path) -> list[Finding]:
     options = Options(backup_directory=directory, postgresql_bin=installations()[18])
-    return _of_the_backup(examine(Window(campaign, target).database, options).findings)
+    found = examine(Window(campaign, target).database, options).findings
+    return [each for each in found if each.id == "source.backup.value_too_large"]
+
+
+OWN_NOTE = (
+    "UPDATE pg_attribute SET attoptions = '{pg_attver=22161408}' WHERE attnum > 0 AND attname = 'id'"
+    " AND attrelid = 'public.chapters'::regclass"
+)
+
+
+def test_notes_of_a_newer_minor_release_in_the_dump(campaign: Database, target: Database, tmp_path: Path) -> None:
+    """As 15.20 and its kin have them: an older pg_dump writes them as options of columns, which no server takes."""
+    campaign.execute(OWN_NOTE)
+    window, tools = Window(campaign, target), installations()[18]
+    options = Options(backup_directory=tmp_path, postgresql_bin=tools)
+    findings = examine(window.database, options).findings
+    [old] = _of_the_backup(findings)
+    assert (old.id, old.subject) == ("source.backup.column_option", "pg_attver")
+    assert not [each for each in findings if "pg_attver" in each.fix]  # no statement sets it
+    window.begin()
+    with pytest.raises(ConsolidationError, match=r'TABLE public chapters .* unrecognized parameter "pg_attver"'):
+        backup.apply(backup.plan(window.database, tmp_path, tools))
+    target.execute("CREATE TABLE public.newer (id int)")
+    target.execute(OWN_NOTE.replace("chapters", "newer"))  # its server knows them
+    assert not _of_the_backup(examine(window.database, options).findings)
+
+
+def test_what_pg_dump_fails_on_is_found(campaign: Database, target: Database, tmp_path: Path) -> None:
+    campaign.execute("CREATE SCHEMA hidden; CREATE TABLE hidden.t (id int)")
+    options = Options(backup_directory=tmp_path, postgresql_bin=installations()[18])
+    [refused] = _of_the_backup(examine(Window(campaign, target).database, options).findings)
+    assert refused.id == "source.backup.definitions"
+    assert "permission denied for schema hidden" in refused.what
+
+
+def test_the_drill_is_looked_at_where_it_is(
+    campaign: Database, target: Database, tmp_path: Path, cluster: Cluster
+) -> None:
+    campaign.execute("CREATE EXTENSION vector; ALTER TABLE public.chapters ADD v vector(2)")
+    target.execute("CREATE EXTENSION vector; ALTER ROLE consolidation NOCREATEDB")
+    window, tools = Window(campaign, target), installations()[18]
+    here = Options(backup_directory=tmp_path, postgresql_bin=tools)
+    there = replace(here, drill=target.as_role("postgres"))
+
+    def found(options: Options) -> set[str]:
+        wanted = ("source.backup.", "target.role.cannot_create_database")
+        return {each.id for each in examine(window.database, options).findings if each.id.startswith(wanted)}
+
+    assert found(here) == {"source.backup.extension", "target.role.cannot_create_database"}
+    assert found(there) == set()
+    [refused] = [
+        each
+        for each in examine(window.database, replace(here, drill=target.settings)).findings
+        if each.id == "runner.check.failed"
+    ]
+    assert "may not create the scratch database of the restore drill" in refused.what
 
 
 def test_a_command_without_a_backup_is_told_what_that_means(

@@ -1,4 +1,4 @@
--- Bytes of the largest TOAST relation of a table and its partitions: one value lies in one of them.
+-- Bytes of the largest TOAST relation of a table and its partitions, each value is in one of them.
 -- oid: bigint, of the table.
 WITH RECURSIVE parts (oid) AS (
     SELECT %(oid)s::oid

@@ -34,10 +34,12 @@ SELECT c.relname, 'storage_parameter',
   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
  WHERE c.oid::bigint = ANY (%(oids)s::bigint[]) AND a.attstattarget >= 0
 UNION ALL
-SELECT c.relname, 'storage_parameter',
-       format('ALTER TABLE {} ALTER %%I SET (%%s);', a.attname,
-              (SELECT string_agg(format('%%s = %%s', option_name, option_value), ', ') FROM pg_options_to_table(a.attoptions))),
-       NULL
-  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
- WHERE c.oid::bigint = ANY (%(oids)s::bigint[]) AND a.attoptions IS NOT NULL
+SELECT c.relname, 'storage_parameter', format('ALTER TABLE {} ALTER %%I SET (%%s);', a.attname, o.options), NULL
+  FROM pg_class c
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  -- Others are notes of the server's own.
+ CROSS JOIN LATERAL (SELECT string_agg(format('%%s = %%s', option_name, option_value), ', ') AS options
+                       FROM pg_options_to_table(a.attoptions)
+                      WHERE option_name IN ('n_distinct', 'n_distinct_inherited')) AS o
+ WHERE c.oid::bigint = ANY (%(oids)s::bigint[]) AND o.options IS NOT NULL
  ORDER BY 1, 2, 3
