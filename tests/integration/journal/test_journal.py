@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 import psycopg2
 import pytest
@@ -48,6 +48,26 @@ def test_a_process_that_goes_there_and_back_begins_a_new_run(window: Window) -> 
     for state in (records.ROLLING_BACK, records.ROLLED_BACK):
         run.apply(run.plan(window.database, state, caller), caller)
     assert window.begin()["run_id"] != first
+
+
+def test_the_newest_run_is_not_found_by_a_clock(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failover the clock may be behind the last run's begin, or the same second may come again."""
+
+    class Behind(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Behind:
+            return cls(2001, 1, 1, tzinfo=tz)
+
+    runs = [window.begin()["run_id"]]
+    monkeypatch.setattr(run, "datetime", Behind)
+    for _ in range(2):
+        window.begin(records.ROLLING_BACK)
+        window.end(records.ROLLED_BACK)
+        runs.append(window.begin()["run_id"])
+        current = window.state().run
+        assert current is not None
+        assert current.id == runs[-1]
+    assert runs[1:] == ["20010101T000000Z", "20010101T000000Z-2"]
 
 
 def test_a_run_whose_process_lives_is_refused_and_one_whose_process_died_is_resumed(window: Window) -> None:
