@@ -60,6 +60,16 @@ def test_a_server_may_speak_any_language() -> None:
     }
 
 
+def test_workers_write_between_each_others_lines() -> None:
+    lines = SAID.splitlines()
+    copy = next(number for number, line in enumerate(lines) if "COPY failed" in line)
+    mixed = [*lines[: copy + 1], "Command was: SET transaction_timeout = 0;", *lines[copy + 1 :]]
+    reasons = {each.entry: each.reason for each in _failures(_refusals(mixed), ENTRIES)}
+    assert reasons[ENTRIES[3340]] == HIDDEN
+    # After entry 3340 has begun: of a kind that reads rows, whoever it belongs to.
+    assert not any("secret" in reason for reason in reasons.values())
+
+
 def test_what_belongs_to_no_entry_is_a_failure_of_the_whole() -> None:
     said = "pg_restore: error: could not open input file: No such file or directory\n" + SAID
     assert [each.reason for each in _refusals(said.splitlines()) if each.entry is None] == [

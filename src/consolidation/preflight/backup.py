@@ -80,9 +80,8 @@ def _definitions(source: Side, target: Side | None, backup: Programs) -> Iterato
             continue
         what = f"pg_dump writes the option {name} of {count(columns)} column(s), a note of the source's minor release,"
         what += " which the server of the restore drill does not take: no table that has one could be restored"
-        fix = (
-            f"install client programs of a release as new as the source's ({value(source.conn, 'SHOW server_version')})"
-        )
+        release = value(source.conn, "SHOW server_version")
+        fix = f"update the client programs to a minor release as new as the source's ({release})"
         yield found("source.backup.column_option", name, what, fix)
 
 
