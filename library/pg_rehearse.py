@@ -152,7 +152,7 @@ def main() -> None:
         places = (Path(given["backup_directory"]), Path(given["postgresql_bin"]))
         options = rehearse.Options(*places, drill, given["workers"], tuple(given["accepted"]))
         plan = rehearse.plan(database, options)
-        result = {} if module.check_mode else rehearse.apply(plan, given["database"])
+        result = {} if module.check_mode else rehearse.apply(plan)
         msg = {"ticket": result, "msg": rehearse.summary(result)} if result else {}
         module.exit_json(changed=False, diff=plan.diff(), **msg)
 

@@ -30,7 +30,7 @@ def options(window: Window, tmp_path: Path) -> rehearse.Options:
 
 
 def go(window: Window, options: rehearse.Options) -> dict[str, Any]:
-    return rehearse.apply(rehearse.plan(window.database, options), window.options)
+    return rehearse.apply(rehearse.plan(window.database, options))
 
 
 def everything(window: Window) -> list[dict[str, str]]:

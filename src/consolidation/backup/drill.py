@@ -61,9 +61,7 @@ def prove(made: Manifest, directory: Path, tools: Path, drill: Settings) -> Json
 
 
 @contextmanager
-def restored(
-    made: Manifest, directory: Path, tools: Path, drill: Settings
-) -> Iterator[tuple[Settings, dict[str, Any]]]:
+def restored(made: Manifest, directory: Path, tools: Path, drill: Settings) -> Iterator[tuple[Settings, Json]]:
     """The same with the scratch database, which is dropped at the end. Raises BackupError."""
     started = time.monotonic()
     name = database_name(made.run_id, made.database)

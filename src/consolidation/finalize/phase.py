@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psycopg2.errors
 
 from consolidation.backup import databases
 from consolidation.backup import phase as backup
+from consolidation.borders import Json
 from consolidation.capture import trigger as capture
 from consolidation.errors import ConnectionFailed, StepRefused
 from consolidation.fence import trigger
@@ -176,7 +176,7 @@ def _agreed(plan: Plan) -> Plan:
     return plan
 
 
-def apply(plan: Plan) -> dict[str, Any]:
+def apply(plan: Plan) -> Json:
     """Do it. Raises StepRefused without the sentence, BackupError, FenceError."""
     if plan.step == RETIRE and not plan.agreed:
         raise StepRefused(plan.loss, hint=plan.next_step, facts={"sentence": plan.sentence})
@@ -185,7 +185,7 @@ def apply(plan: Plan) -> dict[str, Any]:
     return _retire(plan) if plan.step == RETIRE else _drop(plan)
 
 
-def _retire(plan: Plan) -> dict[str, Any]:
+def _retire(plan: Plan) -> Json:
     database, options = plan.database, plan.options
     archived = backup.apply(plan.archive) if plan.archive else {}
     with recorded(
@@ -253,7 +253,7 @@ def _retire_remains(database: Database, left: Remains, options: Options) -> tupl
         return tuple(each for each in steps if not each.allowed)
 
 
-def _drop(plan: Plan) -> dict[str, Any]:
+def _drop(plan: Plan) -> Json:
     database, options, left = plan.database, plan.options, plan.remains
     by_hand = [f"{step.statement};" for step in plan.steps if not step.allowed]
     if by_hand:

@@ -14,6 +14,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.backup.databases import fitted
+from consolidation.borders import Json
 from consolidation.fence import state as fence
 from consolidation.model import Database, Mode
 from consolidation.postgres.catalog import LEFT_BEHIND
@@ -51,7 +52,7 @@ class Remains:
         """From the journal."""
         return cls(**{**values, "tables": tuple((oid, name) for oid, name in values["tables"])})
 
-    def as_result(self) -> dict[str, Any]:
+    def as_result(self) -> Json:
         """For the journal."""
         return asdict(self)
 
@@ -152,7 +153,7 @@ def _retire_database(conn: Connection, remains: Remains) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _tables(conn: Connection, remains: Remains) -> list[dict[str, Any]]:
+def _tables(conn: Connection, remains: Remains) -> list[Json]:
     return dicts(conn, query("finalize/tables"), {"oids": [oid for oid, _ in remains.tables]})
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
+from consolidation.borders import Json
 from consolidation.errors import ConnectionFailed
 from consolidation.journal import state
 from consolidation.journal.decisions import Standing
@@ -30,7 +30,7 @@ class Wanted:
     """Whether a run without one is refused."""
 
 
-def look(database: Database, made: ticket.Ticket, wanted: Wanted) -> dict[str, Any]:
+def look(database: Database, made: ticket.Ticket, wanted: Wanted) -> Json:
     """The findings, in the form of preflight's."""
     try:
         seen = list(_findings(database, made, wanted.days))

@@ -22,11 +22,13 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation import __version__, text
 from consolidation.backup import content, databases, drill, dump, programs
+from consolidation.borders import Json
 from consolidation.copy import phase as copy
 from consolidation.cutover import phase as cutover
 from consolidation.errors import ConfigurationError, RunInProgress, StepRefused
 from consolidation.fence import phase as fence
 from consolidation.fence.state import CLOSED, PREPARED
+from consolidation.follow import changeover
 from consolidation.journal import facts, records, runs
 from consolidation.journal.results import Phase
 from consolidation.model import SOURCE, TARGET, Database, Mode
@@ -113,7 +115,7 @@ def plan(database: Database, options: Options) -> Plan:
         return replace(made, leftover=_is_left(target, made))
 
 
-def subject(database: Database) -> dict[str, Any]:
+def subject(database: Database) -> Json:
     """What a ticket is valid for: versions of the servers and of the runbook, heads of the lineage."""
     with session(database.source, "rehearsal plan") as source, session(database.target, "rehearsal plan") as target:
         versions = (value(source, "SHOW server_version"), value(target, "SHOW server_version"))
@@ -125,8 +127,8 @@ def subject(database: Database) -> dict[str, Any]:
     }
 
 
-def apply(plan: Plan, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Rehearse; the ticket. ``given``: the module's ``database`` option. Raises what a migration would."""
+def apply(plan: Plan) -> Json:
+    """Rehearse; the ticket.  Raises what a migration would."""
     options, storage = plan.options, plan.database.target
     with (
         programs.stoppable(),
@@ -137,10 +139,14 @@ def apply(plan: Plan, given: Mapping[str, Any]) -> dict[str, Any]:
     ):
         backup = _phase(Phase.BACKUP, begun, datetime.now(UTC))
         # The service's roles need not be there, and no one else writes to a copy.
-        there = {"source": source.keywords(), "target": replace(storage, dbname=plan.scratch).keywords()}
-        rehearsed = {**given, **there, "application_roles": [], "mode": "window"}
-        database = Database.from_options(rehearsed)
-        _migrate(database, rehearsed, options)
+        database = replace(
+            plan.database,
+            source=source,
+            target=replace(storage, dbname=plan.scratch),
+            application_roles=(),
+            online=False,
+        )
+        _migrate(database, options)
         found = next(each for each in facts.read(database)["databases"] if each["name"] == database.name)
     phases = [backup, *(_brief(phase) for phase in found["phases"])]
     copied = [{"name": table.name, "rows": table.target_rows, "bytes": table.bytes} for table in tables(found)]
@@ -170,7 +176,7 @@ def _seconds(phase: Mapping[str, Any]) -> float:
     return (ended - begun).total_seconds()
 
 
-def _migrate(database: Database, given: Mapping[str, Any], options: Options) -> None:
+def _migrate(database: Database, options: Options) -> None:
     """The phases as the playbook calls them."""
     caller = runs.Caller({"host": socket.gethostname(), "pid": os.getpid(), "started": ticket.RUN_ID}, None, "")
     runs.apply(runs.plan(database, records.MIGRATING, caller), caller)
@@ -179,9 +185,9 @@ def _migrate(database: Database, given: Mapping[str, Any], options: Options) -> 
     built.require(database, options.accepted)
     for side, wanted in ((TARGET, CLOSED), (SOURCE, PREPARED), (SOURCE, CLOSED)):
         fence.apply(fence.plan(database, side, wanted), LOCK_SECONDS)
-    copy.apply(copy.plan(database), dict(given), options.workers)
+    copy.apply(copy.plan(database), options.workers)
     verify.apply(verify.plan(database), verify.Options(options.workers))
-    cutover.apply(cutover.plan(database), LOCK_SECONDS)
+    cutover.apply(cutover.plan(database), changeover.Options(lock_seconds=LOCK_SECONDS))
 
 
 @contextmanager
@@ -238,9 +244,9 @@ def _is_left(target: Connection, plan: Plan) -> bool:
     return bool(found)
 
 
-def _phase(name: str, begun: datetime, ended: datetime) -> dict[str, Any]:
+def _phase(name: str, begun: datetime, ended: datetime) -> Json:
     return {"name": name, "state": "done", "started_at": begun.isoformat(), "finished_at": ended.isoformat()}
 
 
-def _brief(phase: Mapping[str, Any]) -> dict[str, Any]:
+def _brief(phase: Mapping[str, Any]) -> Json:
     return {key: phase[key] for key in ("name", "state", "started_at", "finished_at")}
