@@ -35,3 +35,20 @@ def test_the_estimate_of_the_window_follows_from_the_rehearsal(site: Site) -> No
     plan = json.loads((site.directory / "runs" / "plan" / "plan.json").read_text())
     assert "measured by the rehearsal of" in plan["databases"][0]["basis"]
     assert plan["databases"][0]["expected_outage_seconds"] > 0
+
+
+def test_a_window_that_is_too_short_closes_nothing_and_one_that_is_over_rolls_back(site: Site) -> None:
+    over = ("-e", "consolidation_window_end=2026-01-01T00:00:00+00:00")
+    stopped = site.play("migrate.yml", *over).failed()
+    assert "NO-GO" in stopped.text
+    assert site.is_open("source")
+    rows = site.contents("source")
+
+    site.play("migrate.yml", "--tags", "fence,copy,verify").succeeded()
+    assert not site.is_open("source")
+    stopped = site.play("migrate.yml", *over).failed()
+    assert "did not fit into the window" in stopped.text
+    assert site.is_open("source")
+    assert site.contents("source") == rows
+    assert site.report()["outcome"] == "rolled back"
+    site.play("migrate.yml", "-e", "consolidation_window_end=2126-01-01T00:00:00+00:00").succeeded()
