@@ -22,7 +22,7 @@ options:
     type: float
     default: 14
   required:
-    description: Whether a missing or outdated ticket is a blocker instead of a warning.
+    description: Whether a missing or outdated ticket is a blocker, instead of an info and a warning.
     type: bool
     default: false
 attributes:

@@ -122,7 +122,7 @@ def test_preflight_says_what_a_ticket_is_worth(window: Window, capsys: pytest.Ca
         found = run_module(capsys, "rehearsal_preflight_info", False, options)["findings"]
         return [(each["id"], each["severity"]) for each in found]
 
-    assert look({}) == [("rehearsal.missing", "warning")]
+    assert look({}) == [("rehearsal.missing", "info")]
     assert look({}, required=True) == [("rehearsal.missing", "blocker")]
     assert look(other) == [("rehearsal.outdated", "warning")]
     assert look(made, required=True) == []

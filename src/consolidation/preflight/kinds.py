@@ -229,10 +229,10 @@ _RUN = (
 _REHEARSAL = (
     (
         "rehearsal.missing",
-        WARNING,
-        "No rehearsal has measured how long the window takes; a blocker where it must have.",
+        INFO,
+        "No rehearsal has measured how long the window takes; a blocker where one is required.",
     ),
-    ("rehearsal.outdated", WARNING, "The rehearsal was of other versions or another lineage, or is too long ago."),
+    ("rehearsal.outdated", WARNING, "The rehearsal was of other versions or another lineage, or too long ago; so too."),
 )
 
 _RUNNER = (
