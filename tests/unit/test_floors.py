@@ -22,6 +22,7 @@ FLOORS = (
     {"verify"},
     {"follow"},
     {"cutover", "finalize", "rollback", "preflight", "report"},
+    {"rehearse"},
     {"console", "review", "notices"},
     {"cli"},
 )

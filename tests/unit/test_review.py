@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consolidation import evidence
+from consolidation.errors import ConfigurationError
 from consolidation.report import phase as report
 from consolidation.review import page
 from consolidation.review.collect import Collector
-from consolidation.review.expect import expect
+from consolidation.review.expect import BETWEEN, Expected, expect
+from consolidation.review.window import judge
 from tests.report_facts import database, journal, table
 from tests.unit.test_report import Document
 
@@ -84,3 +86,52 @@ def test_times_are_expected_at_the_rates_of_an_earlier_run_of_the_same_database(
     (tmp_path / "20270101T000000Z").mkdir()
     (tmp_path / "20270101T000000Z" / "report.json").write_text("{cut off")
     assert expect("campaign_db", copied, tmp_path).seconds == expect("campaign_db", copied, tmp_path).seconds
+
+
+def test_go_or_no_go_before_the_fence_and_before_the_cutover() -> None:
+    seconds = {
+        "backup": 900.0,
+        "fence": 1.0,
+        "copy": 60.0,
+        "verify": 30.0,
+        "cutover": 2.0,
+        "services": 5.0,
+        BETWEEN: 2.0,
+    }
+    expected = Expected(seconds, "measured by a test")
+    end = (NOW + timedelta(seconds=60)).isoformat()
+    assert not judge("campaign_db", expected, "outage", end, NOW).go
+    assert judge("campaign_db", expected, "cutover", end, NOW).go
+    later = judge("campaign_db", expected, "outage", (NOW + timedelta(seconds=101)).isoformat(), NOW)
+    assert (later.go, later.needed_seconds, later.left_seconds) == (True, 100.0, 101.0)
+    past = judge("campaign_db", expected, "cutover", (NOW - timedelta(seconds=1)).isoformat(), NOW)
+    assert "NO-GO" in past.msg
+    assert "it is over" in past.msg
+    with pytest.raises(ConfigurationError, match="not a moment with a zone"):
+        judge("campaign_db", expected, "outage", "2026-11-22 02:00", NOW)
+
+
+def test_a_rehearsal_is_asked_before_an_earlier_run(tmp_path: Path) -> None:
+    phases = [
+        {
+            "name": name,
+            "state": "done",
+            "started_at": f"2026-11-01T00:00:0{n}+00:00",
+            "finished_at": f"2026-11-01T00:00:0{n + 2}+00:00",
+        }
+        for n, name in enumerate(("backup", "copy", "verify"))
+    ]
+    tables = [{"name": "campaigns", "rows": 1, "bytes": 10 * MEGABYTE}]
+    made = {
+        "format": 1,
+        "name": "campaign_db",
+        "made_at": "2026-11-01T00:01:00+00:00",
+        "read_from": "a restored copy on x:1",
+    }
+    path = tmp_path / "rehearsal" / "campaign_db" / "ticket.json"
+    evidence.write(path, json.dumps({**made, "tables": tables, "journal": {"phases": phases}}))
+    found = expect("campaign_db", 20 * MEGABYTE, tmp_path)
+    assert "measured by the rehearsal of 2026-11-01" in found.basis
+    assert found.seconds["copy"] == 4.0  # twice the size
+    path.write_text("{")
+    assert expect("campaign_db", 20 * MEGABYTE, tmp_path).basis.startswith("ASSUMED")

@@ -56,27 +56,36 @@ def refuse_unsuitable(drill: Settings, source_version: int) -> None:
 
 def prove(made: Manifest, directory: Path, tools: Path, drill: Settings) -> Json:
     """Restore the dump in ``directory`` into a scratch database, compare, drop it. Raises BackupError."""
+    with restored(made, directory, tools, drill) as (_, found):
+        return found
+
+
+@contextmanager
+def restored(made: Manifest, directory: Path, tools: Path, drill: Settings) -> Iterator[tuple[Settings, Json]]:
+    """The same with the scratch database, which is dropped at the end. Raises BackupError."""
     started = time.monotonic()
     name = database_name(made.run_id, made.database)
     with session(drill, "drill", autocommit=True) as conn, _scratch(conn, name, made):
         scratch = replace(drill, dbname=name)
         failures = databases.load(scratch, tools, directory / manifest.DUMP, LEFT_OUT)
-        with session(scratch, "drill compare") as restored:
-            found = content.read(restored, made.source_schema)
-    wrong = found.complaints(made, failures)
-    if wrong:
-        raise BackupError(
-            f"{made.database}: the dump does not restore to what was dumped: {'; '.join(wrong)}",
-            hint="nothing was kept; run again, and if it fails again compare the versions of server and pg_dump",
-            facts={"differences": wrong},
+        with session(scratch, "drill compare") as compared:
+            found = content.read(compared, made.source_schema)
+        if wrong := found.complaints(made, failures):
+            raise BackupError(
+                f"{made.database}: the dump does not restore to what was dumped: {'; '.join(wrong)}",
+                hint="nothing was kept; run again, and if it fails again compare the versions of server and pg_dump",
+                facts={"differences": wrong},
+            )
+        yield (
+            scratch,
+            {
+                "server": f"{drill.host}:{drill.port}",
+                "database": name,
+                "tables": len(found.tables),
+                "not_restored": [str(failure) for failure in failures],
+                "seconds": round(time.monotonic() - started, 3),
+            },
         )
-    return {
-        "server": f"{drill.host}:{drill.port}",
-        "database": name,
-        "tables": len(found.tables),
-        "not_restored": [str(failure) for failure in failures],
-        "seconds": round(time.monotonic() - started, 3),
-    }
 
 
 @contextmanager

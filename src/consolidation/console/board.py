@@ -97,7 +97,7 @@ class Board:
             yield from self._message(event)
         elif event.module == "run_journal":
             yield from self._run(event)
-        elif event.module in ("pg_preflight_info", "service_preflight_info"):
+        elif event.module in ("pg_preflight_info", "service_preflight_info", "rehearsal_preflight_info"):
             self._preflight(event)
         elif not self._check and (found := figure(event.module, event.arguments, event.values)):
             if found.phase in DEFERRED:

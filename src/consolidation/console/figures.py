@@ -179,6 +179,10 @@ def _finalize(_: Values, values: Values) -> Figure | None:
     return Figure("finalize", "retired", f"{text}the source is closed, there is no rollback any more", GOOD)
 
 
+def _rehearse(_: Values, values: Values) -> Figure | None:
+    return Figure("rehearse", "measured", str(values["msg"]), GOOD) if "ticket" in values else None
+
+
 FIGURES: Mapping[str, Callable[[Values, Values], Figure | None]] = {
     "pg_backup": _backup,
     "alembic_upgrade": _schema,
@@ -194,4 +198,5 @@ FIGURES: Mapping[str, Callable[[Values, Values], Figure | None]] = {
     "pg_abandon": _abandon,
     "pg_force_open": _abandon,
     "pg_finalize": _finalize,
+    "pg_rehearse": _rehearse,
 }

@@ -59,7 +59,7 @@ class Seen:
             self.writes.ends(host, module, arguments, values)
         if values.get("writers"):
             self.writers[host] = str(values["writers"])
-        if module in ("pg_preflight_info", "service_preflight_info"):
+        if module in ("pg_preflight_info", "service_preflight_info", "rehearsal_preflight_info"):
             self.findings.setdefault(host, []).extend(values.get("findings") or [])
         if module == "run_journal" and (values.get("run") or {}).get("id"):
             self.begun.add(values["run"]["id"])

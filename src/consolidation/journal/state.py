@@ -146,8 +146,13 @@ class RunState:
 
     @property
     def proved(self) -> bool:
-        """Whether every row of the source was found on the target: what has to be so before the source goes."""
-        return self.verified
+        """Whether every row of the source was found on the target: what has to be so before the source goes.
+
+        In online mode that is the proof after the opening, besides what the change-over has verified.
+        """
+        proof = VerifyResult.from_json(self._result(Phase.PROOF))
+        after = self.mode != Mode.ONLINE or (self.done(Phase.PROOF) and proof.outcome == EQUAL)
+        return self.verified and after
 
     @property
     def standing(self) -> Standing:

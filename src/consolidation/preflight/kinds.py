@@ -232,6 +232,15 @@ _RUN = (
     ("run.rolled_back", INFO, "The last run was rolled back; migrate.yml will begin a new one."),
 )
 
+_REHEARSAL = (
+    (
+        "rehearsal.missing",
+        INFO,
+        "No rehearsal has measured how long the window takes; a blocker where one is required.",
+    ),
+    ("rehearsal.outdated", WARNING, "The rehearsal was of other versions or another lineage, or too long ago; so too."),
+)
+
 _RUNNER = (
     ("runner.check.failed", BLOCKER, "A check of the runner could not be made."),
     ("runner.lineage.missing", BLOCKER, "The runner has no models or no Alembic lineage of that name."),
@@ -268,6 +277,7 @@ _SERVICES = (
 
 CATALOGUE: tuple[Kind, ...] = (
     *(Kind(f"{side}.{name}", grade, text) for side in ("source", "target") for name, grade, text in _BOTH_SIDES),
+    *(Kind(*entry) for entry in _REHEARSAL),
     *(Kind(*entry) for entry in _SOURCE),
     *(Kind(f"source.object.{name}", grade, text, grade == BLOCKER) for name, grade, text in _SOURCE_OBJECTS),
     *(Kind(*entry) for entry in (*_SCHEMA, *_TARGET, *_RUN, *_RUNNER, *_ONLINE, *_SERVICES)),

@@ -62,7 +62,11 @@ class Collector:
 
     def add(self, host: str, module: str, arguments: Values, values: Values) -> None:
         """A module's result."""
-        if module not in STEPS and module not in ("pg_preflight_info", "service_preflight_info"):
+        if module not in STEPS and module not in (
+            "pg_preflight_info",
+            "service_preflight_info",
+            "rehearsal_preflight_info",
+        ):
             return
         database = self.databases.setdefault(host, Database(host))
         database.findings += values.get("findings") or []

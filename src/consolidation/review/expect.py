@@ -1,6 +1,6 @@
 """How long each phase will take: at the rates of an earlier run of the same database, else at assumed ones.
 
-It always says which. A rehearsal is a run: its report is found like any other.
+It always says which. A rehearsal's ticket has the form of a report's database, and is asked first.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from consolidation import evidence
 from consolidation.borders import Json
+from consolidation.rehearse import ticket
 from consolidation.report import outcome
 
 BETWEEN = "between them"
@@ -57,6 +58,11 @@ class Expected:
 
 def expect(database: str, size_bytes: int, base: Path) -> Expected:
     """For a database of that many bytes; ``base`` is the folder of the run directories."""
+    rehearsed = ticket.read(base, database)
+    seconds = _measured(rehearsed, size_bytes) if rehearsed else {}
+    if {"copy", "verify"} <= seconds.keys():
+        basis = f"measured by the rehearsal of {outcome.moment(rehearsed['made_at'])} on {rehearsed['read_from']}"
+        return Expected(ASSUMED_SECONDS | seconds, f"{basis}, scaled by size")
     for report in _reports(base):
         for found in report.get("databases", []):
             seconds = _measured(found, size_bytes) if found.get("name") == database else {}

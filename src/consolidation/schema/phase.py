@@ -73,10 +73,14 @@ def apply(plan: Plan) -> Json:
             upgrade(database.target, database.name)
         if database.mode.copies:
             check(database.target, database.name)
-        scripts = ScriptDirectory.from_config(configuration())
-        heads = [revision.revision for revision in scripts.get_revisions(f"{database.name}@head")]
         applied = work.result.get("revisions", []) + [revision.id for revision in plan.pending]
-        work.result.update(run_id=work.run.id, heads=heads, revisions=applied)
+        work.result.update(run_id=work.run.id, heads=list(heads(database.name)), revisions=applied)
         with session(database.target, "schema") as target:
             work.result["definitions"] = definitions(target, database.name)
         return dict(work.result)
+
+
+def heads(database: str) -> tuple[str, ...]:
+    """The newest revisions of a database's lineage."""
+    scripts = ScriptDirectory.from_config(configuration())
+    return tuple(revision.revision for revision in scripts.get_revisions(f"{database}@head") if revision)

@@ -1,0 +1,161 @@
+#!/usr/bin/python
+"""The Ansible module ``pg_rehearse``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_rehearse
+short_description: Migrate a copy of a service database, and measure it
+version_added: "0.1.0"
+description:
+  - Dumps the source, restores the dump on the server of the drill, and migrates that copy into a scratch database
+    beside the storage database by the code of a migration, from the backup with its drill to the cutover.
+  - The source is only read by pg_dump, nothing of it is fenced. The storage database is not touched.
+  - Everything is dropped at the end, also after a failure. What a killed rehearsal has left is dropped by the next one,
+    known by its owner and its comment.
+  - The capture and the rounds of mode V(online) are not rehearsed.
+extends_documentation_fragment: [storage.consolidation.consolidation]
+options:
+  backup_directory:
+    description: Directory of the backups on the runner. The rehearsal's dump is below it until the end.
+    type: path
+    required: true
+  postgresql_bin:
+    description: Directory of pg_dump, pg_restore and pg_dumpall on the runner, at least of the newest server's version.
+    type: path
+    required: true
+  drill:
+    description:
+      - Connection to the server that the dump is restored on. The role needs CREATEDB there.
+      - Without it that is the target's server.
+    type: dict
+    suboptions:
+      host:
+        description: Host name or address of the server.
+        type: str
+        required: true
+      port:
+        description: Port of the server.
+        type: int
+        default: 5432
+      dbname:
+        description: Database to connect to for creating the scratch database.
+        type: str
+        required: true
+      user:
+        description: Role to connect as.
+        type: str
+        required: true
+      passfile:
+        description: libpq password file on the runner, mode 0600.
+        type: path
+      sslmode:
+        description: libpq's sslmode; use V(verify-full) in production.
+        type: str
+        default: prefer
+        choices: [disable, allow, prefer, require, verify-ca, verify-full]
+      sslrootcert:
+        description: File with the CA's certificates.
+        type: path
+      sslcert:
+        description: Client certificate.
+        type: path
+      sslkey:
+        description: Key of the client certificate.
+        type: path
+      connect_timeout:
+        description: Seconds to wait for a connection.
+        type: int
+        default: 10
+  workers:
+    description: Number of processes that load, and of tables that are compared at the same time.
+    type: int
+    default: 2
+  accepted:
+    description: Objects that may stay behind, as M(storage.consolidation.pg_preflight_info) takes them.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns what would be made and dropped again.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Rehearse the migration
+  pg_rehearse:
+    database: "{{ consolidation_database }}"
+    backup_directory: "{{ consolidation_backup_directory }}"
+    postgresql_bin: "{{ consolidation_postgresql_bin }}"
+"""
+
+RETURN = r"""
+msg:
+  description: What was measured, in a sentence.
+  type: str
+  returned: when not in check mode
+ticket:
+  description:
+    - C(made_at), C(subject) (what it is valid for), C(read_from), C(database_bytes), C(dump_bytes), C(tables) with
+      their rows and bytes, C(journal) with the phases' beginnings and ends.
+  type: dict
+  returned: when not in check mode
+differences:
+  description: What was restored otherwise than dumped.
+  type: list
+  elements: str
+  returned: on the failure of the drill
+faults:
+  description: What would stop a run behind the fence.
+  type: list
+  elements: dict
+  returned: on the failure of the look at the built target
+notes:
+  description: What else was seen of the built target.
+  type: list
+  elements: str
+  returned: on the failure of the look at the built target
+skip_reason:
+  description: Why the built target is not looked at.
+  type: str
+  returned: on the failure of the look at the built target
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from consolidation.model import Database, connection_settings
+from consolidation.module import arguments
+from consolidation.module.failures import failures
+from consolidation.rehearse import phase as rehearse
+
+
+def main() -> None:
+    """Plan, and rehearse. It leaves nothing on any server, so nothing is changed."""
+    spec = arguments.database(
+        backup_directory={"type": "path", "required": True},
+        postgresql_bin={"type": "path", "required": True},
+        drill=arguments.connection() | {"required": False},
+        workers={"type": "int", "default": 2},
+        accepted={"type": "list", "elements": "str", "default": []},
+    )
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    with failures(module):
+        given = module.params
+        database = Database.from_options(given["database"])
+        drill = connection_settings(given["drill"]) if given["drill"] else database.target
+        places = (Path(given["backup_directory"]), Path(given["postgresql_bin"]))
+        options = rehearse.Options(*places, drill, given["workers"], tuple(given["accepted"]))
+        plan = rehearse.plan(database, options)
+        result = {} if module.check_mode else rehearse.apply(plan)
+        msg = {"ticket": result, "msg": rehearse.summary(result)} if result else {}
+        module.exit_json(changed=False, diff=plan.diff(), **msg)
+
+
+if __name__ == "__main__":
+    main()
