@@ -12,7 +12,7 @@ description:
     mode of the configuration stay. The service is restarted in any case, and has to be healthy then.
   - A configuration that is neither the one it was prepared from nor the prepared one is left alone, see RV(edited).
   - Started before the change-over on every host of a service at once (C(async)), with O(opening) it waits until the
-    Storage Service takes writes; what Ansible needs for itself then lies outside the write outage.
+    Storage Service takes writes; what Ansible needs for itself is then outside the write outage.
   - Who comes last has the turn. A switch that still waits when a later command switches the host, back or over, or
     when the prepared files are gone, ends without having changed anything.
 options:
@@ -21,11 +21,11 @@ options:
     type: path
     required: true
   before:
-    description: The configuration as it was when the new one was prepared from it; the way back gives O(after) here.
+    description: The configuration as it was when the new one was prepared from it; the rollback gives O(after) here.
     type: path
     required: true
   after:
-    description: The prepared configuration; the way back gives O(before) here.
+    description: The prepared configuration; the rollback gives O(before) here.
     type: path
     required: true
   link:
