@@ -196,12 +196,13 @@ def test_a_switch_that_waits_ends_when_it_is_no_longer_wanted(
     Answers.open = False
 
     def end() -> None:
-        while not (tmp_path / ".service-switch").exists():
+        turn = tmp_path / ".service-switch"
+        while not (turn.exists() and turn.stat().st_size):
             time.sleep(0.01)
         if ending == "a rollback":
             Path(host["after"]).unlink()
         else:
-            (tmp_path / ".service-switch").write_bytes(b"another")
+            turn.write_bytes(b"another")
             Answers.open = True
 
     other = threading.Thread(target=end)
