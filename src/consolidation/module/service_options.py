@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from consolidation.borders import Json
 
-EVIDENCE: dict[str, Any] = {"directory": {"type": "path", "required": True}} | {
+EVIDENCE: Json = {"directory": {"type": "path", "required": True}} | {
     name: {"type": "str", "required": True} for name in ("run_id", "database", "phase")
 }
 
-CONFIG: dict[str, Any] = {
+CONFIG: Json = {
     "path": {"type": "path", "required": True},
     "state": {"type": "str", "required": True, "choices": ["staged", "previous", "served"]},
     "schema": {"type": "str"},
@@ -17,9 +17,9 @@ CONFIG: dict[str, Any] = {
     "entries": {"type": "dict"},
     "evidence": {"type": "dict", "options": EVIDENCE},
 }
-CONFIG_NEEDS: dict[str, Any] = {"required_if": [("state", "staged", ["schema"]), ("state", "served", ["entries"])]}
+CONFIG_NEEDS: Json = {"required_if": [("state", "staged", ["schema"]), ("state", "served", ["entries"])]}
 
-LOOK: dict[str, Any] = {
+LOOK: Json = {
     "host": {"type": "str", "required": True},
     "config": {"type": "path", "required": True},
     "health_url": {"type": "str", "required": True},
@@ -31,7 +31,7 @@ LOOK: dict[str, Any] = {
     "called": {"type": "bool", "default": False},
     "evidence": {"type": "dict", "options": EVIDENCE},
 }
-LOOK_NEEDS: dict[str, Any] = {
+LOOK_NEEDS: Json = {
     "required_one_of": [("next_release", "entries")],
     "mutually_exclusive": [("next_release", "entries")],
     "required_by": {"next_release": ["schema", "current_release"]},

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from consolidation.borders import Json
 from consolidation.errors import ConfigurationError
 from consolidation.services import yaml_edit
 from consolidation.services.yaml_edit import Keys, Node, Value, find
@@ -42,7 +43,7 @@ class Plan:
             side: section_shown(content, self.keys, self.path) for side, content in sides.items()
         }
 
-    def as_result(self) -> dict[str, Any]:
+    def as_result(self) -> Json:
         """For module results and the evidence: nothing secret."""
         diff = self.diff()
         return {
@@ -68,7 +69,7 @@ class Change:
         """Whether a file is written."""
         return bool(self.writes)
 
-    def as_result(self) -> dict[str, Any]:
+    def as_result(self) -> Json:
         """For results and the evidence: nothing secret."""
         return {**self.plan.as_result(), "written": [path for path, _ in self.writes]}
 
