@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from consolidation.borders import Json
 from consolidation.errors import ConfigurationError
 from consolidation.preflight.findings import Finding, in_order, summary, text_table
 from consolidation.preflight.kinds import found
