@@ -1,49 +1,67 @@
 #!/usr/bin/python
-"""The Ansible module ``service_config``."""
+"""The documentation of the action plugin ``service_config``, and what is said where Ansible does not find that."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_config
-short_description: Compute the new content of a service's configuration file
+short_description: Read, plan and write the change of a service's configuration file
 version_added: "0.1.0"
 description:
-  - Changes one section and leaves every other byte alone. The content comes in as an option, goes out as a
-    result, and the role reads and writes the file, so that the application hosts need nothing but Python.
-  - The content may hold secrets. Show the plan with C(check_mode=true), where only a redacted diff is returned, and
-    hide the task that returns the content with C(no_log).
+  - Changes one section and leaves every other byte alone. The file is read on its host, the change is planned on the
+    control node, and what is to be written is written on the host, which needs nothing but Python.
+  - The content may hold secrets; it is in no result, in no log and in no diff.
 options:
   path:
-    description: Path of the file on its host; for messages.
-    type: str
-    required: true
-  content:
-    description: The file's content, base64.
-    type: str
+    description: The configuration file on its host.
+    type: path
     required: true
   state:
     description:
-      - V(storage_service) lets C(database) point at the storage service.
-      - V(previous) undoes that.
-      - V(served) gives the storage service's own file the C(entries) below C(storage.databases).
+      - V(staged) lets C(database) point at the storage service, not in the file itself but in O(after); O(before) keeps
+        the file as it is. What switches them is M(storage.consolidation.service_switch).
+      - V(previous) takes that back, in the file itself; edits made since stay.
+      - V(served) gives the storage service's own file the O(entries) below C(storage.databases), in O(after) as well.
     type: str
     required: true
-    choices: [storage_service, previous, served]
+    choices: [staged, previous, served]
   schema:
     description: Name of the database at the storage service.
     type: str
-  previous:
-    description: The file's content before the cutover, base64.
-    type: str
-  written:
-    description: The file's content as the cutover wrote it, base64.
-    type: str
+  before:
+    description: The file beside it that keeps the configuration as it was before the cutover.
+    type: path
+    required: true
+  after:
+    description: The file beside it with the configuration for after the cutover.
+    type: path
+    required: true
   entries:
     description: Entries of the storage service's file by database, each with C(schema), C(migrations) and C(backup).
     type: dict
+  evidence:
+    description: Where the plan is kept on the control node, as for M(storage.consolidation.run_evidence).
+    type: dict
+    suboptions:
+      directory:
+        description: Folder of the run directories.
+        type: path
+        required: true
+      run_id:
+        description: Id of the run.
+        type: str
+        required: true
+      database:
+        description: Name of the service database.
+        type: str
+        required: true
+      phase:
+        description: Name of the file.
+        type: str
+        required: true
 attributes:
   check_mode:
-    description: Returns everything but the new content.
+    description: Writes nothing; the diff is of the same plan.
     support: full
   diff_mode:
     description: Returns the section before and after, redacted.
@@ -53,13 +71,14 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show what becomes of the configuration
+- name: Stage the configuration for after the cutover
   service_config:
     path: /etc/campaign/config.yml
-    content: "{{ services_file.content }}"
-    state: storage_service
+    before: /etc/campaign/config.yml.before-20260101T020000Z
+    after: /etc/campaign/config.yml.after-20260101T020000Z
+    state: staged
     schema: campaign_db
-  check_mode: true
+  delegate_to: campaign-1
 """
 
 RETURN = r"""
@@ -89,40 +108,24 @@ sha256_after:
   description: Digest of the whole file after.
   type: str
   returned: always
-edited:
-  description: The new content, as text. It may hold secrets.
-  type: str
-  returned: when not in check mode
+written:
+  description: Files that were written, or would be.
+  type: list
+  elements: str
+  returned: always
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation.module.failures import failures
-from consolidation.services import config as service_config
-
-SPEC = {
-    "path": {"type": "str", "required": True},
-    "content": {"type": "str", "required": True, "no_log": True},
-    "state": {"type": "str", "required": True, "choices": ["storage_service", "previous", "served"]},
-    "schema": {"type": "str"},
-    "previous": {"type": "str", "no_log": True},
-    "written": {"type": "str", "no_log": True},
-    "entries": {"type": "dict"},
-}
-NEEDS = [
-    ("state", "storage_service", ["schema"]),
-    ("state", "previous", ["previous", "written"]),
-    ("state", "served", ["entries"]),
-]
+from consolidation.module.service_options import CONFIG, CONFIG_NEEDS
 
 
 def main() -> None:
-    """Compute."""
-    module = AnsibleModule(argument_spec=SPEC, required_if=NEEDS, supports_check_mode=True)
-    with failures(module):
-        plan = service_config.plan(module.params)
-        edited = {} if module.check_mode else {"edited": plan.after.decode()}
-        module.exit_json(changed=plan.changed, diff=plan.diff(), **plan.as_result(), **edited)
+    """Reached only without the action plugin."""
+    module = AnsibleModule(argument_spec=CONFIG, **CONFIG_NEEDS, supports_check_mode=True)
+    module.fail_json(
+        msg="service_config works on the control node: add plugins/action to action_plugins of ansible.cfg"
+    )
 
 
 if __name__ == "__main__":

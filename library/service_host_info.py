@@ -28,18 +28,6 @@ options:
     description: How long the answer may take, in seconds.
     type: int
     default: 10
-  wait_seconds:
-    description:
-      - For how long to ask again until the service is well, in seconds. It is if it answers C(200), a C(status) of
-        V(healthy) or, as the Storage Service does, an C(ok) of V(true), and calls all O(lineages) C(current). If it is
-        not by then, the module fails.
-      - Without it the service is asked once, and any answer will do.
-    type: float
-  lineages:
-    description: Lineages that the Storage Service has to serve, with O(wait_seconds).
-    type: list
-    elements: str
-    default: []
 attributes:
   check_mode:
     description: The module changes nothing in any mode.
@@ -53,12 +41,6 @@ EXAMPLES = r"""
   service_host_info:
     files: [/opt/campaign/current, /etc/campaign/config.yml]
     health_url: http://127.0.0.1:8080/health
-
-- name: Wait until the Storage Service serves a database
-  service_host_info:
-    health_url: http://127.0.0.1:8100/health/ready
-    wait_seconds: 60
-    lineages: [campaign_db]
 
 - name: Read its configuration
   service_host_info:
@@ -82,7 +64,6 @@ health:
 import base64
 import json
 import os
-import time
 from http.client import HTTPException
 from pathlib import Path
 from stat import S_IMODE
@@ -97,10 +78,7 @@ SPEC = {
     "read": {"type": "list", "elements": "path", "default": []},
     "health_url": {"type": "str"},
     "timeout_seconds": {"type": "int", "default": 10},
-    "wait_seconds": {"type": "float"},
-    "lineages": {"type": "list", "elements": "str", "default": []},
 }
-POLL_SECONDS = 0.25
 NO_ANSWER = {"status": -1, "json": {}}
 
 
@@ -110,32 +88,7 @@ def main() -> None:
     given = module.params
     files = {path: look(Path(path), to_read=path in given["read"]) for path in [*given["files"], *given["read"]]}
     health = ask(given["health_url"], given["timeout_seconds"]) if given["health_url"] else NO_ANSWER
-    if given["wait_seconds"] is not None:
-        health = wait_until_well(module, health)
     module.exit_json(changed=False, files=files, health=health)
-
-
-def wait_until_well(module: AnsibleModule, health: dict[str, Any]) -> dict[str, Any]:
-    """Ask again until it is, from the answer that is there already."""
-    given = module.params
-    deadline = time.monotonic() + given["wait_seconds"]
-    while not is_well(health, given["lineages"]):
-        if time.monotonic() >= deadline:
-            said = "it does not answer"
-            if health["status"] != NO_ANSWER["status"]:
-                said = f"it answers {health['status']}, {json.dumps(health['json'])[:500]}"
-            module.fail_json(msg=f"{given['health_url']} was not well within {given['wait_seconds']:g} s: {said}")
-        time.sleep(POLL_SECONDS)
-        health = ask(given["health_url"], given["timeout_seconds"])
-    return health
-
-
-def is_well(health: dict[str, Any], lineages: list[str]) -> bool:
-    """Whether the service says so, of itself and of the lineages."""
-    said, known = health["json"], health["json"].get("lineages")
-    current = [name for name in lineages if isinstance(known, dict) and known.get(name) == "current"]
-    is_healthy = said.get("status") == "healthy" or said.get("ok") is True
-    return health["status"] == 200 and is_healthy and current == lineages
 
 
 def look(path: Path, *, to_read: bool) -> dict[str, Any]:

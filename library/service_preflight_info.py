@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""The Ansible module ``service_preflight_info``."""
+"""The documentation of the action plugin ``service_preflight_info``, and what is said without that."""
 
 from __future__ import annotations
 
@@ -8,23 +8,20 @@ module: service_preflight_info
 short_description: Judge what was found on an application host, before the window
 version_added: "0.1.0"
 description:
-  - Turns what the role saw on the host into findings with stable ids, each with its fix. Looks at nothing itself.
+  - Looks at the host and turns what it sees into findings with stable ids, each with its fix. It judges on the
+    control node. The host needs nothing but Python, and what its configuration holds is in no result.
 options:
   host:
     description: Inventory name of the application host.
     type: str
     required: true
   config:
-    description: The configuration file, with C(path), C(exists) and C(writable).
-    type: dict
+    description: The configuration file on the host.
+    type: path
     required: true
-  content:
-    description: Its content, base64; empty where it could not be read.
+  health_url:
+    description: Address that is asked for the service's health, from the host.
     type: str
-    required: true
-  health:
-    description: What the health endpoint said, with C(url) and C(status) (-1 for no answer).
-    type: dict
     required: true
   restartable:
     description: Whether the inventory says how the service is restarted.
@@ -33,11 +30,12 @@ options:
   schema:
     description: Of a service that moves, the name of its database at the storage service.
     type: str
-  release:
-    description:
-      - Of a service that moves, the release for after the cutover, with C(directory), C(ready), C(requirements)
-        (base64, empty where there is no such file), C(wheelhouse) and C(linked).
-    type: dict
+  current_release:
+    description: Of a service that moves, the link to its release.
+    type: path
+  next_release:
+    description: Of a service that moves, the folder of the release for after the cutover.
+    type: path
   entries:
     description: Of the storage service, the entries that its file is to have, by database.
     type: dict
@@ -45,6 +43,26 @@ options:
     description: Of the storage service, whether a service is to go through it to these databases, and must be let in.
     type: bool
     default: false
+  evidence:
+    description: Where the findings are kept on the control node; not in check mode.
+    type: dict
+    suboptions:
+      directory:
+        description: Folder of the run directories.
+        type: path
+        required: true
+      run_id:
+        description: Id of the run.
+        type: str
+        required: true
+      database:
+        description: Name of the service database.
+        type: str
+        required: true
+      phase:
+        description: Name of the file.
+        type: str
+        required: true
 attributes:
   check_mode:
     description: The module changes nothing in any mode.
@@ -54,15 +72,15 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Judge the storage service's host
+- name: Look at the storage service's host
   service_preflight_info:
     host: storage-1
-    config: {path: /etc/storage/config.yml, exists: true, writable: true}
-    content: "{{ file.content }}"
-    health: {url: http://127.0.0.1:8080/health/ready, status: 200}
+    config: /etc/storage/config.yml
+    health_url: http://127.0.0.1:8080/health/ready
     restartable: true
     entries: {campaign_db: {schema: campaign_db, migrations: true, backup: true}}
     called: true
+  delegate_to: storage-1
 """
 
 RETURN = r"""
@@ -83,33 +101,13 @@ table:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation.module.failures import failures
-from consolidation.preflight import services
-
-SPEC = {
-    "host": {"type": "str", "required": True},
-    "config": {"type": "dict", "required": True},
-    "content": {"type": "str", "required": True, "no_log": True},
-    "health": {"type": "dict", "required": True},
-    "restartable": {"type": "bool", "required": True},
-    "schema": {"type": "str"},
-    "release": {"type": "dict"},
-    "entries": {"type": "dict"},
-    "called": {"type": "bool", "default": False},
-}
+from consolidation.module.service_options import LOOK, LOOK_NEEDS
 
 
 def main() -> None:
-    """Judge."""
-    module = AnsibleModule(
-        argument_spec=SPEC,
-        required_one_of=[("release", "entries")],
-        mutually_exclusive=[("release", "entries")],
-        required_by={"release": ["schema"]},
-        supports_check_mode=True,
-    )
-    with failures(module):
-        module.exit_json(changed=False, **services.judge(module.params))
+    """Reached only without the action plugin."""
+    module = AnsibleModule(argument_spec=LOOK, supports_check_mode=True, **LOOK_NEEDS)
+    module.fail_json(msg="service_preflight_info judges on the control node: add plugins/action to action_plugins")
 
 
 if __name__ == "__main__":

@@ -11,27 +11,46 @@ description:
   - What is left to do inside the write outage, in one task. The file and the link are replaced whole; owner, group and
     mode of the configuration stay. The service is restarted in any case, and has to be healthy then.
   - A configuration that is neither the one it was prepared from nor the prepared one is left alone, see RV(edited).
+  - Started before the change-over on every host of a service at once (C(async)), with O(opening) it waits until the
+    Storage Service takes writes; what Ansible needs for itself is then outside the write outage.
+  - Who comes last has the turn. A switch that still waits when a later command switches the host, back or over, or
+    when the prepared files are gone, ends without having changed anything.
 options:
   config:
     description: The configuration file; a link to it is followed.
     type: path
     required: true
   before:
-    description: The configuration as it was when the new one was prepared from it.
+    description: The configuration as it was when the new one was prepared from it; the rollback gives O(after) here.
     type: path
     required: true
   after:
-    description: The prepared configuration.
+    description: The prepared configuration; the rollback gives O(before) here.
     type: path
     required: true
   link:
-    description: The link to the release in use.
+    description: The link to the release in use; not for the Storage Service, whose release stays.
     type: path
-    required: true
   release:
-    description: The prepared release.
+    description: The prepared release, or a link to it.
     type: path
-    required: true
+  opening:
+    description: What to wait for first; without it the service is switched at once.
+    type: dict
+    suboptions:
+      urls:
+        description: Health addresses of all hosts of the Storage Service.
+        type: list
+        elements: str
+        required: true
+      database:
+        description: The database that each of them must call open for writes.
+        type: str
+        required: true
+      wait_seconds:
+        description: How long that may take, in seconds.
+        type: float
+        required: true
   unit:
     description: Name of the systemd unit to restart.
     type: str
@@ -40,9 +59,16 @@ options:
     type: list
     elements: str
   health_url:
-    description: Address that answers C(200) and a C(status) of V(healthy) when the service is well.
+    description:
+      - Address that is asked until the service is well. It is if it answers C(200), a C(status) of V(healthy) or, as
+        the Storage Service does, an C(ok) of V(true), and calls all O(lineages) C(current).
     type: str
     required: true
+  lineages:
+    description: Lineages that the Storage Service has to serve.
+    type: list
+    elements: str
+    default: []
   timeout_seconds:
     description: How long it may take until it is, in seconds.
     type: float
@@ -74,76 +100,194 @@ edited:
   type: bool
 """
 
+import fcntl
 import json
 import os
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from uuid import uuid4
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import open_url
+from ansible.module_utils.urls import ConnectionError, open_url
 
-PATHS = ("config", "before", "after", "link", "release")
-SPEC = {name: {"type": "path", "required": True} for name in PATHS} | {
+OPENING = {
+    "urls": {"type": "list", "elements": "str", "required": True},
+    "database": {"type": "str", "required": True},
+    "wait_seconds": {"type": "float", "required": True},
+}
+SPEC = {
+    "config": {"type": "path", "required": True},
+    "before": {"type": "path", "required": True},
+    "after": {"type": "path", "required": True},
+    "link": {"type": "path"},
+    "release": {"type": "path"},
+    "opening": {"type": "dict", "options": OPENING},
     "unit": {"type": "str"},
     "command": {"type": "list", "elements": "str"},
     "health_url": {"type": "str", "required": True},
+    "lineages": {"type": "list", "elements": "str", "default": []},
     "timeout_seconds": {"type": "float", "default": 60},
 }
 POLL_SECONDS = 0.1
+TURN = ".service-switch"
+"""File beside the link, or the configuration: the command that has the turn. It stays, as lock files do."""
+
+
+class Failed(Exception):
+    """Why the service is not switched."""
 
 
 def main() -> None:
     """Switch what is not switched yet, restart, wait."""
     restart = {"required_one_of": [("unit", "command")], "mutually_exclusive": [("unit", "command")]}
+    restart["required_together"] = [("link", "release")]
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True, **restart)
-    config, before, after, link, release = (Path(module.params[name]) for name in PATHS)
-    config = config.resolve()
     try:
-        now, old, new = (path.read_bytes() if path.exists() else None for path in (config, before, after))
+        prepared = is_prepared(module.params)
+        if prepared and not module.check_mode:
+            switch(module)
     except OSError as error:
-        module.fail_json(msg=f"{error.filename} cannot be read: {error.strerror}")
-    if now is None or new is None or now not in (old, new):
-        module.exit_json(changed=False, edited=True)
-    if not module.check_mode:
-        if now != new:
-            replace_file(module, config, new)
-        if not link.is_symlink() or link.readlink() != release:
-            replace_link(link, release)
+        module.fail_json(msg=f"{error.filename}: {error.strerror}")
+    except Failed as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=prepared, edited=not prepared)
+
+
+def is_prepared(given: dict[str, Any]) -> bool:
+    """Whether the configuration is the one or the other."""
+    now, old, new = (read(Path(given[name])) for name in ("config", "before", "after"))
+    return now is not None and new is not None and now in (old, new)
+
+
+def switch(module: AnsibleModule) -> None:
+    """All of it. Raises Failed, OSError."""
+    given = module.params
+    turn = Turn(Path(given["link"] or given["config"]).with_name(TURN))
+    if given["opening"]:
+        wait_until_open(turn, given)
+    with turn.mine():
+        if not is_prepared(given):
+            raise Failed(f"{given['config']} was edited while the switch waited for the opening")
+        replace_file(module, Path(given["config"]).resolve(), Path(given["after"]).read_bytes())
+        if given["link"]:
+            replace_link(Path(given["link"]), Path(given["release"]))
         restart_service(module)
-        wait_until_healthy(module)
-    module.exit_json(changed=True, edited=False)
+    wait_until_healthy(turn, given)
+
+
+class Turn:
+    """Of several commands that would switch this host, the last one may."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._token = path, uuid4().hex.encode()
+        with self._locked() as file:
+            os.pwrite(file, self._token, 0)
+
+    def check(self) -> None:
+        """Raises Failed when a later command has come."""
+        if self._path.read_bytes() != self._token:
+            raise Failed("a later command switches this host; this one has ended")
+
+    @contextmanager
+    def mine(self) -> Iterator[None]:
+        """Nobody else takes it meanwhile. Raises Failed as `check`."""
+        with self._locked():
+            self.check()
+            yield
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)  # held for as long as a restart takes, at the longest
+            yield file
+        finally:
+            os.close(file)
+
+
+def wait_until_open(turn: Turn, given: dict[str, Any]) -> None:
+    """Until every host of the Storage Service takes writes to the database. Raises Failed."""
+    opening = given["opening"]
+
+    def is_open(said: Any) -> bool:
+        return bool(said["databases"][opening["database"]]["writes"] == "open")
+
+    deadline = time.monotonic() + opening["wait_seconds"]
+    for url in opening["urls"]:
+        if said := poll(turn, given["after"], url, deadline, is_open):
+            what = f"did not call {opening['database']} open within {opening['wait_seconds']:g} s"
+            raise Failed(f"{url} {what}: {said}")
+
+
+def wait_until_healthy(turn: Turn, given: dict[str, Any]) -> None:
+    """Raises Failed."""
+    url, seconds = given["health_url"], given["timeout_seconds"]
+
+    def is_well(said: Any) -> bool:
+        current = all(said["lineages"].get(name) == "current" for name in given["lineages"])
+        return current and (said.get("status") == "healthy" or said.get("ok") is True)
+
+    if said := poll(turn, given["after"], url, time.monotonic() + seconds, is_well):
+        raise Failed(f"{url} did not say healthy within {seconds:g} s: {said}")
+
+
+def poll(turn: Turn, after: str, url: str, deadline: float, is_wanted: Callable[[Any], bool]) -> str:
+    """Ask often: every wait here is write outage.
+
+    Empty, or the last answer. Raises Failed when the switch is no longer wanted.
+    """
+    while True:
+        content, said = ask(url)
+        with suppress(LookupError, TypeError, AttributeError):
+            if content is not None and is_wanted(content):
+                return ""
+        if time.monotonic() >= deadline:
+            return said
+        turn.check()
+        if not Path(after).exists():
+            raise Failed("the run was rolled back, its prepared files are gone")
+        time.sleep(POLL_SECONDS)
+
+
+def ask(url: str) -> tuple[Any, str]:
+    """The content of a 200, None without; and in words what was answered."""
+    try:
+        answer = open_url(url, timeout=5, use_proxy=False)
+    except HTTPError as error:
+        return None, f"it answers {error.code}, {error.read()[:500].decode(errors='replace')}"
+    except (OSError, HTTPException, ConnectionError, ValueError) as error:
+        return None, f"it does not answer ({type(error).__name__})"
+    try:
+        content = json.loads(answer.read())
+    except (OSError, HTTPException, ValueError):
+        return None, "it answers 200 without JSON"
+    return content, f"it answers 200, {json.dumps(content)[:500]}"
 
 
 def restart_service(module: AnsibleModule) -> None:
-    """As the inventory says."""
+    """As the inventory says. Raises Failed."""
     unit = module.params["unit"]
     command = ["systemctl", "restart", unit] if unit else module.params["command"]
     status, _, errors = module.run_command(command)
     if status:
         log = f"; Next: systemctl status {unit}" if unit else ""
-        module.fail_json(msg=f"`{' '.join(command)}` ended with {status}: {errors.strip()[-1000:]}{log}")
+        raise Failed(f"`{' '.join(command)}` ended with {status}: {errors.strip()[-1000:]}{log}")
 
 
-def wait_until_healthy(module: AnsibleModule) -> None:
-    """Ask often: every wait here is write outage."""
-    url, seconds = module.params["health_url"], module.params["timeout_seconds"]
-    deadline = time.monotonic() + seconds
-    while (said := ask(url)) != "healthy":
-        if time.monotonic() >= deadline:
-            module.fail_json(msg=f"{url} did not say healthy within {seconds:g} s; its last answer: {said}")
-        time.sleep(POLL_SECONDS)
-
-
-def ask(url: str) -> str:
-    """The status that the service gives itself, or why there is none."""
-    try:
-        return str(json.loads(open_url(url, timeout=5, use_proxy=False).read())["status"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        return f"{type(error).__name__}: {error}"
+def read(path: Path) -> bytes | None:
+    """None: there is no such file."""
+    return path.read_bytes() if path.exists() else None
 
 
 def replace_file(module: AnsibleModule, path: Path, content: bytes) -> None:
     """Write beside it and rename, so that a service which starts now reads the one or the other."""
+    if read(path) == content:
+        return
     beside = path.with_name(f".switch-{path.name}")  # what a killed run has left there is replaced
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
@@ -153,6 +297,10 @@ def replace_file(module: AnsibleModule, path: Path, content: bytes) -> None:
 
 def replace_link(link: Path, release: Path) -> None:
     """As for the file."""
+    if release.is_symlink():
+        release = release.readlink()
+    if link.is_symlink() and link.readlink() == release:
+        return
     beside = link.with_name(f".switch-{link.name}")
     beside.unlink(missing_ok=True)
     beside.symlink_to(release)

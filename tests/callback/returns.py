@@ -46,7 +46,8 @@ def faults(documented: dict[str, Any], result: dict[str, Any]) -> list[str]:
     """What a result has that RETURN does not name, and what it lacks that RETURN promises always."""
     if any(result.get(key) for key in NO_RESULT):
         return []
-    keys = {key for key in result if not key.startswith("_")} - COMMON
+    of_loop = {"ansible_loop_var", result.get("ansible_loop_var")}
+    keys = {key for key in result if not key.startswith("_")} - COMMON - of_loop
     found = [f"returns {key}, which RETURN does not name" for key in sorted(keys - set(documented) - _excused(result))]
     for key in sorted(keys & set(documented)):
         wanted = TYPES[documented[key]["type"]]

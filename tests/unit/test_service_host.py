@@ -1,9 +1,10 @@
-"""The two modules that run on an application host: what they see there, and that they switch all or nothing."""
+"""The modules that run on an application host: what they see there, and that they switch all or nothing."""
 
 from __future__ import annotations
 
 import base64
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -17,9 +18,13 @@ BEFORE, AFTER = b"type: postgresql\r\n", b"type: storage_service\r\n"
 
 
 class Answers(BaseHTTPRequestHandler):
-    """`/ready` and `/health` are well, `/fenced` is not, `/text` speaks no JSON, `/soon` serves at the third asking."""
+    """`/ready` and `/health` are well, `/fenced` is not, `/text` speaks no JSON, `/soon` serves at the third asking.
+
+    `/opens` says whether a database takes writes.
+    """
 
     asked = 0
+    open = False
 
     def do_GET(self) -> None:
         self.send_response(503 if self.path == "/fenced" else 200)
@@ -28,6 +33,10 @@ class Answers(BaseHTTPRequestHandler):
             Answers.asked += 1
             state = "current" if Answers.asked > 2 else "behind"
             self.wfile.write(b'{"ok": true, "lineages": {"campaign_db": "%s", "image_db": "behind"}}' % state.encode())
+            return
+        if self.path == "/opens":
+            writes = b"open" if Answers.open else b"fenced"
+            self.wfile.write(b'{"ok": true, "databases": {"campaign_db": {"writes": "%s"}}}' % writes)
             return
         said = "healthy" if self.path == "/health" else "said"
         self.wfile.write(b"well" if self.path == "/text" else b'{"status": "%s"}' % said.encode())
@@ -111,40 +120,6 @@ def test_asks_for_the_health(
     assert result["health"] == {"status": status, "json": said}
 
 
-def test_waits_until_the_lineages_are_served(address: str, capsys: pytest.CaptureFixture[str]) -> None:
-    given = {"health_url": f"{address}/soon", "wait_seconds": 5, "lineages": ["campaign_db"]}
-    Answers.asked = 0
-    assert (
-        run_module(capsys, "service_host_info", True, given)["health"]["json"]["lineages"]["campaign_db"] == "current"
-    )
-    assert Answers.asked == 3
-
-
-@pytest.mark.parametrize(
-    ("path", "lineages", "said"),
-    [
-        ("/fenced", [], "it answers 503"),
-        ("/ready", [], "it answers 200"),
-        ("/text", [], "it answers 200, {}"),
-        ("/soon", ["campaign_db", "image_db"], '"image_db": "behind"'),
-    ],
-)
-def test_a_wait_in_vain_says_what_was_answered(
-    address: str, path: str, lineages: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    given = {"health_url": address + path, "wait_seconds": 0.6, "lineages": lineages}
-    result = run_module(capsys, "service_host_info", True, given)
-    assert result["failed"]
-    assert f"{path} was not well within 0.6 s" in result["msg"]
-    assert said in result["msg"]
-
-
-@pytest.mark.parametrize("seconds", [0, 0.3])
-def test_a_wait_for_nobody_ends(seconds: float, capsys: pytest.CaptureFixture[str]) -> None:
-    given = {"health_url": "http://127.0.0.1:9/health", "wait_seconds": seconds}
-    assert "it does not answer" in run_module(capsys, "service_host_info", True, given)["msg"]
-
-
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/health", "no address"])
 def test_no_answer_is_told_not_failed(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_module(capsys, "service_host_info", True, {"health_url": url})["health"] == {"status": -1, "json": {}}
@@ -167,14 +142,104 @@ def test_a_restart_that_fails_is_told(host: dict[str, Any], capsys: pytest.Captu
     assert "ended with 3: port is taken" in run_module(capsys, "service_switch", False, host)["msg"]
 
 
-@pytest.mark.parametrize("path", ["/fenced", "/ready", "/text"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("/fenced", [], "it answers 503"),
+        ("/ready", [], "it answers 200, {"),
+        ("/text", [], "it answers 200 without JSON"),
+        ("/soon", ["campaign_db", "image_db"], '"image_db": "behind"'),
+        ("", [], "it does not answer"),
+    ],
+)
 def test_a_service_that_is_not_well_is_told(
-    host: dict[str, Any], address: str, path: str, capsys: pytest.CaptureFixture[str]
+    host: dict[str, Any], address: str, case: tuple[str, list[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    host |= {"health_url": address + path, "timeout_seconds": 0.3}
+    path, lineages, said = case
+    url = address + path if path else "http://127.0.0.1:9/health"
+    host |= {"health_url": url, "timeout_seconds": 0.3, "lineages": lineages}
     result = run_module(capsys, "service_switch", False, host)
     assert result["failed"]
-    assert f"{path} did not say healthy within 0.3 s" in result["msg"]
+    assert f"{url} did not say healthy within 0.3 s" in result["msg"]
+    assert said in result["msg"]
+
+
+def test_the_storage_service_is_well_when_it_serves_the_lineages(
+    host: dict[str, Any], address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Answers.asked = 0
+    without = {name: value for name, value in host.items() if name not in ("link", "release")}
+    given = without | {"health_url": f"{address}/soon", "timeout_seconds": 5, "lineages": ["campaign_db"]}
+    assert run_module(capsys, "service_switch", False, given)["changed"]
+    assert Answers.asked == 3
+    assert state(host) == (AFTER, "1.0", 0o640)
+
+
+def test_nothing_is_switched_before_the_opening(
+    host: dict[str, Any], address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opening = {"urls": [f"{address}/opens"], "database": "campaign_db", "wait_seconds": 0.3}
+    Answers.open = False
+    result = run_module(capsys, "service_switch", False, host | {"opening": opening})
+    assert "did not call campaign_db open within 0.3 s: it answers 200" in result["msg"]
+    assert (state(host), starts(host)) == ((BEFORE, "1.0", 0o640), [])
+    Answers.open = True
+    assert run_module(capsys, "service_switch", False, host | {"opening": opening})["changed"]
+    assert state(host) == (AFTER, "2.0", 0o640)
+
+
+@pytest.mark.parametrize("ending", ["a later command", "a rollback"])
+def test_a_switch_that_waits_ends_when_it_is_no_longer_wanted(
+    host: dict[str, Any], address: str, tmp_path: Path, ending: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opening = {"urls": [f"{address}/opens"], "database": "campaign_db", "wait_seconds": 20}
+    Answers.open = False
+
+    def end() -> None:
+        turn = tmp_path / ".service-switch"
+        while not (turn.exists() and turn.stat().st_size):
+            time.sleep(0.01)
+        if ending == "a rollback":
+            Path(host["after"]).unlink()
+        else:
+            turn.write_bytes(b"another")
+            Answers.open = True
+
+    other = threading.Thread(target=end)
+    other.start()
+    result = run_module(capsys, "service_switch", False, host | {"opening": opening})
+    other.join()
+    said = {"a later command": "a later command switches this host", "a rollback": "the run was rolled back"}
+    assert said[ending] in result["msg"]
+    assert (state(host), starts(host)) == ((BEFORE, "1.0", 0o640), [])
+
+
+def test_back_it_takes_the_release_that_a_link_has_kept(
+    host: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "kept").symlink_to("1.0")
+    run_module(capsys, "service_switch", False, host)
+    back = host | {"before": host["after"], "after": host["before"], "release": str(tmp_path / "kept")}
+    assert run_module(capsys, "service_switch", False, back)["changed"]
+    assert state(host) == (BEFORE, "1.0", 0o640)
+
+
+def test_files_are_written_whole_and_like_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    there, link, new = tmp_path / "there", tmp_path / "link", tmp_path / "new"
+    there.write_bytes(b"old")
+    there.chmod(0o640)
+    link.symlink_to(there)
+    files = [
+        {"path": str(path), "content": base64.b64encode(b"new").decode(), "like": str(there)} for path in (link, new)
+    ]
+    checked = run_module(capsys, "service_files", True, {"files": files})
+    assert (checked["changed"], there.read_bytes(), new.exists()) == (True, b"old", False)
+    assert run_module(capsys, "service_files", False, {"files": files})["written"] == [str(link), str(new)]
+    assert {path.read_bytes() for path in (there, new)} == {b"new"}
+    assert {path.stat().st_mode & 0o777 for path in (there, new)} == {0o640}
+    assert link.is_symlink()
+    assert not run_module(capsys, "service_files", False, {"files": files})["changed"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "new", "there"]
 
 
 def test_goes_on_where_it_was_cut_off(host: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:

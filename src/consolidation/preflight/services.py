@@ -5,8 +5,10 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
+from consolidation.borders import Json
 from consolidation.errors import ConfigurationError
 from consolidation.preflight.findings import Finding, in_order, summary, text_table
 from consolidation.preflight.kinds import found
@@ -50,30 +52,42 @@ class Release:
     """Whether ``current`` is a link."""
 
 
-def judge(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The findings for the module, from its options."""
+def judge(given: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]], health_status: int) -> Json:
+    """The findings about a host, from the module's options and from what its files and its service say."""
+    path = given["config"]
     host = Host(
         name=given["host"],
-        config=given["config"]["path"],
-        exists=given["config"]["exists"],
-        writable=given["config"]["writable"],
-        content=b64decode(given["content"]),
-        health_url=given["health"]["url"],
-        health_status=given["health"]["status"],
+        config=path,
+        exists="content" in files[path],
+        writable=files[path]["writable"] and files[str(PurePath(path).parent)]["writable"],
+        content=b64decode(files[path].get("content", "")),
+        health_url=given["health_url"],
+        health_status=health_status,
         restartable=given["restartable"],
     )
     if given["entries"] is not None:
         findings = storage_service(host, given["entries"], called=given["called"])
     else:
-        # An empty file names nothing and is as good as none.
-        requirements = b64decode(given["release"]["requirements"]).decode(errors="replace") or None
-        findings = service(host, Release(**{**given["release"], "requirements": requirements}), given["schema"])
+        findings = service(host, _found_release(given, files), given["schema"])
     ordered = in_order(findings)
     return {
         "findings": [finding.as_result() for finding in ordered],
         "summary": summary(ordered),
         "table": text_table(host.name, ordered),
     }
+
+
+def _found_release(given: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]]) -> Release:
+    folder = given["next_release"]
+    requirements = b64decode(files[f"{folder}/requirements.txt"].get("content", ""))
+    return Release(
+        directory=folder,
+        ready=files[f"{folder}/.ready"]["exists"],
+        # An empty file names nothing and is as good as none.
+        requirements=requirements.decode(errors="replace") or None,
+        wheelhouse=files[f"{folder}/wheelhouse"]["exists"],
+        linked=bool(files[given["current_release"]]["link"]),
+    )
 
 
 def service(host: Host, release: Release, schema: str) -> Iterator[Finding]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from consolidation.borders import Json
 from consolidation.errors import ConfigurationError
 from consolidation.services import yaml_edit
 from consolidation.services.yaml_edit import Keys, Node, Value, find
@@ -43,7 +43,7 @@ class Plan:
             side: section_shown(content, self.keys, self.path) for side, content in sides.items()
         }
 
-    def as_result(self) -> dict[str, Any]:
+    def as_result(self) -> Json:
         """For module results and the evidence: nothing secret."""
         diff = self.diff()
         return {
@@ -56,14 +56,55 @@ class Plan:
         }
 
 
-def plan(options: Mapping[str, Any]) -> Plan:
-    """The plan for one state of the module's options. Raises ConfigurationError."""
-    path, content = options["path"], b64decode(options["content"])
-    if options["state"] == "storage_service":
-        return plan_cutover(path, content, options["schema"])
-    if options["state"] == "previous":
-        return plan_rollback(path, content, b64decode(options["previous"]), b64decode(options["written"]))
-    return plan_served(path, content, options["entries"])
+@dataclass(frozen=True)
+class Change:
+    """A plan, and what is written for it on the host."""
+
+    plan: Plan
+    writes: tuple[tuple[str, bytes], ...]
+    """Path and content of each file that does not hold it yet."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether a file is written."""
+        return bool(self.writes)
+
+    def as_result(self) -> Json:
+        """For results and the evidence: nothing secret."""
+        return {**self.plan.as_result(), "written": [path for path, _ in self.writes]}
+
+
+def change(options: Mapping[str, Any], contents: Mapping[str, bytes | None]) -> Change:
+    """What one state asks for, from what the files on the host hold. Raises ConfigurationError."""
+    path, before, after = options["path"], options["before"], options["after"]
+    content = contents[path]
+    if content is None:
+        raise ConfigurationError(
+            f"{path}: does not exist, or cannot be read", hint="correct service_config, or the rights of the login"
+        )
+    if options["state"] == "staged":
+        plan = plan_cutover(path, content, options["schema"])
+        if not plan.changed and contents[before] is None:
+            raise ConfigurationError(
+                f"{path} points at the storage service already, and this run has not kept what it was before",
+                hint="nothing was changed; write the direct connection back into it, then run again",
+            )
+        wanted = {before: plan.before, after: plan.after} if plan.changed else {}
+    elif options["state"] == "previous":
+        previous, written = contents[before], contents[after]
+        if previous is None or written is None:
+            raise ConfigurationError(
+                f"{path}: what the run has kept beside it ({before}, {after}) is missing. The source is open and"
+                " has every write",
+                hint="restore the service's configuration and release by hand, restart it, then run again with"
+                """ -e '{"consolidation_services": []}'""",
+            )
+        plan = plan_rollback(path, content, previous, written)
+        wanted = {path: plan.after}
+    else:
+        plan = plan_served(path, content, options["entries"])
+        wanted = {before: plan.before, after: plan.after} if plan.changed else {}
+    return Change(plan, tuple((name, text) for name, text in wanted.items() if contents[name] != text))
 
 
 def plan_cutover(path: str, content: bytes, schema: str) -> Plan:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
 from consolidation import files
-from demo import checker, data, services
+from demo import checker, data, services, supervisor
 from demo.environment import Environment
 from demo.ledger import Operation
 from demo.traffic import Traffic
@@ -57,7 +62,7 @@ def test_a_proof_that_fails_leads_one_service_back_with_every_write(site: Site, 
             failed = migrate(site, "-e", "services_leave_seconds=6").failed()
         assert first.wait_for_writes(WAIT_SECONDS) == set()
 
-    assert "the cutover failed (prove | See it in the new schema, and no one on the source: " in failed.text
+    assert "the cutover failed (prove | Check that the rows are in the new schema, and that no one" in failed.text
     assert "there are sessions of the service on campaign on " in failed.text
     assert (
         "The run was rolled back, no write is lost: the source is authoritative and takes writes, the services use it."
@@ -88,6 +93,83 @@ def test_a_proof_that_fails_leads_one_service_back_with_every_write(site: Site, 
     assert proofs(site) == 0
     for service, operations in (("image", first.operations), ("campaign", second.operations)):
         assert {one.answer for one in operations if one.service == service} >= {"503 fenced"}
+
+
+def test_the_hosts_of_one_service_are_switched_at_the_same_time(site: Site, live: Environment, tmp_path: Path) -> None:
+    """Over and back: the outage is the slowest host, not the sum."""
+    first = live.services["campaign"]
+    second = another_host(first, tmp_path / "second" / "campaign")
+    second.start()
+    try:
+        second.wait_until_it_answers()
+        hosts = {"campaign_1": first, "campaign_2": second}
+        (tmp_path / "slow.json").write_text(json.dumps({"all": {"children": {"campaign_service": {"hosts": {
+            name: variables(service) for name, service in hosts.items()}}}}}))  # fmt: skip
+        slow = ("-i", str(tmp_path / "slow.json"), "--limit", "campaign_db", "-e", "services_quiet_seconds=0")
+        migrate(site, *slow).succeeded()
+        assert {backend(service) for service in hosts.values()} == {"storage_service"}
+        assert together(hosts.values()), [restarts(service) for service in hosts.values()]
+        [outage] = service_outages(site)
+        assert outage < 60
+
+        inventory = ("-i", "inventories/demo", "-e", f"demo_directory={site.directory}")
+        site.play("rollback.yml", *inventory, *slow).succeeded()
+        assert {backend(service) for service in hosts.values()} == {"postgresql"}
+        assert together(hosts.values()), [restarts(service) for service in hosts.values()]
+    finally:
+        second.stop()
+
+
+def another_host(service: services.Service, directory: Path) -> services.Service:
+    """The same service once more, as on another host; the supervisor knows it by its folder's name."""
+    shutil.copytree(service.directory, directory, symlinks=True, ignore=shutil.ignore_patterns("service.*"))
+    [port] = itertools.islice(services._free_ports(), 1)
+    config = directory / "config.yml"
+    text = config.read_text().replace(f"port: {service.port}", f"port: {port}")
+    config.write_text(text.replace(str(service.directory), str(directory)))
+    return services.Service(service.name, directory, port)
+
+
+RESTART_SECONDS = 4
+NOTED = (
+    "import subprocess, sys, time; begun = time.time(); time.sleep({}); subprocess.run(sys.argv[2:], check=True); "
+    "print(begun, time.time(), file=open(sys.argv[1], 'a'))"
+)
+
+
+def variables(service: services.Service) -> dict[str, Any]:
+    """The host's, with a restart that takes its time and notes when it began and ended."""
+    restart = [sys.executable, supervisor.__file__, str(service.directory), "restart"]
+    note = [sys.executable, "-c", NOTED.format(RESTART_SECONDS), str(service.directory / "restarts")]
+    api = {"url": service.url, "path": "/campaigns", "table": "campaigns", "record": {
+        "name": "The runbook's proof", "creator_id": str(UUID(int=1)), "owner_id": str(UUID(int=1))}}  # fmt: skip
+    return {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "service_directory": str(service.directory),
+        "service_config": str(service.directory / "config.yml"),
+        "service_health_url": f"{service.url}/health",
+        "service_release": str(service.directory),
+        "service_release_next": "2.0",
+        "service_api": api,
+        "service_commands": {"restart": [*note, *restart]},
+    }
+
+
+def restarts(service: services.Service) -> list[tuple[float, float]]:
+    """Begin and end of each."""
+    lines = (service.directory / "restarts").read_text().splitlines()
+    return [(float(line.split()[0]), float(line.split()[1])) for line in lines]
+
+
+def together(hosts: Iterable[services.Service]) -> bool:
+    """Whether every host's last restart had begun before the first of them ended."""
+    last = [restarts(service)[-1] for service in hosts]
+    return max(begun for begun, _ in last) < min(ended for _, ended in last)
+
+
+def service_outages(site: Site) -> list[float]:
+    return [each["seconds"] for database in site.report()["databases"] for each in database["service_outages"]]
 
 
 OWN_REFUSAL = """

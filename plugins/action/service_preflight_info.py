@@ -1,0 +1,47 @@
+"""The action plugin ``service_preflight_info``: looked at on the host, judged here. library/ documents it."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from consolidation import evidence
+from consolidation.errors import ConsolidationError
+from consolidation.module.service_options import LOOK, LOOK_NEEDS
+from consolidation.preflight import services
+
+
+class ActionModule(ActionBase):
+    """One look at the host for all findings."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, given = self.validate_argument_spec(argument_spec=LOOK, **LOOK_NEEDS)
+        asked = {"files": _files(given), "read": _read(given), "health_url": given["health_url"]}
+        seen = self._execute_module("service_host_info", asked, task_vars=task_vars)
+        if seen.get("failed") or seen.get("unreachable"):
+            return result | seen
+        try:
+            judged = services.judge(given, seen["files"], seen["health"]["status"])
+            if given["evidence"] and not self._task.check_mode:
+                where = (given["evidence"][name] for name in ("directory", "run_id", "database", "phase"))
+                evidence.write(evidence.evidence_path(*where), evidence.evidence(judged))
+        except ConsolidationError as error:
+            return result | {"failed": True, "msg": str(error), "error": type(error).__name__, "hint": error.hint}
+        return result | {"changed": False} | judged
+
+
+def _files(given: dict[str, Any]) -> list[str]:
+    folder = str(PurePath(given["config"]).parent)
+    if given["next_release"] is None:
+        return [folder]
+    return [folder, given["current_release"], f"{given['next_release']}/.ready", f"{given['next_release']}/wheelhouse"]
+
+
+def _read(given: dict[str, Any]) -> list[str]:
+    requirements = f"{given['next_release']}/requirements.txt"
+    return [given["config"]] if given["next_release"] is None else [given["config"], requirements]
