@@ -81,6 +81,11 @@ class RunState:
         return CutoverResult.from_json(self._result(Phase.CUTOVER))
 
     @property
+    def reconciliation(self) -> ReconcileResult:
+        """Result of phase reconcile."""
+        return ReconcileResult.from_json(self._result(Phase.RECONCILE))
+
+    @property
     def restore(self) -> RestoreResult:
         """Result of phase rollback_restore."""
         return RestoreResult.from_json(self._result(Phase.ROLLBACK_RESTORE))
@@ -130,8 +135,7 @@ class RunState:
         """Whether this rollback has brought every row back to the source."""
         if self.mode == Mode.MOVE:
             return self.done(Phase.ROLLBACK_COPY)
-        found = ReconcileResult.from_json(self._result(Phase.RECONCILE))
-        return self.done(Phase.RECONCILE) and found.to == SOURCE
+        return self.done(Phase.RECONCILE) and self.reconciliation.to == SOURCE
 
     @property
     def verified(self) -> bool:
