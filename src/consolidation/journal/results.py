@@ -149,6 +149,14 @@ class CutoverResult(Result):
 
 
 @dataclass(frozen=True)
+class ProofResult(Result):
+    """Phase proof."""
+
+    outcome: str | None = None
+    """``equal``, or ``could_not_compare`` where a table without a key has changed since the opening."""
+
+
+@dataclass(frozen=True)
 class BackupResult(Result):
     """Phase backup."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from psycopg2.extensions import connection as Connection
 
-from consolidation.compare.result import EQUAL
+from consolidation.compare.result import EQUAL, NOT_COMPARED
 from consolidation.errors import StepRefused
 from consolidation.journal.decisions import OF_MODE, After, Decision, Refuse, Skip, Standing
 from consolidation.journal.records import (
@@ -30,6 +30,7 @@ from consolidation.journal.results import (
     FenceResult,
     FinalizeResult,
     Phase,
+    ProofResult,
     ReconcileResult,
     ResolveResult,
     RestoreResult,
@@ -150,8 +151,14 @@ class RunState:
 
     @property
     def proved(self) -> bool:
-        """Whether every row of the source was found on the target: what has to be so before the source goes."""
-        return self.verified
+        """Whether every row of the source was found on the target: what has to be so before the source goes.
+
+        Behind the fence, and once more on the open target; moved tables are the only ones there are.
+        """
+        if not self.mode.copies:
+            return self.verified
+        found = ProofResult.from_json(self._result(Phase.PROOF))
+        return self.verified and self.done(Phase.PROOF) and found.outcome in (EQUAL, NOT_COMPARED)
 
     @property
     def standing(self) -> Standing:
