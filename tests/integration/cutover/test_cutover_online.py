@@ -11,6 +11,7 @@ import psycopg2
 import pytest
 
 from consolidation.capture import state as capture
+from consolidation.copy import undo
 from consolidation.cutover import online
 from consolidation.errors import ConsolidationError, FenceError, StepRefused, VerificationFailed
 from consolidation.fence import sides
@@ -192,6 +193,27 @@ def opened(source: Database, target: Database, mode: str) -> Window:
         followed(window)
     window.cutover()
     return window
+
+
+def test_rolled_back_before_the_cutover_and_migrated_by_the_next_run(window: Window) -> None:
+    followed(window)
+    window.begin(records.ROLLING_BACK)
+    window.fence("source", "open", "rollback_open")
+    assert "msg" in window.change_back()
+    window.fence("target", "closed", "rollback_fence")
+    undo.apply(undo.plan(window.database), 10)
+    for side in ("source", "target"):
+        window.capture(side, "absent")
+        assert {table.state for table in Online(window).captured(window.database.side(side))} == {capture.ABSENT}
+    window.end(records.ROLLED_BACK)
+    written(window, "between")
+    window.control["started"] = "later"
+    window.begin()
+    window.schema()
+    window.fence("source", "prepared", "fence_prepare")
+    followed(window)
+    window.cutover()
+    check_opened(window)
 
 
 def test_back_by_content_where_the_keys_do_not_tell(campaign: Database, target: Database) -> None:
