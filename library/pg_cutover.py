@@ -107,6 +107,7 @@ from consolidation.cutover import phase as cutover
 from consolidation.follow.changeover import Options
 from consolidation.model import Database
 from consolidation.module import arguments
+from consolidation.module.carry_out import carry_out
 from consolidation.module.failures import failures
 
 
@@ -123,8 +124,7 @@ def main() -> None:
     with failures(module):
         given = module.params
         plan = cutover.plan(Database.from_options(given["database"], given["run_id"]))
-        result = {} if module.check_mode else cutover.apply(plan, Options.from_options(given))
-        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+        carry_out(module, plan, lambda: cutover.apply(plan, Options.from_options(given)))
 
 
 if __name__ == "__main__":

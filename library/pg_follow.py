@@ -35,6 +35,15 @@ options:
     description: Pause between two rounds.
     type: float
     default: 1
+  hold_file:
+    description:
+      - File on the host that the module runs on. It is made at the beginning, and rounds go on for as long as it is
+        there; who removes it lets the cutover begin.
+    type: path
+  log_bytes:
+    description: What the noted keys may take, in bytes, before it is given up with the figures.
+    type: int
+    default: 5000000000
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -95,9 +104,9 @@ msg:
 from ansible.module_utils.basic import AnsibleModule
 
 from consolidation.follow import phase as follow
-from consolidation.follow.changeover import Options
 from consolidation.model import Database
 from consolidation.module import arguments
+from consolidation.module.carry_out import carry_out
 from consolidation.module.failures import failures
 
 
@@ -108,13 +117,14 @@ def main() -> None:
         lag_seconds={"type": "float", "default": 0.5},
         tries={"type": "int", "default": 60},
         pause_seconds={"type": "float", "default": 1},
+        hold_file={"type": "path"},
+        log_bytes={"type": "int", "default": 5 * 10**9},
     )
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params
         plan = follow.plan(Database.from_options(given["database"], given["run_id"]), given["to"])
-        result = {} if module.check_mode else follow.apply(plan, Options.from_options(given))
-        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+        carry_out(module, plan, lambda: follow.apply(plan, follow.Options.from_options(given)))
 
 
 if __name__ == "__main__":

@@ -13,13 +13,14 @@ from consolidation.cutover import phase as cutover
 from consolidation.fence import phase as fence_phase
 from consolidation.fence import trigger
 from consolidation.follow import phase as follow
-from consolidation.follow import verification
+from consolidation.follow import proof, verification
 from consolidation.follow.changeover import Options
 from consolidation.follow.gate import Gate
 from consolidation.journal import records, state
 from consolidation.journal import runs as run
 from consolidation.journal.state import RunState
 from consolidation.postgres.connection import Settings, session
+from consolidation.rollback import changeover
 from consolidation.schema import built, grants
 from consolidation.schema import phase as schema
 from consolidation.verify import phase as verify
@@ -104,13 +105,19 @@ class Window:
         return capture.apply(capture.plan(self.database, side, state), 10)
 
     def follow(self, to: str = "target") -> dict[str, Any]:
-        return follow.apply(follow.plan(self.database, to), QUICK)
+        return follow.apply(follow.plan(self.database, to), follow.Options(QUICK))
 
     def verify(self) -> dict[str, Any]:
         return verification.apply(verify.plan(self.database), verify.Options())
 
     def cutover(self, options: Options | None = None) -> dict[str, Any]:
         return cutover.apply(cutover.plan(self.database), options or QUICK)
+
+    def prove(self) -> dict[str, Any]:
+        return proof.apply(proof.plan(self.database), 10)
+
+    def change_back(self, options: Options | None = None) -> dict[str, Any]:
+        return changeover.apply(changeover.plan(self.database), options or QUICK)
 
     def state(self) -> RunState:
         with self.target.connection("consolidation") as conn:

@@ -29,7 +29,7 @@ APART = {
     Phase.FINALIZE: "finalize.yml",
     Phase.FINALIZE_DROP: "finalize.yml",
     Phase.RESOLVE: "playbooks/resolve.yml",
-    Phase.FOLLOW_BACK: "rollback.yml",
+    Phase.FOLLOW_BACK: "playbooks/follow.yml",
 }
 EITHER = {Phase.RESOLVE, Phase.FOLLOW_BACK}
 """Phases that begin in a run of either direction."""

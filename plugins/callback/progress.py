@@ -48,12 +48,16 @@ PHASES = {"pg_copy": "copy", "pg_verify_info": "verify"}
 LONG = {
     "alembic_upgrade": "schema",
     "pg_backup": "backup",
+    "pg_capture": "capture",
     "pg_cutover": "cutover",
     "pg_fence": "fence",
+    "pg_follow": "follow",
     "pg_move_tables": "copy",
     "pg_preflight_info": "preflight",
+    "pg_proof": "proof",
     "pg_reconcile": "rollback",
     "pg_restore": "restore",
+    "pg_rollback": "rollback",
     "service_proof": "services",
     "service_switch": "services",
 }

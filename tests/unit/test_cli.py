@@ -143,3 +143,21 @@ def test_help_names_every_exit_code() -> None:
     for command in ("status", "plan", "evidence"):
         assert "Exit codes:" in invoke(command, "--help").output
     assert invoke("status").exit_code == 2
+
+
+def test_a_source_that_is_followed_shows_the_last_round_and_the_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = {
+        "complete": True,
+        "seconds": 0.12,
+        "keys": 800,
+        "noted_per_second": 400.0,
+        "brought_per_second": 6666.7,
+        "waiting_bytes": 0,
+        "eta_seconds": None,
+        "hold": "/backups/campaign_db.hold",
+    }
+    found = database(state="migrating", last="copy", phase_state="running", at_work=True)
+    found["phases"][-1] = found["phases"][-1] | {"name": "follow", "result": {"progress": progress}}
+    answers(monkeypatch, found)
+    [shown] = json.loads(invoke("status", "-i", "hosts", "--json").stdout)
+    assert "800 keys, 400 keys/s in, 6,667 keys/s out, HELD" in shown["following"]

@@ -9,12 +9,13 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.journal.records import Run
 from consolidation.model import SOURCE, TARGET
+from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, value
 
 
@@ -40,7 +41,7 @@ class Memory:
         """Table -> mark of the origin's capture when the table was last brought over; later changes are noted keys."""
         return dict(self._row().get("marks", {}))
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> Json:
         """Rounds so far, keys, rows, and the seconds of the last round."""
         row = self._row()
         last = row.get("last_seconds")
@@ -59,7 +60,7 @@ class Memory:
         """Both sides match, or will match by what is noted from these marks on."""
         self._keep(marks, {"rounds": 0, "keys": 0, "rows": 0, "seconds": None})
 
-    def _keep(self, marks: Mapping[str, str], figures: dict[str, Any]) -> None:
+    def _keep(self, marks: Mapping[str, str], figures: Json) -> None:
         marked = json.dumps(dict(marks), ensure_ascii=False)
         execute(self.journal, query("capture/remember"), {**self._keys(), "marks": marked, **figures})
 
@@ -89,7 +90,19 @@ class Memory:
         )
         execute(self.journal, update, {**self._keys(), "statement": statement})
 
-    def _row(self) -> dict[str, Any]:
+    def validate(self, settings: Settings) -> int:
+        """Validate the foreign keys that stood aside, each on its own; how many. Writers and readers go on meanwhile.
+
+        ``settings``: of the destination.
+        """
+        statements = self.to_validate()
+        with session(settings, "validate", autocommit=True) as destination:
+            for statement in statements:
+                execute(destination, statement)
+                self.validated(statement)
+        return len(statements)
+
+    def _row(self) -> Json:
         statement = (
             "SELECT * FROM consolidation.follow"
             " WHERE run_id = %(run_id)s AND database = %(database)s AND destination = %(destination)s"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from consolidation.borders import Json
 from consolidation.capture import trigger
+from consolidation.capture.memory import Memory
 from consolidation.capture.state import ABSENT, ON, PREPARED, Captured, of_all, read
 from consolidation.errors import StepRefused
 from consolidation.journal import state
@@ -69,6 +70,7 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
     with recorded(plan.database, plan.phase) as work:
         with session(plan.side.settings, "capture") as conn:
             if plan.wanted == ABSENT:
+                Memory(work.journal, work.run, plan.side.name).validate(plan.side.settings)
                 trigger.remove(conn, plan.side, timeout_seconds)
                 after = read(conn, plan.side)
             else:

@@ -37,6 +37,8 @@ class Standing:
     eta_seconds: float | None
     progress_at: str
     """When that was reported, ISO 8601."""
+    following: str
+    """Of a source that is followed: the last round, what waits, and whether the cutover is held."""
     refused_since: str
     """ISO 8601; '' where writers are accepted, as far as the journal knows."""
     authoritative: str
@@ -64,6 +66,7 @@ def standing(database: str, facts: Facts, alive: bool | None = None) -> Standing
             since="",
             by="",
             **_progress(None),
+            following="",
             refused_since="",
             authoritative="source",
             rollback="nothing to roll back",
@@ -82,6 +85,7 @@ def standing(database: str, facts: Facts, alive: bool | None = None) -> Standing
         since=str(last.get("started_at") or own.get("changed_at") or run["started_at"]),
         by=run["operator"],
         **_progress(reported),
+        following=_following(reported or {}),
         refused_since=shut.closed_at.isoformat() if shut else "",
         authoritative=str(facts.get("authoritative", "")),
         rollback=_rollback(found),
@@ -129,6 +133,21 @@ def _progress(reported: Facts | None) -> Json:
     }
 
 
+def _following(reported: Facts) -> str:
+    if "complete" not in reported:
+        return ""
+    parts = [f"last round {figures.duration(reported['seconds'])}, {figures.count(reported['keys'])} keys"]
+    paces = (("noted_per_second", "in"), ("brought_per_second", "out"))
+    parts += [f"{figures.count(reported[key])} keys/s {word}" for key, word in paces if reported.get(key)]
+    if reported.get("waiting_bytes"):
+        parts.append(f"{figures.size(reported['waiting_bytes'])} of keys waiting")
+    if reported.get("eta_seconds"):
+        parts.append(f"caught up in {figures.duration(reported['eta_seconds'])}")
+    if reported.get("hold"):
+        parts.append(f"HELD, the cutover begins when {reported['hold']} is removed")
+    return ", ".join(parts)
+
+
 def cells(found: Standing, now: datetime) -> tuple[str, ...]:
     """For people."""
     since = outcome.time_of(found.since)
@@ -143,7 +162,7 @@ def cells(found: Standing, now: datetime) -> tuple[str, ...]:
         found.outcome,
         found.phase,
         figures.duration((now - since).total_seconds()) if since else "",
-        ", ".join([*share, *rate, *left, *age]),
+        ", ".join([*share, *rate, *left, *age]) or found.following,
         f"REFUSED for {figures.duration((now - refused).total_seconds())}" if refused else "accepted",
         found.authoritative,
         found.rollback,

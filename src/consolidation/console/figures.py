@@ -89,6 +89,41 @@ def _fence(arguments: Values, values: Values) -> Figure | None:
     return None
 
 
+def _capture(arguments: Values, values: Values) -> Figure | None:
+    if not values.get("changed") or "state" not in values:
+        return None
+    tables = plural(len(values.get("tables") or []), "table")
+    if arguments.get("state") == "absent":
+        return Figure("rollback", "done", f"nothing is noted any more in {tables} of the {arguments.get('side')}", GOOD)
+    return Figure("capture", "ON", f"changes of {tables} of the {arguments.get('side')} are noted; writers go on", GOOD)
+
+
+def _follow(arguments: Values, values: Values) -> Figure | None:
+    phase = "rollback" if arguments.get("to") == "source" else "follow"
+    if "rounds" not in values:
+        return _nothing(phase, values)
+    rounds, keys = plural(values["rounds"], "round"), figures.count(values["keys"])
+    text = f"{keys} noted keys brought over in {rounds}, the last one took {figures.duration(values['lag_seconds'])}"
+    return Figure(phase, "close", text, GOOD)
+
+
+def _rollback(_: Values, values: Values) -> Figure | None:
+    if "opened_at" not in values:
+        return None
+    text = (
+        f"source accepts writes from {clock(values['opened_at'])}, after {figures.duration(values['outage_seconds'])}"
+    )
+    return Figure("rollback", "OPEN", text, GOOD)
+
+
+def _prove(_: Values, values: Values) -> Figure | None:
+    if "outcome" not in values:
+        return _nothing("verify", values)
+    outcome = str(values["outcome"]).replace("_", " ")
+    text = f"proof: {plural(len(values['tables']), 'table')} of the closed source against the open target"
+    return Figure("verify", outcome, text, GOOD if outcome == "equal" else WARNING)
+
+
 def _copy(arguments: Values, values: Values) -> Figure | None:
     if values.get("emptied"):
         return Figure("rollback", "done", f"{plural(len(values['emptied']), 'table')} of the target emptied", GOOD)
@@ -187,7 +222,11 @@ FIGURES: Mapping[str, Callable[[Values, Values], Figure | None]] = {
     "pg_backup": _backup,
     "alembic_upgrade": _schema,
     "pg_fence": _fence,
+    "pg_capture": _capture,
     "pg_copy": _copy,
+    "pg_follow": _follow,
+    "pg_proof": _prove,
+    "pg_rollback": _rollback,
     "pg_move_tables": _move,
     "pg_verify_info": _verify,
     "pg_cutover": _cutover,

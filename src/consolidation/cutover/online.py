@@ -7,18 +7,16 @@ is authoritative, and phase cutover goes on from there, whoever runs it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from psycopg2.extensions import connection as Connection
 
+from consolidation.borders import Json
 from consolidation.capture.memory import Memory
 from consolidation.compare.result import EQUAL
 from consolidation.errors import StepRefused
 from consolidation.fence import probe
 from consolidation.fence import state as fence
 from consolidation.follow import changeover
-from consolidation.follow.rounds import Round, following
+from consolidation.follow.rounds import following
 from consolidation.follow.way import Way
 from consolidation.journal import records
 from consolidation.journal.phase import Work, recorded
@@ -46,7 +44,7 @@ def change_over(database: Database, options: changeover.Options) -> str:
         probe.probe(database.target_side)  # what would refuse its roles, seen while nothing is closed yet
         memory = Memory(work.journal, work.run, TARGET)
         with following(Way(database, TARGET), memory) as follower, session(database.target, "opening") as opening:
-            changeover.catch_up(follower, options, lambda done: _hear(work, done))
+            changeover.catch_up(follower, options, lambda done: work.note_progress(done.as_progress(work.now())))
             work.result.pop("progress", None)
             work.result["closing_at"] = closing_at = work.now()
             work.keep()  # killed from here on, writers may be refused
@@ -62,12 +60,7 @@ def change_over(database: Database, options: changeover.Options) -> str:
         return changed.opened_at
 
 
-def _hear(work: Work, done: Round) -> None:
-    work.result["progress"] = done.as_progress(work.now())
-    work.keep()
-
-
-def _journal(work: Work, opening: Connection, known: Mapping[str, Any]) -> None:
+def _journal(work: Work, opening: Connection, known: Json) -> None:
     """In one transaction; the target is authoritative from its commit on."""
     work.result.update(known, closed_at=known["closing_at"])
     with_epoch = {"fence_epoch": known["fence_epoch"], "extended_at": known["closed_at"]}

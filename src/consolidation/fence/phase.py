@@ -85,8 +85,8 @@ def plan(database: Database, side_name: str, wanted: str, *, rollback: bool = Fa
         )
     side = database.side(side_name)
     with session(database.target, "fence plan") as conn:
-        skip_reason = state.read(conn, database).skip_reason(phase)
-    if skip_reason:
+        run = state.read(conn, database)
+    if skip_reason := run.skip_reason(phase):
         return Plan(database, phase, side, wanted, (), skip_reason)
     with session(side.settings, "fence plan") as conn:
         before = read(conn, side)
@@ -98,6 +98,8 @@ def plan(database: Database, side_name: str, wanted: str, *, rollback: bool = Fa
         skip_reason = f"{database.name}: the target has no tables yet"
     if not skip_reason and phase is Phase.FENCE and database.mode == Mode.ONLINE:
         skip_reason = f"{database.name}: the source is written until the cutover, which closes it"
+    if phase is Phase.FENCE_REOPEN and not run.writes_refused and not any(fenced.enabled for fenced in before):
+        skip_reason = f"{database.name}: no change-over was cut off, the source is open"
     if phase is Phase.SCHEMA_FENCE:
         wanted = LOADING  # the copy closes it wholly
     return Plan(database, phase, side, wanted, before, skip_reason)

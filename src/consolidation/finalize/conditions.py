@@ -28,10 +28,10 @@ def require_proved(left: Remains, database: Database, run: RunState) -> None:
     """Nothing is lost by the source's going away. Raises StepRefused."""
     if not run.proved:
         raise StepRefused(
-            f"{database.name}: the run's verification is not of the source and the target as they are: the source is"
-            " still needed",
-            hint="nothing was changed; see the run's report. rollback.yml makes the source authoritative, migrate.yml"
-            " then begins again",
+            f"{database.name}: the run's verification is not of the source and the target as they are, or its proof"
+            " after the opening is pending or failed: the source is still needed",
+            hint="nothing was changed; see the run's report. A pending proof is made by migrate.yml; otherwise"
+            " rollback.yml makes the source authoritative, migrate.yml then begins again",
         )
     if database.mode is not Mode.MOVE:
         _require_source(left, database, run)

@@ -7,12 +7,11 @@ opens again here and now, and nothing is lost. From then on the only way is forw
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -33,7 +32,6 @@ from consolidation.model import TARGET
 from consolidation.postgres.connection import session
 from consolidation.postgres.handover import End, sequences_handed_over
 from consolidation.postgres.locks import SHARE_ROW_EXCLUSIVE, locked
-from consolidation.postgres.queries import execute
 
 LAST_ROUNDS = 10
 """Behind the closed fence the first round takes all and the second one finds nothing; a rewrite may ask for more."""
@@ -54,7 +52,7 @@ class Options:
     """From the first lock to the opening; over it, the origin is opened again."""
 
     @classmethod
-    def from_options(cls, given: Mapping[str, Any]) -> Options:
+    def from_options(cls, given: Json) -> Options:
         """Build from the options of a module; those that it does not have keep their defaults."""
         known = {
             "pause_seconds": given.get("pause_seconds"),
@@ -110,7 +108,7 @@ def catch_up(follower: Follower, options: Options, heard: Callable[[Round], None
     return seen
 
 
-def change_over(follower: Follower, options: Options, opening: Callable[[Mapping[str, Any]], None]) -> Changed:
+def change_over(follower: Follower, options: Options, opening: Callable[[Json], None]) -> Changed:
     """Close the origin, bring the last keys over, open the destination.
 
     ``opening`` gets what there is to know just before the destination opens, and journals it: after it has returned,
@@ -173,16 +171,6 @@ def open_destination(way: Way, memory: Memory, destination: Connection, lock_sec
     return memory.now()
 
 
-def validate(way: Way, memory: Memory) -> int:
-    """Validate the foreign keys that stood aside, each on its own; how many. Writers and readers go on meanwhile."""
-    statements = memory.to_validate()
-    with session(way.destination.settings, "validate", autocommit=True) as destination:
-        for statement in statements:
-            execute(destination, statement)
-            memory.validated(statement)
-    return len(statements)
-
-
 def _require_prepared(follower: Follower, origin: Connection, destination: Connection) -> tuple[fence.Fenced, ...]:
     """The origin's fence, and the capture that the target is to open with, must be there. Raises StepRefused."""
     way = follower.way
@@ -228,7 +216,7 @@ def _reopened_on_failure(follower: Follower, options: Options) -> Iterator[None]
             follower.limit(0)
 
 
-def _journal(way: Way, opening: Callable[[Mapping[str, Any]], None], known: Mapping[str, Any]) -> None:
+def _journal(way: Way, opening: Callable[[Json], None], known: Json) -> None:
     """Raises FenceError: it is unknown then whether it is in the journal, so nothing is opened."""
     try:
         opening(known)

@@ -7,14 +7,13 @@ the closed fence. Then it is a verification of that closing.
 from __future__ import annotations
 
 import time
-from typing import Any
 
+from consolidation.borders import Json
 from consolidation.capture.memory import Memory
 from consolidation.compare import result as verdict
 from consolidation.compare.result import EQUAL
 from consolidation.errors import VerificationFailed
 from consolidation.fence import state as fence
-from consolidation.follow.changeover import validate
 from consolidation.follow.comparison import Options as CompareOptions
 from consolidation.follow.comparison import compare
 from consolidation.follow.rounds import following
@@ -26,7 +25,7 @@ from consolidation.postgres.connection import session
 from consolidation.verify import phase, selftest
 
 
-def apply(plan: phase.Plan, options: phase.Options) -> dict[str, Any]:
+def apply(plan: phase.Plan, options: phase.Options) -> Json:
     """As ``verify.phase.apply``, which does it in the other modes. Raises VerificationFailed, StepRefused."""
     database = plan.database
     if database.mode != Mode.ONLINE or plan.skip_reason:
@@ -43,7 +42,7 @@ def apply(plan: phase.Plan, options: phase.Options) -> dict[str, Any]:
         way, memory = Way(database, TARGET), Memory(work.journal, work.run, TARGET)
         with following(way, memory) as follower:
             found = compare(follower, CompareOptions(options.workers, options.max_keys, options.tally))
-        validate(way, memory)
+        memory.validate(database.target)
         result = verdict.as_result(found, [], phase.faults(database, found, work.state))
         seconds = round(time.monotonic() - started, 3)
         work.result.update(result, self_test=tested, at=work.now(), seconds=seconds, target_epoch=_epoch(database))

@@ -43,6 +43,11 @@ class Work:
         statement = "UPDATE consolidation.phase SET result = %s WHERE run_id = %s AND database = %s AND name = %s"
         execute(self.journal, statement, [json.dumps(self.result), self.run.id, self.run.database, self.phase])
 
+    def note_progress(self, figures: Json) -> None:
+        """Keep how far it is, for whoever looks meanwhile; an attempt that follows begins without it."""
+        self.result["progress"] = dict(figures)
+        self.keep()
+
     def now(self) -> str:
         """The journal's clock, ISO 8601: moments of one figure come from one clock."""
         found: datetime = value(self.journal, "SELECT clock_timestamp()")

@@ -11,6 +11,9 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
 
+BY_KEYS = "keys"
+"""How rows were brought back: see ReconcileResult."""
+
 
 class Phase(StrEnum):
     """Every phase that the journal keeps. Those of the rollback need a run that is being rolled back."""
@@ -146,6 +149,14 @@ class CutoverResult(Result):
 
 
 @dataclass(frozen=True)
+class ProofResult(Result):
+    """Phase proof."""
+
+    outcome: str | None = None
+    """``equal``, or ``could_not_compare`` where a table without a key has changed since the opening."""
+
+
+@dataclass(frozen=True)
 class BackupResult(Result):
     """Phase backup."""
 
@@ -166,6 +177,10 @@ class ReconcileResult(Result):
 
     to: str | None = None
     """The side that was made equal to the other."""
+    by: str | None = None
+    """``keys``: rounds have brought what was noted; else all rows were compared."""
+    fence_epoch: str | None = None
+    """Of the closing of the other side, where it was by keys."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from psycopg2.extensions import connection as Connection
 
-from consolidation.compare.result import EQUAL
+from consolidation.compare.result import EQUAL, NOT_COMPARED
 from consolidation.errors import StepRefused
 from consolidation.journal.decisions import OF_MODE, After, Decision, Refuse, Skip, Standing
 from consolidation.journal.records import (
@@ -30,6 +30,7 @@ from consolidation.journal.results import (
     FenceResult,
     FinalizeResult,
     Phase,
+    ProofResult,
     ReconcileResult,
     ResolveResult,
     RestoreResult,
@@ -81,6 +82,11 @@ class RunState:
         return CutoverResult.from_json(self._result(Phase.CUTOVER))
 
     @property
+    def reconciliation(self) -> ReconcileResult:
+        """Result of phase reconcile."""
+        return ReconcileResult.from_json(self._result(Phase.RECONCILE))
+
+    @property
     def restore(self) -> RestoreResult:
         """Result of phase rollback_restore."""
         return RestoreResult.from_json(self._result(Phase.ROLLBACK_RESTORE))
@@ -130,8 +136,7 @@ class RunState:
         """Whether this rollback has brought every row back to the source."""
         if self.mode == Mode.MOVE:
             return self.done(Phase.ROLLBACK_COPY)
-        found = ReconcileResult.from_json(self._result(Phase.RECONCILE))
-        return self.done(Phase.RECONCILE) and found.to == SOURCE
+        return self.done(Phase.RECONCILE) and self.reconciliation.to == SOURCE
 
     @property
     def verified(self) -> bool:
@@ -148,11 +153,12 @@ class RunState:
     def proved(self) -> bool:
         """Whether every row of the source was found on the target: what has to be so before the source goes.
 
-        In online mode that is the proof after the opening, besides what the change-over has verified.
+        Behind the fence, and once more on the open target; moved tables are the only ones there are.
         """
-        proof = VerifyResult.from_json(self._result(Phase.PROOF))
-        after = self.mode != Mode.ONLINE or (self.done(Phase.PROOF) and proof.outcome == EQUAL)
-        return self.verified and after
+        if not self.mode.copies:
+            return self.verified
+        found = ProofResult.from_json(self._result(Phase.PROOF))
+        return self.verified and self.done(Phase.PROOF) and found.outcome in (EQUAL, NOT_COMPARED)
 
     @property
     def standing(self) -> Standing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from consolidation.journal.results import Phase
-from consolidation.report.outcome import Facts, phase
+from consolidation.report.outcome import Facts, moment, phase
 from consolidation.report.tables import EQUAL, comparison, tables
 
 
@@ -23,12 +23,26 @@ def not_checked(database: Facts, preflight: Facts | None, *, has_services: bool)
         names = [table.name for table in tables(database) if table.outcome != EQUAL]
         if names:
             yield f"Content: not shown to be equal: {', '.join(names)}."
+    yield from _proof(database)
     if not has_services:
         yield "Services: the inventory names none for this database; no one wrote through them."
     elif phase(database, Phase.CUTOVER_SERVICES).get("state") != "done":
         yield "Services: no smoke test passed; that they work on the storage database was not seen."
     else:
         yield "Services: one row was written and read through each; nothing else of them was tried, nor any load."
+
+
+def _proof(database: Facts) -> Iterator[str]:
+    """Of a run that has cut over, and whose tables were not moved: those have one copy of the rows."""
+    found = phase(database, Phase.PROOF)
+    if not phase(database, Phase.CUTOVER) or phase(database, Phase.COPY).get("result", {}).get("definitions"):
+        return
+    if found.get("state") != "done":
+        upto = moment(phase(database, Phase.FENCE).get("result", {}).get("closed_at"))
+        yield f"Proof: pending, verified up to {upto}. The closed source was not compared with the open target yet."
+    for table in found.get("result", {}).get("tables", []):
+        if table["outcome"] != EQUAL:
+            yield f"Proof: {table['name']} {str(table['outcome']).replace('_', ' ')}: {table['reason']}."
 
 
 def _accepted(preflight: Facts) -> Iterator[str]:

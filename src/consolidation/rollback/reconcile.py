@@ -20,7 +20,7 @@ from consolidation.fence.sides import HINT, is_unbroken
 from consolidation.journal import state
 from consolidation.journal.phase import recorded
 from consolidation.journal.records import Run, renew_copy
-from consolidation.journal.results import Phase
+from consolidation.journal.results import BY_KEYS, Phase
 from consolidation.journal.state import RunState
 from consolidation.model import SOURCE, TARGET, Database
 from consolidation.postgres.catalog import Sequence
@@ -80,7 +80,7 @@ def plan(database: Database, to: str, workers: int = 2) -> Plan:
         skip_reason = run.skip_reason(Phase.RECONCILE if to == SOURCE else Phase.REPAIR)
     closed = fences(database) if not skip_reason else {}
     if not skip_reason and to == SOURCE:
-        skip_reason = reconciled_and_opened(run, source_is_closed=bool(closed[to]))
+        skip_reason = reconciled_and_opened(run, source_is_closed=bool(closed[to])) or _brought_back(run, closed)
     if skip_reason:
         return Plan(database, to, (), (), (), closed, skip_reason)
     with (
@@ -180,6 +180,14 @@ def reconciled_and_opened(run: RunState, *, source_is_closed: bool) -> str:
     """A source that this run has reconciled and opened since may hold newer writes: why it is not touched again."""
     if run.run and run.reconciled and not source_is_closed:
         return f"{run.database}: run {run.run.id} has reconciled the source and opened it since"
+    return ""
+
+
+def _brought_back(run: RunState, closed: dict[str, str]) -> str:
+    """Where all was brought back by keys behind this closing, a comparison would only lengthen the outage."""
+    found = run.reconciliation
+    if run.reconciled and found.by == BY_KEYS and found.fence_epoch == closed[TARGET] and closed[SOURCE]:
+        return f"{run.database}: what the target has noted is on the source"
     return ""
 
 

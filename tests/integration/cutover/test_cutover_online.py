@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,15 +11,18 @@ import psycopg2
 import pytest
 
 from consolidation.capture import state as capture
+from consolidation.copy import undo
 from consolidation.cutover import online
-from consolidation.errors import ConsolidationError, FenceError, StepRefused
+from consolidation.errors import ConsolidationError, FenceError, StepRefused, VerificationFailed
 from consolidation.fence import sides
 from consolidation.follow.changeover import Options
 from consolidation.follow.rounds import following
 from consolidation.journal import records
 from consolidation.journal.decisions import Standing
 from consolidation.postgres.connection import session
-from tests.cluster import Database
+from consolidation.rollback import changeover as back
+from consolidation.rollback import reconcile
+from tests.cluster import BEHIND_THE_FENCE, Database
 from tests.following import Online
 from tests.integration.follow.test_follow import same
 from tests.window import QUICK, Window
@@ -157,8 +160,123 @@ def check_opened(window: Window) -> None:
     assert no_conflict(window)
 
 
+@pytest.mark.parametrize("mode", ["online", "window"])
+def test_back_by_keys_while_the_target_is_written(campaign: Database, target: Database, mode: str) -> None:
+    """After a cutover of either mode."""
+    window = opened(campaign, target, mode)
+    written(window, "on the target")
+    window.end(records.MIGRATED)
+    window.begin(records.ROLLING_BACK)
+    result = window.change_back()
+    assert same(Online(window))
+    assert result["outage_seconds"] < 5
+    assert (window.state().standing, no_conflict(window)) == (Standing.RECONCILED, True)
+    written(window, "on the source")
+    assert window.source.value("SELECT count(*) FROM campaigns WHERE name LIKE 'on the %%'") == 2
+    for side in ("source", "target"):
+        window.capture(side, "absent")
+        assert {table.state for table in Online(window).captured(window.database.side(side))} == {capture.ABSENT}
+    window.end(records.ROLLED_BACK)
+    assert "msg" in window.change_back()
+
+
+def opened(source: Database, target: Database, mode: str) -> Window:
+    window = Window(source, target, mode=mode)
+    window.begin()
+    window.schema()
+    window.fence("source", "prepared", "fence_prepare")
+    if mode == "window":
+        window.fence("source", "closed")
+        window.copy()
+        window.verify()
+    else:
+        followed(window)
+    window.cutover()
+    return window
+
+
+def test_rolled_back_before_the_cutover_and_migrated_by_the_next_run(window: Window) -> None:
+    followed(window)
+    window.begin(records.ROLLING_BACK)
+    window.fence("source", "open", "rollback_open")
+    assert "msg" in window.change_back()
+    window.fence("target", "closed", "rollback_fence")
+    undo.apply(undo.plan(window.database), 10)
+    for side in ("source", "target"):
+        window.capture(side, "absent")
+        assert {table.state for table in Online(window).captured(window.database.side(side))} == {capture.ABSENT}
+    window.end(records.ROLLED_BACK)
+    written(window, "between")
+    window.control["started"] = "later"
+    window.begin()
+    window.schema()
+    window.fence("source", "prepared", "fence_prepare")
+    followed(window)
+    window.cutover()
+    check_opened(window)
+
+
+def test_back_by_content_where_the_keys_do_not_tell(campaign: Database, target: Database) -> None:
+    window = opened(campaign, target, "online")
+    target.execute("ALTER TABLE campaign_db.campaigns DISABLE TRIGGER zz_consolidation_capture_change")
+    window.begin(records.ROLLING_BACK)
+    assert "by content" in window.change_back()["msg"]
+    assert window.state().standing == Standing.BRINGING_BACK
+
+
+def test_over_the_budget_the_target_opens_again(campaign: Database, target: Database) -> None:
+    window = opened(campaign, target, "online")
+    window.begin(records.ROLLING_BACK)
+    with pytest.raises(FenceError, match="open again since"):
+        window.change_back(Options(QUICK.gate, budget_seconds=0))
+    target.execute(INSERT.format("campaign_db.", "kept"), user="storage_service")
+    assert no_conflict(window)
+    window.change_back()
+    assert same(Online(window))
+
+
+BACK = {"closed": False, "last round": False, "journalling": False, "opening": True, "opened": True}
+
+
+def test_killed_on_the_way_back_and_the_same_command_again(campaign: Database, target: Database) -> None:
+    window = opened(campaign, target, "online")
+    written(window, "noted")
+    for step, reconciled in BACK.items():
+        window.begin(records.ROLLING_BACK)
+        assert killed_at(window, step, window.change_back, back) == 9, step
+        assert (window.state().reconciled, no_conflict(window)) == (reconciled, True), step
+        if reconciled:
+            break
+    window.begin(records.ROLLING_BACK)
+    assert "msg" in window.change_back()
+    window.fence("target", "closed", "rollback_fence")
+    planned = reconcile.plan(window.database, "source")
+    assert "is on the source" in planned.skip_reason, "behind the same closing nothing is compared again"
+    window.fence("source", "open", "rollback_open")
+    assert same(Online(window))
+    written(window, "after")
+
+
+@pytest.mark.parametrize("mode", ["online", "window"])
+def test_the_proof(campaign: Database, target: Database, mode: str) -> None:
+    """Rows that the target has changed since are left out, any other difference is found."""
+    window = opened(campaign, target, mode)
+    written(window)
+    target.execute("UPDATE campaign_db.campaigns SET name = 'since' WHERE name <> 'since'", user="storage_service")
+    one = "(SELECT id FROM public.chapters ORDER BY id LIMIT 1)"
+    lost = f"UPDATE public.chapters SET sequence_number = sequence_number + {{}} WHERE id = {one}"
+    campaign.execute(f"{BEHIND_THE_FENCE}; {lost.format(1)}")
+    with pytest.raises(VerificationFailed, match="table chapters different"):
+        window.prove()
+    assert window.phases()["proof"].state == "failed"
+    campaign.execute(f"{BEHIND_THE_FENCE}; {lost.format(-1)}")
+    assert window.prove()["outcome"] == "equal"
+    assert "proved already" in window.prove()["msg"]
+    assert target.value("SELECT bool_and(convalidated) FROM pg_constraint WHERE contype = 'f'")
+
+
 @contextmanager
-def stopping(window: Window, wanted: str) -> Iterator[None]:
+def stopping(wanted: str, of: Any) -> Iterator[None]:
     """The change-over ends without a word at a step."""
 
     def step(name: str) -> None:
@@ -169,17 +287,17 @@ def stopping(window: Window, wanted: str) -> Iterator[None]:
         step("journalling")
         original(*given)
 
-    original, online._journal = online._journal, journal  # type: ignore[assignment]
-    online.following = lambda way, memory: following(way, memory, step)  # type: ignore[assignment]
+    original, of._journal = of._journal, journal
+    of.following = lambda way, memory: following(way, memory, step)
     yield
 
 
-def killed_at(window: Window, step: str) -> int:
+def killed_at(window: Window, step: str, change: Callable[[], Any] | None = None, of: Any = online) -> int:
     child = os.fork()
     if not child:
         try:
-            with stopping(window, step):
-                window.cutover()
+            with stopping(step, of):
+                (change or window.cutover)()
         except ConsolidationError:
             os._exit(1)
         finally:

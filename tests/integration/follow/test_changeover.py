@@ -187,7 +187,7 @@ def test_foreign_keys_are_valid_again_after_it(online: Online) -> None:
     with online.follower() as follower:
         catch_up(follower, QUICK)
         change_over(follower, QUICK, nothing)
-        assert changeover.validate(follower.way, follower.memory) == 1
+        assert follower.memory.validate(follower.way.destination.settings) == 1
     assert online.target.value("SELECT bool_and(convalidated) FROM pg_constraint WHERE contype = 'f'")
 
 

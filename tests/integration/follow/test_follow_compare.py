@@ -16,7 +16,6 @@ import psycopg2
 import pytest
 
 from consolidation.errors import ConsolidationError, StepRefused, VerificationFailed
-from consolidation.follow.changeover import validate
 from consolidation.follow.comparison import Options, compare
 from consolidation.follow.rounds import Follower
 from consolidation.follow.way import Followed
@@ -322,6 +321,6 @@ def test_foreign_keys_are_enforced_at_any_time_and_valid_in_the_end(online: Onli
         assert online.target.value(unvalidated) == 1
         with pytest.raises(psycopg2.errors.ForeignKeyViolation):
             online.target.execute(f"{BEHIND_THE_FENCE}; INSERT INTO campaign_db.child VALUES (-1, -1)")
-        assert validate(follower.way, follower.memory) == 1
+        assert follower.memory.validate(follower.way.destination.settings) == 1
         assert online.target.value(unvalidated) == 0
-        assert validate(follower.way, follower.memory) == 0
+        assert follower.memory.validate(follower.way.destination.settings) == 0

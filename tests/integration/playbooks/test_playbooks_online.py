@@ -8,7 +8,9 @@ import pytest
 
 from tests import playbooks
 from tests.cluster import Cluster
-from tests.playbooks import Site, Writer
+from tests.playbooks import Site, Writer, wait_for
+
+CAPTURE = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'zz_consolidation_capture_%%'"
 
 
 @pytest.fixture
@@ -26,9 +28,46 @@ def test_there_again_back_and_there_under_a_live_writer(site: Site) -> None:
         site.play("migrate.yml").succeeded()
         assert (site.is_open("source"), site.is_open("target")) == (False, True)
         site.play("migrate.yml").unchanged("campaign_db", "image_db")
+        [campaign, image] = sorted(site.report()["databases"], key=lambda each: str(each["name"]))
+        assert campaign["outages"][0]["seconds"] < image["outages"][0]["seconds"]
+        site.play("rollback.yml").succeeded()
+        assert (site.is_open("source"), site.is_open("target")) == (True, False)
+        for database in (site.sources["campaign_db"], site.target):
+            assert database.value(CAPTURE) == 0, "nothing of ours is left on the tables but the fence"
+        site.play("rollback.yml").unchanged("campaign_db", "image_db")
+        site.play("migrate.yml").succeeded()
     print(f"{len(writer.gaps)} writes, longest wait {max(writer.gaps):.3f} s")  # noqa: T201
     writer.check("target")
     assert site.contents("target")["images"] == images
     assert max(writer.gaps) < 5
-    [campaign, image] = sorted(site.report()["databases"], key=lambda each: str(each["name"]))
-    assert campaign["outages"][0]["seconds"] < image["outages"][0]["seconds"]
+
+
+def test_held_killed_gone_on_and_followed_back(cluster: Cluster, tmp_path: Path) -> None:
+    """The operator ends the command before the cutover, then holds it; the control process is killed in the hold."""
+    site = playbooks.online(playbooks.create(cluster, tmp_path, ["campaign_db"]), "campaign_db")
+    hold = site.directory / "backups" / "campaign_db.hold"
+    with Writer(site).writing() as writer:
+        stopped = site.play("migrate.yml", "-e", "consolidation_cutover=no").succeeded()
+        assert "-e consolidation_cutover=yes" in stopped.text
+        assert (site.is_open("source"), site.is_open("target")) == (True, False)
+        held = site.start("migrate.yml", "-e", "follow_hold=true")
+        wait_for(hold.exists, "the hold")
+        held.kill()
+        wait_for(site.nothing_left, "the end of the module that was left")
+        hold.unlink()
+        held = site.start("migrate.yml", "-e", "follow_hold=true")
+        wait_for(hold.exists, "the hold")
+        assert (site.is_open("source"), site.is_open("target")) == (True, False)
+        hold.unlink()
+        held.end().succeeded()
+        assert (site.is_open("source"), site.is_open("target")) == (False, True)
+        wait_for(lambda: site.target.value(NOTED) > 0, "a write on the target")
+        assert site.play("playbooks/follow.yml").succeeded().changed("campaign_db") == 1
+        site.play("rollback.yml").succeeded()
+    writer.check("source")
+
+
+NOTED = """
+SELECT sum(pg_relation_size(oid)) FROM pg_class
+ WHERE relnamespace = 'consolidation'::regnamespace AND relname LIKE 'changed_%%'
+"""

@@ -1,0 +1,107 @@
+"""Change over back to the source: what the target has noted since its opening is brought there while it is written.
+
+Then the target closes, a last round brings the rest, and the source opens, all in this process and within a budget.
+Where the target has not noted all that changed, ``reconcile`` compares the content.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg2.extensions import connection as Connection
+
+from consolidation.borders import Json
+from consolidation.capture import state as capture
+from consolidation.capture.memory import Memory
+from consolidation.follow import changeover
+from consolidation.follow.phase import end_sources_capture
+from consolidation.follow.rounds import following
+from consolidation.follow.way import Way
+from consolidation.journal import records, state
+from consolidation.journal.phase import Work, recorded
+from consolidation.journal.results import BY_KEYS, Phase
+from consolidation.journal.state import RunState
+from consolidation.model import SOURCE, Database
+from consolidation.postgres.connection import session
+from consolidation.rollback.reconcile import require_closed_since
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Whether the noted keys name all that is to be brought back."""
+
+    database: Database
+    waiting: dict[str, int]
+    """Table -> bytes of the target's log."""
+    skip_reason: str
+
+    @property
+    def changed(self) -> bool:
+        """Whether both sides change over."""
+        return not self.skip_reason
+
+    def diff(self) -> dict[str, str]:
+        """One line for each table that has noted keys, and what follows."""
+        if self.skip_reason:
+            return {"prepared": f"{self.skip_reason}\n"}
+        lines = [f"{name}: bring back the rows of {size} bytes of noted keys" for name, size in self.waiting.items()]
+        return {"prepared": "".join(f"{line}\n" for line in [*lines, "close the target, open the source"])}
+
+
+def plan(database: Database) -> Plan:
+    """What a change-over means now."""
+    with session(database.target, "rollback plan") as target:
+        run = state.read(target, database)
+        tables = capture.read(target, database.target_side)
+        skip_reason = run.skip_reason(Phase.FOLLOW_BACK) or _content_instead(database, run, tables)
+        logged = set() if skip_reason else capture.with_entries(target, tables)
+    return Plan(database, {table.name: table.log_bytes for table in tables if table.name in logged}, skip_reason)
+
+
+def apply(plan: Plan, options: changeover.Options) -> Json:
+    """Bring everything back and open the source. Raises FenceError, StepRefused, VerificationFailed, StatementFailed.
+
+    The target takes writes again then, unless the error says that it does not.
+    """
+    if plan.skip_reason:
+        return {"msg": plan.skip_reason}
+    database = plan.database
+    with recorded(database, Phase.ROLLBACK_FENCE, _require) as work:
+        work.result.clear()
+        work.result["run_id"] = work.run.id
+        end_sources_capture(database, options.lock_seconds)
+        memory = Memory(work.journal, work.run, SOURCE)
+        with following(Way(database, SOURCE), memory) as follower, session(database.target, "opening") as opening:
+            changeover.catch_up(follower, options, lambda done: work.note_progress(done.as_progress(work.now())))
+            work.result.pop("progress", None)
+            changed = changeover.change_over(follower, options, lambda known: _journal(work, opening, memory, known))
+        work.result.update(changed.as_result(), closed_at=changed.closing_at)
+        found = dict(work.result)
+    with recorded(database, Phase.ROLLBACK_OPEN) as work:
+        work.result.update(run_id=work.run.id, opened_at=changed.opened_at)
+    return found
+
+
+def _journal(work: Work, opening: Connection, memory: Memory, known: Json) -> None:
+    """In one transaction; from its commit on the source has every row, and the way is to open it."""
+    work.result.update(known, closed_at=known["closing_at"])
+    back = {"to": SOURCE, "by": BY_KEYS, "fence_epoch": known["fence_epoch"], "tables": [], "sequences": []}
+    records.note(opening, work.run, Phase.ROLLBACK_FENCE, **work.result)
+    records.note(opening, work.run, Phase.RECONCILE, run_id=work.run.id, **back, **memory.figures())
+    opening.commit()
+
+
+def _content_instead(database: Database, run: RunState, tables: tuple[capture.Captured, ...]) -> str:
+    if Phase.ROLLBACK_RESTORE in run.phases:  # its dump is older than what the target has noted
+        return f"{database.name}: the source was restored from its dump: its rows are brought back by content"
+    off = [table.name for table in tables if table.state != capture.ON]
+    if tables and not off:
+        return ""
+    return (
+        f"{database.name}: the target has not noted all that changed ({', '.join(off) or 'it has no tables'}): its rows"
+        " are brought back by content"
+    )
+
+
+def _require(database: Database, run: RunState) -> None:
+    require_closed_since(database, run)
