@@ -110,18 +110,16 @@ def _follow(arguments: Values, values: Values) -> Figure | None:
 def _rollback(_: Values, values: Values) -> Figure | None:
     if "opened_at" not in values:
         return None
-    text = (
-        f"source accepts writes from {clock(values['opened_at'])}, after {figures.duration(values['outage_seconds'])}"
-    )
-    return Figure("rollback", "OPEN", text, GOOD)
+    after = f"after {figures.duration(values['outage_seconds'])}, with every write made since the cutover"
+    return Figure("rollback", "OPEN", f"source accepts writes from {clock(values['opened_at'])}, {after}", GOOD)
 
 
 def _prove(_: Values, values: Values) -> Figure | None:
     if "outcome" not in values:
-        return _nothing("verify", values)
+        return _nothing("proof", values)
     outcome = str(values["outcome"]).replace("_", " ")
-    text = f"proof: {plural(len(values['tables']), 'table')} of the closed source against the open target"
-    return Figure("verify", outcome, text, GOOD if outcome == "equal" else WARNING)
+    text = f"{plural(len(values['tables']), 'table')} of the closed source compared with the open target"
+    return Figure("proof", outcome, text, GOOD if outcome == "equal" else WARNING)
 
 
 def _copy(arguments: Values, values: Values) -> Figure | None:

@@ -160,9 +160,8 @@ def test_a_rollback_and_the_second_terminal(site: Site) -> None:
     closed = site.run_directory
     site.write("target")
     back = site.play("rollback.yml", "--limit", "image_db", environment=CONSOLE).succeeded()
-    assert re.search(r"^rollback +image_db +CLOSED .* storage database REFUSES WRITES from", back.output, re.M)
     assert re.search(
-        r"^rollback +image_db +done .* \+[1-9]\d* rows, [1-9]\d* updated, -[1-9]\d* to the source", back.output, re.M
+        r"^rollback +image_db +OPEN .* source accepts writes from .*, after .* every write", back.output, re.M
     )
     assert "image_db rolled back; campaign_db migrated." in back.text
     assert re.search(r"^Rollback .* --limit campaign_db$", back.output, re.M)

@@ -87,7 +87,7 @@ def definitions(database: Database, schema: str) -> list[tuple[object, ...]]:
         SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(t.oid), tgenabled::text, NULL
           FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
          WHERE c.relnamespace = %(schema)s::regnamespace AND NOT tgisinternal
-           AND tgname <> 'aa_consolidation_fence_rows'
+           AND tgname <> 'aa_consolidation_fence_rows' AND NOT starts_with(tgname, 'zz_consolidation_capture_')
         ORDER BY 1, 2, 3""",
         {"schema": quoted(schema)},
     )
