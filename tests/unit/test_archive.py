@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consolidation.backup.archive import Failure, _failures, _refusals
+from consolidation.backup.archive import LOST, Failure, _failures, _refusals
 
 SAID = """\
 pg_restore: connecting to database for restore
@@ -68,6 +68,15 @@ def test_workers_write_between_each_others_lines() -> None:
     assert reasons[ENTRIES[3340]] == HIDDEN
     # After entry 3340 has begun: of a kind that reads rows, whoever it belongs to.
     assert not any("secret" in reason for reason in reasons.values())
+
+
+def test_a_line_that_another_worker_wrote_into_says_where_the_reason_is() -> None:
+    lines = [
+        "pg_restore: from TOC entry 217; 1 2 x",
+        'pg_restore: error: pg_restore: creating CONSTRAINT "a"',
+        "could not …",
+    ]
+    assert [str(each) for each in _failures(_refusals(lines), ENTRIES)] == [f"{ENTRIES[217]}: {LOST}"]
 
 
 def test_what_belongs_to_no_entry_is_a_failure_of_the_whole() -> None:

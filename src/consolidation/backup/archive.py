@@ -27,6 +27,9 @@ DEFINES = re.compile(
 )
 """Kinds of entries that are made before any row is read, and so before workers write between each other's lines: what a
 server says of them, in any language, quotes no row."""
+CUT = "pg_restore: "
+LOST = "another worker of pg_restore wrote into the line with the reason; the server's log has it"
+"""Workers write a line in pieces, and lines of others in between."""
 RESPONSIBLE = (
     "CHECK CONSTRAINT",
     "CONSTRAINT",
@@ -117,4 +120,4 @@ def _refusals(lines: Iterable[str]) -> Iterator[_Refusal]:
         if found := FAILING.match(line):
             entry = int(found[1])
         elif line.startswith(ERROR) and not HARMLESS.match(said := line.removeprefix(ERROR)):
-            yield _Refusal(entry, *programs.split(said))
+            yield _Refusal(entry, LOST, "") if CUT in said else _Refusal(entry, *programs.split(said))
