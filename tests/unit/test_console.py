@@ -161,6 +161,8 @@ def test_whether_writes_are_refused_is_known_in_every_phase() -> None:
     assert "NOT CERTAIN" in writes.lines()[0]
     writes.ends("campaign_db", "pg_cutover", {}, {"opened_at": at(64)})
     assert writes.lines() == ["campaign_db: accepted"]
+    writes.begins("campaign_db", "pg_fence", {"side": "source", "state": "open"})
+    assert writes.lines() == ["campaign_db: accepted"], "an open one stays open"
     closing = {"side": "target", "state": "closed"}
     writes.begins("campaign_db", "pg_fence", closing)
     writes.ends("campaign_db", "pg_fence", closing, CLOSED)
@@ -169,6 +171,10 @@ def test_whether_writes_are_refused_is_known_in_every_phase() -> None:
     assert "the fence was being closed" in writes.lines()[0]
     writes.ends("campaign_db", "pg_fence", closing | {"rollback": True}, CLOSED)
     assert writes.refused() == {"campaign_db": at(43.5)}
+    writes.begins("campaign_db", "pg_rollback", {})
+    assert "the source was being opened" in writes.lines()[0]
+    writes.ends("campaign_db", "pg_rollback", {}, {"opened_at": at(64)})
+    assert writes.lines() == ["campaign_db: accepted"]
 
 
 def test_a_command_shows_no_secret_and_runs_from_here(tmp_path: Path) -> None:

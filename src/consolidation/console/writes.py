@@ -25,10 +25,14 @@ class Writes:
     def begins(self, database: str, module: str, arguments: Values) -> None:
         """A module begins to work."""
         if module == "pg_fence" and _decides(arguments):
-            closing = arguments.get("state") == "closed"
-            self._unsure[database] = "the fence was being closed" if closing else "the fence was being opened"
+            if arguments.get("state") == "closed":
+                self._unsure[database] = "the fence was being closed"
+            elif self._refused.get(database) != "":  # an open one stays open
+                self._unsure[database] = "the fence was being opened"
         if module == "pg_cutover":
             self._unsure[database] = "the storage database was being opened"
+        if module == "pg_rollback":
+            self._unsure[database] = "the source was being opened"
 
     def ends(self, database: str, module: str, arguments: Values, values: Values) -> None:
         """A module has ended well, and what it returned."""
@@ -41,9 +45,9 @@ class Writes:
                 self._refused[database] = str(values["closed_at"])
             if "opened_at" in values:
                 self._refused[database] = ""
-        if module in ("pg_cutover", "pg_cancel_rollback", "pg_abandon", "pg_force_open") and "opened_at" in values:
+        if module in ("pg_cutover", "pg_rollback", "pg_cancel_rollback", "pg_abandon", "pg_force_open") and "opened_at" in values:
             self._refused[database] = ""
-        if module in ("pg_fence", "pg_cutover"):
+        if module in ("pg_fence", "pg_cutover", "pg_rollback"):
             self._unsure.pop(database, None)
 
     def refused(self) -> dict[str, str]:
