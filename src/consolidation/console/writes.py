@@ -11,6 +11,8 @@ from consolidation.report.outage import open_outage
 from consolidation.report.outcome import time_of
 
 Values = Mapping[str, Any]
+OPENING = {"pg_cutover", "pg_rollback", "pg_cancel_rollback", "pg_abandon", "pg_force_open"}
+"""Modules that open a side, besides pg_fence."""
 
 
 class Writes:
@@ -45,7 +47,7 @@ class Writes:
                 self._refused[database] = str(values["closed_at"])
             if "opened_at" in values:
                 self._refused[database] = ""
-        if module in ("pg_cutover", "pg_rollback", "pg_cancel_rollback", "pg_abandon", "pg_force_open") and "opened_at" in values:
+        if module in OPENING and "opened_at" in values:
             self._refused[database] = ""
         if module in ("pg_fence", "pg_cutover", "pg_rollback"):
             self._unsure.pop(database, None)
