@@ -15,7 +15,10 @@ description:
   - A dump appears under its final name, C(DIRECTORY/RUN/DATABASE), only when it is complete and proved.
   - Where this run has an intact dump already (its hashes are checked again), nothing is done.
 version_added: "0.1.0"
-extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
+extends_documentation_fragment:
+  - storage.consolidation.consolidation
+  - storage.consolidation.consolidation.run
+  - storage.consolidation.consolidation.drill
 options:
   directory:
     description: Directory on the runner that holds the dumps of all runs. Created with mode 0700 where it is missing.
@@ -25,49 +28,6 @@ options:
     description: Directory of pg_dump, pg_restore and pg_dumpall on the runner, at least of the newest server's version.
     type: path
     required: true
-  drill:
-    description:
-      - Connection to the server for the restore drill. The role needs CREATEDB there.
-      - Without it the drill takes place on the target's server.
-    type: dict
-    suboptions:
-      host:
-        description: Host name or address of the server.
-        type: str
-        required: true
-      port:
-        description: Port of the server.
-        type: int
-        default: 5432
-      dbname:
-        description: Database to connect to for creating the scratch database.
-        type: str
-        required: true
-      user:
-        description: Role to connect as.
-        type: str
-        required: true
-      passfile:
-        description: libpq password file on the runner, mode 0600.
-        type: path
-      sslmode:
-        description: libpq's sslmode; use V(verify-full) in production.
-        type: str
-        default: prefer
-        choices: [disable, allow, prefer, require, verify-ca, verify-full]
-      sslrootcert:
-        description: File with the CA's certificates.
-        type: path
-      sslcert:
-        description: Client certificate.
-        type: path
-      sslkey:
-        description: Key of the client certificate.
-        type: path
-      connect_timeout:
-        description: Seconds to wait for a connection.
-        type: int
-        default: 10
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.

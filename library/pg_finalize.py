@@ -18,7 +18,10 @@ description:
   - A source database that others use as well is neither renamed nor closed. Its tables stay behind their closed fence,
     and the second step drops these alone.
   - What the runbook's role may not do is returned as the statements that a superuser executes.
-extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
+extends_documentation_fragment:
+  - storage.consolidation.consolidation
+  - storage.consolidation.consolidation.run
+  - storage.consolidation.consolidation.drill
 options:
   consent:
     description: The sentence that check mode returns.
@@ -32,49 +35,6 @@ options:
     description: Directory of pg_dump, pg_restore and pg_dumpall on the runner, at least of the newest server's version.
     type: path
     required: true
-  drill:
-    description:
-      - Connection to the server for the restore drill. The role needs CREATEDB there.
-      - Without it the drill takes place on the target's server.
-    type: dict
-    suboptions:
-      host:
-        description: Host name or address of the server.
-        type: str
-        required: true
-      port:
-        description: Port of the server.
-        type: int
-        default: 5432
-      dbname:
-        description: Database to connect to for creating the scratch database.
-        type: str
-        required: true
-      user:
-        description: Role to connect as.
-        type: str
-        required: true
-      passfile:
-        description: libpq password file on the runner, mode 0600.
-        type: path
-      sslmode:
-        description: libpq's sslmode; use V(verify-full) in production.
-        type: str
-        default: prefer
-        choices: [disable, allow, prefer, require, verify-ca, verify-full]
-      sslrootcert:
-        description: File with the CA's certificates.
-        type: path
-      sslcert:
-        description: Client certificate.
-        type: path
-      sslkey:
-        description: Key of the client certificate.
-        type: path
-      connect_timeout:
-        description: Seconds to wait for a connection.
-        type: int
-        default: 10
   maintenance_dbname:
     description: Database of the source's server to connect to while the source is renamed or dropped.
     type: str

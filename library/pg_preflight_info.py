@@ -12,7 +12,7 @@ description:
   - Changes nothing; every query runs in a read-only transaction. All findings are collected before the module fails.
   - A check that cannot be made is a finding itself, of severity blocker.
   - The ids of the findings are stable; see docs/preflight.md.
-extends_documentation_fragment: [storage.consolidation.consolidation]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.drill]
 options:
   backup_directory:
     description: Directory on the runner that the backup phase writes to.
@@ -60,47 +60,6 @@ options:
     description: Whether the command that looks has a backup phase; else a finding says what that means.
     type: bool
     default: true
-  drill:
-    description: Connection to the server of the restore drill, as C(pg_backup) has it; the default is the target's.
-    type: dict
-    suboptions:
-      host:
-        description: Host name or address of the server.
-        type: str
-        required: true
-      port:
-        description: Port of the server.
-        type: int
-        default: 5432
-      dbname:
-        description: Database to connect to for creating the scratch database.
-        type: str
-        required: true
-      user:
-        description: Role to connect as.
-        type: str
-        required: true
-      passfile:
-        description: libpq password file on the runner, mode 0600.
-        type: path
-      sslmode:
-        description: libpq's sslmode; use V(verify-full) in production.
-        type: str
-        default: prefer
-        choices: [disable, allow, prefer, require, verify-ca, verify-full]
-      sslrootcert:
-        description: File with the CA's certificates.
-        type: path
-      sslcert:
-        description: Client certificate.
-        type: path
-      sslkey:
-        description: Key of the client certificate.
-        type: path
-      connect_timeout:
-        description: Seconds to wait for a connection.
-        type: int
-        default: 10
   fail_on_blocker:
     description: Whether the module fails when there is a blocker. The findings are returned in any case.
     type: bool

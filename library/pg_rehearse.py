@@ -14,7 +14,7 @@ description:
   - Everything is dropped at the end, also after a failure. What a killed rehearsal has left is dropped by the next one,
     known by its owner and its comment.
   - The capture and the rounds of mode V(online) are not rehearsed.
-extends_documentation_fragment: [storage.consolidation.consolidation]
+extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.drill]
 options:
   backup_directory:
     description: Directory of the backups on the runner. The rehearsal's dump is below it until the end.
@@ -24,49 +24,6 @@ options:
     description: Directory of pg_dump, pg_restore and pg_dumpall on the runner, at least of the newest server's version.
     type: path
     required: true
-  drill:
-    description:
-      - Connection to the server that the dump is restored on. The role needs CREATEDB there.
-      - Without it that is the target's server.
-    type: dict
-    suboptions:
-      host:
-        description: Host name or address of the server.
-        type: str
-        required: true
-      port:
-        description: Port of the server.
-        type: int
-        default: 5432
-      dbname:
-        description: Database to connect to for creating the scratch database.
-        type: str
-        required: true
-      user:
-        description: Role to connect as.
-        type: str
-        required: true
-      passfile:
-        description: libpq password file on the runner, mode 0600.
-        type: path
-      sslmode:
-        description: libpq's sslmode; use V(verify-full) in production.
-        type: str
-        default: prefer
-        choices: [disable, allow, prefer, require, verify-ca, verify-full]
-      sslrootcert:
-        description: File with the CA's certificates.
-        type: path
-      sslcert:
-        description: Client certificate.
-        type: path
-      sslkey:
-        description: Key of the client certificate.
-        type: path
-      connect_timeout:
-        description: Seconds to wait for a connection.
-        type: int
-        default: 10
   workers:
     description: Number of processes that load, and of tables that are compared at the same time.
     type: int

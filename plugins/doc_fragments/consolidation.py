@@ -100,3 +100,50 @@ options:
     type: str
     required: true
 """
+
+    DRILL = r"""
+options:
+  drill:
+    description:
+      - Connection to the server for the restore drill. The role needs CREATEDB there.
+      - Without it the drill takes place on the target's server.
+    type: dict
+    suboptions:
+      host:
+        description: Host name or address of the server.
+        type: str
+        required: true
+      port:
+        description: Port of the server.
+        type: int
+        default: 5432
+      dbname:
+        description: Database to connect to for creating the scratch database.
+        type: str
+        required: true
+      user:
+        description: Role to connect as.
+        type: str
+        required: true
+      passfile:
+        description: libpq password file on the runner, mode 0600.
+        type: path
+      sslmode:
+        description: libpq's sslmode; use V(verify-full) in production.
+        type: str
+        default: prefer
+        choices: [disable, allow, prefer, require, verify-ca, verify-full]
+      sslrootcert:
+        description: File with the CA's certificates.
+        type: path
+      sslcert:
+        description: Client certificate.
+        type: path
+      sslkey:
+        description: Key of the client certificate.
+        type: path
+      connect_timeout:
+        description: Seconds to wait for a connection.
+        type: int
+        default: 10
+"""
