@@ -7,7 +7,7 @@ go on; it may be cut off and done again at any time until the source is written 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from psycopg2 import sql
@@ -104,15 +104,14 @@ def _compare(database: Database, marks: dict[str, str]) -> list[TableResult]:
         for table in ours:
             # A snapshot for each table: none of them is held for long.
             target.rollback()
-            logs = {each.name: each for each in capture.read(target, there)}
-            theirs = {each.name: each for each in read_tables(target, there.schema, there.tables)}
-            log = logs.get(table.name)
+            log = next(iter(capture.read(target, replace(there, tables=(table.name,)))), None)
             if log is None or log.state != capture.ON or marks.get(table.name) != log.mark:
                 why = "the target has not noted all that changed there since its opening"
                 found.append(TableResult(table.name, NOT_COMPARED, reason=why))
                 continue
+            [theirs] = read_tables(target, there.schema, [table.name])
             logged = bool(capture.with_entries(target, [log]))
-            found.append(_table(source, target, (table, theirs[table.name]), (keys[table.name], log), logged=logged))
+            found.append(_table(source, target, (table, theirs), (keys[table.name], log), logged=logged))
             source.rollback()
         return found
 
