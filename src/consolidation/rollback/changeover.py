@@ -66,7 +66,7 @@ def apply(plan: Plan, options: changeover.Options) -> Json:
     if plan.skip_reason:
         return {"msg": plan.skip_reason}
     database = plan.database
-    with recorded(database, Phase.ROLLBACK_FENCE, _require) as work:
+    with recorded(database, Phase.ROLLBACK_FENCE, require_closed_since) as work:
         work.result.clear()
         work.result["run_id"] = work.run.id
         end_sources_capture(database, options.lock_seconds)
@@ -101,7 +101,3 @@ def _content_instead(database: Database, run: RunState, tables: tuple[capture.Ca
         f"{database.name}: the target has not noted all that changed ({', '.join(off) or 'it has no tables'}): its rows"
         " are brought back by content"
     )
-
-
-def _require(database: Database, run: RunState) -> None:
-    require_closed_since(database, run)
