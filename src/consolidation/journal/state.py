@@ -153,7 +153,8 @@ class RunState:
     def proved(self) -> bool:
         """Whether every row of the source was found on the target: what has to be so before the source goes.
 
-        Behind the fence, and once more on the open target; moved tables are the only ones there are.
+        Behind the fence, and once more on the open target, as far as it can be compared there (a table without a key
+        that was written since cannot); moved tables are the only ones there are.
         """
         if not self.mode.copies:
             return self.verified
