@@ -12,8 +12,8 @@ BEFORE_CUTOVER = (
     "It opens the source again. Nothing has to be brought back: the storage database has taken no write of a service."
 )
 AFTER_CUTOVER = (
-    "It closes the storage database's tables, brings the writes made there since the cutover back to the source,"
-    " compares both sides and opens the source."
+    "It brings the writes made in the storage database since the cutover back to the source and compares what it"
+    " brought, closes the storage database's tables, brings the last ones, and opens the source."
 )
 ROLLING_BACK_TEXT = "The rollback is in progress, not complete. Run the same command again, it resumes."
 RESUMES_TEXT = "Fix the cause, then run this: it resumes at the first unfinished step."
