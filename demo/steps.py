@@ -123,7 +123,7 @@ def judge(environment: Environment, operations: Iterable[Operation], side: str) 
     """Every write that was acknowledged is on this side (`services` or `storage`). Raises DemoError."""
     rows: checker.Rows = {}
     for service, tables in data.SERVICES.items():
-        server, dbname, schema, _ = _place(environment, service, side)
+        server, dbname, schema, _ = place(environment, service, side)
         rows = {**rows, **checker.rows_of(server, dbname, schema, tables)}
     verdicts = checker.check(operations, rows)
     table = Table("writes", *verdicts)
@@ -143,9 +143,10 @@ def _clock(moment: float | None) -> str:
     return "-" if moment is None else datetime.fromtimestamp(moment).strftime("%H:%M:%S.%f")[:-3]
 
 
-def play(environment: Environment, playbook: str) -> None:
-    """Run a playbook as an operator would. Raises DemoError when it fails."""
+def play(environment: Environment, playbook: str, *variables: str) -> None:
+    """Run a playbook as an operator would; variables: further ones, as `-e` takes them. Raises DemoError."""
     command = [program("ansible-playbook"), playbook, "-i", "inventories/demo", "-e", "consolidation_confirm=yes"]
+    command += [part for variable in variables for part in ("-e", variable)]
     if environment.directory != DIRECTORY:
         command += ["-e", f"demo_directory={environment.directory}"]
     console.print(f"[bold]$ {' '.join(command)}")
@@ -157,7 +158,7 @@ def play(environment: Environment, playbook: str) -> None:
 def write(environment: Environment, side: str) -> None:
     """Insert, change and delete some rows as the services' roles do; side: `services` or `storage`."""
     for service in data.SERVICES:
-        server, dbname, schema, role = _place(environment, service, side)
+        server, dbname, schema, role = place(environment, service, side)
         conn = server.connect(dbname)
         try:
             with conn.cursor() as cursor:
@@ -172,7 +173,7 @@ def contents(environment: Environment, side: str) -> Contents:
     """What all tables hold on one side (`services` or `storage`)."""
 
     def read(service: str) -> Contents:
-        server, dbname, schema, _ = _place(environment, service, side)
+        server, dbname, schema, _ = place(environment, service, side)
         return contents_of(server, dbname, schema, data.SERVICES[service])
 
     with ThreadPoolExecutor() as pool:
@@ -201,7 +202,7 @@ def prove(environment: Environment, expected: Contents, *, served_by: str) -> No
         raise DemoError(f"the proof failed: {', '.join(wrong)} do not hold what was written")
     for side in ("services", "storage"):
         for service, tables in data.SERVICES.items():
-            server, dbname, schema, role = _place(environment, service, side)
+            server, dbname, schema, role = place(environment, service, side)
             for name in tables:
                 is_open = open_to(role, server, dbname, schema, name)
                 if is_open != (side == served_by):
@@ -209,7 +210,7 @@ def prove(environment: Environment, expected: Contents, *, served_by: str) -> No
     console.print(f"Writes are taken by: {served_by}. The other side refuses them.")
 
 
-def _place(environment: Environment, service: str, side: str) -> tuple[Server, str, str, str]:
+def place(environment: Environment, service: str, side: str) -> tuple[Server, str, str, str]:
     """(server, database, schema, role of the application) of a service's tables on one side."""
     if side == "storage":
         return environment.servers["storage"], "storage", f"{service}_db", "storage_service"
