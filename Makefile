@@ -124,4 +124,4 @@ molecule: setup ## The runbook on real hosts with systemd, SSH and TLS: migrate,
 
 .PHONY: molecule-all
 molecule-all: setup ## All scenarios on real hosts, the injected faults too; as root
-	sh tools/scenarios.sh default rollback failure two_runners upgrade_gap
+	sh tools/scenarios.sh default rollback online failure two_runners upgrade_gap

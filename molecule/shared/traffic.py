@@ -1,13 +1,16 @@
 """Clients of the services on the scenario's hosts, and the check of every acknowledged write.
 
     python molecule/shared/traffic.py run DIRECTORY NAME=URL ...     write until DIRECTORY/stop exists
-    python molecule/shared/traffic.py check DIRECTORY ROWS ...       ROWS: files of `psql` with one JSON row per line
+    python molecule/shared/traffic.py check [--longest SECONDS] DIRECTORY ROWS ...
+
+ROWS: files of `psql` with one JSON row per line. SECONDS: the longest time in which no write may be acknowledged.
 
 The clients, their ledger and the checker are those of the demo.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
@@ -48,8 +51,9 @@ def rows_of(files: Iterable[Path]) -> checker.Rows:
     return found
 
 
-def check(directory: Path, files: Iterable[Path]) -> None:
+def check(directory: Path, files: Iterable[Path], longest: float) -> None:
     """Print what became of the writes, and the outages; exit code 1 when an acknowledged write is missing or altered.
+    Likewise when a service took no write for more than `longest` seconds.
 
     Clients that wrote earlier in the scenario, with ledgers in folders beside this one, are judged again.
     """
@@ -60,16 +64,33 @@ def check(directory: Path, files: Iterable[Path]) -> None:
         counts = f"{verdict.acknowledged} writes acknowledged, {verdict.refused} refused, {verdict.unknown} unknown"
         faults = {name: len(getattr(verdict, name)) for name in ("missing", "duplicated", "altered", "uncalled")}
         print(f"{service}: {counts}; {faults}")  # noqa: T201 - the scenario reads it
-    for outage in checker.outages(operations, operations[0].sent, operations[-1].answered):
-        print(f"{outage.service}: no write was acknowledged for {outage.seconds or 0:.1f} s")  # noqa: T201 - see above
+    outages = checker.outages(operations, operations[0].sent, operations[-1].answered)
+    for outage in outages:
+        failed = sum(outage.errors.values())
+        waited = f"no write was acknowledged for {outage.seconds or 0:.1f} s"
+        print(f"{outage.service}: {waited}, {failed} failed")  # noqa: T201 - see above
     wrong = [token for verdict in verdicts.values() for token in verdict.wrong]
     if wrong or any(not verdict.acknowledged for verdict in verdicts.values()):
         sys.exit(f"acknowledged writes are missing or altered: {', '.join(wrong[:5]) or 'nothing was acknowledged'}")
+    if late := [outage.service for outage in outages if outage.seconds is None or outage.seconds > longest]:
+        sys.exit(f"no write of {' and '.join(late)} was acknowledged for more than {longest} s")
+
+
+def main() -> None:
+    """Write, or check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("run", "check"):
+        command = commands.add_parser(name)
+        command.add_argument("directory", type=Path)
+        command.add_argument("rest", nargs="+")
+    command.add_argument("--longest", type=float, default=LONGEST_SECONDS)
+    given = parser.parse_args()
+    if given.command == "run":
+        run(given.directory, dict(each.split("=", 1) for each in given.rest))
+    else:
+        check(given.directory, map(Path, given.rest), given.longest)
 
 
 if __name__ == "__main__":
-    command, folder, *rest = sys.argv[1:]
-    if command == "run":
-        run(Path(folder), dict(each.split("=", 1) for each in rest))
-    else:
-        check(Path(folder), map(Path, rest))
+    main()
