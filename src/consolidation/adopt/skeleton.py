@@ -55,6 +55,9 @@ HOST = """---
 # Runs on this host of group `runners`.
 consolidation_runner: runner-1  # CHANGE
 
+# online: writes are refused for the change-over alone. window: from before the copy to the cutover.
+consolidation_mode: window
+
 consolidation_database:
   name: {name}
   source:
@@ -66,6 +69,7 @@ consolidation_database:
     sslmode: verify-full
     sslrootcert: "{{{{ consolidation_ca_certificate }}}}"
   source_schema: {schema}
+  mode: "{{{{ consolidation_mode }}}}"
   # Tables to migrate; empty: all of the schema.
   tables: []
   # Roles the service writes with: the fence is probed as each of them.

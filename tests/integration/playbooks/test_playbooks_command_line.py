@@ -79,3 +79,10 @@ def test_two_hosts_for_one_database_are_refused(fresh: Site, tmp_path: Path) -> 
     twice = Site(tmp_path, fresh.sources, fresh.target)
     assert "share a consolidation_database.name" in twice.play("migrate.yml").failed().text
     assert digest_of_everything(fresh.target.server) == before
+
+
+def test_a_mode_that_a_database_would_not_take_up_is_refused(fresh: Site) -> None:
+    before = digest_of_everything(fresh.target.server)
+    played = fresh.play("migrate.yml", "--limit", "image_db", "-e", "consolidation_mode=online").failed()
+    assert "consolidation_mode is not the mode of consolidation_database: image_db" in played.text
+    assert digest_of_everything(fresh.target.server) == before
