@@ -183,3 +183,25 @@ def test_the_next_chunk_is_looked_up_not_sorted_out(window: Window) -> None:
         [taken] = rows(conn, claim, {"run_id": run_id, "database": "campaign_db"})
     assert "Index Scan using ix_chunk_queued" in "\n".join(line for [line] in plan), plan
     assert taken[1] == 100, "the largest first"
+
+
+def test_a_chunk_counts_in_the_throughput_of_all_its_time(window: Window) -> None:
+    """By its end alone, the last long chunk of a copy is a peak that no line could carry."""
+    window.begin()
+    run_id = window.state().run.id
+    window.target.execute(
+        f"""INSERT INTO consolidation.table_load (run_id, database, table_name, state, deferred, "binary")
+            VALUES ('{run_id}', 'campaign_db', 't', 'loading', '[]', true);
+            INSERT INTO consolidation.chunk (run_id, database, table_name, number, state, estimated_bytes, rows, bytes,
+                                             seconds, finished_at)
+            VALUES ('{run_id}', 'campaign_db', 't', 1, 'done', 0, 600, 6000, 60, '2026-01-01 00:01:00Z'),
+                   ('{run_id}', 'campaign_db', 't', 2, 'done', 0, 1, 60, 0, '2026-01-01 00:00:30.5Z')""",
+        user="consolidation",
+    )
+    with window.target.connection("consolidation") as conn:
+        found = rows(conn, query("copy/throughput"), [run_id, "campaign_db"])
+    assert [(bytes_, rows_) for _, _, bytes_, rows_ in found] == [
+        (160 if n == 30 else 100, 11 if n == 30 else 10) for n in range(60)
+    ]
+    assert {seconds for _, seconds, _, _ in found} == {1.0}
+    assert (found[-1][0] - found[0][0]).total_seconds() == 59
