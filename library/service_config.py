@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""The documentation of the action plugin ``service_config``, and what is said where Ansible does not find that."""
+"""The documentation of the action plugin ``service_config``, and what is said where it is not found."""
 
 from __future__ import annotations
 
@@ -117,15 +117,12 @@ written:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation.module.service_options import CONFIG, CONFIG_NEEDS
+from consolidation.module.control_node import CONFIG, CONFIG_NEEDS, require_plugin
 
 
 def main() -> None:
     """Reached only without the action plugin."""
-    module = AnsibleModule(argument_spec=CONFIG, **CONFIG_NEEDS, supports_check_mode=True)
-    module.fail_json(
-        msg="service_config works on the control node: add plugins/action to action_plugins of ansible.cfg"
-    )
+    require_plugin(AnsibleModule(argument_spec=CONFIG, supports_check_mode=True, **CONFIG_NEEDS), "service_config")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""The documentation of the action plugin ``service_preflight_info``, and what is said without that."""
+"""The documentation of the action plugin ``service_preflight_info``, and what is said where it is not found."""
 
 from __future__ import annotations
 
@@ -101,13 +101,12 @@ table:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation.module.service_options import LOOK, LOOK_NEEDS
+from consolidation.module.control_node import LOOK, LOOK_NEEDS, require_plugin
 
 
 def main() -> None:
     """Reached only without the action plugin."""
-    module = AnsibleModule(argument_spec=LOOK, supports_check_mode=True, **LOOK_NEEDS)
-    module.fail_json(msg="service_preflight_info judges on the control node: add plugins/action to action_plugins")
+    require_plugin(AnsibleModule(argument_spec=LOOK, supports_check_mode=True, **LOOK_NEEDS), "service_preflight_info")
 
 
 if __name__ == "__main__":
