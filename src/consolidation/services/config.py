@@ -117,7 +117,10 @@ def plan_cutover(path: str, content: bytes, schema: str) -> Plan:
             hint="the runbook only replaces a direct connection; bring the section into its documented form",
         )
     wanted: Mapping[str, Value] = {"type": REMOTE, "schema": schema, "client": "storage_client"}
-    after = yaml_edit.put(text, SECTION, wanted, path).encode()
+    changed = yaml_edit.put(text, SECTION, wanted, path)
+    if kind == DIRECT:
+        yaml_edit.put_back(changed, SECTION, text, path)  # a rollback must not be the first to see that it cannot
+    after = changed.encode()
     if kind == REMOTE and after != content:
         raise ConfigurationError(
             f"{path}: the database section points at the storage service already, but not at schema {schema}",
@@ -141,7 +144,7 @@ def plan_rollback(path: str, content: bytes, previous: bytes, written: bytes) ->
     kind = _kind(root, path)
     section, wanted = find(root, SECTION), find(before, SECTION)
     message = f"{path}: was edited since the cutover; only its database section goes back, the edits stay"
-    if section is not None and wanted is not None and yaml_edit.content(section) == yaml_edit.content(wanted):
+    if section is not None and wanted is not None and yaml_edit.said(section) == yaml_edit.said(wanted):
         return Plan(path, SECTION, content, content, f"{path}: was edited, its database section is as before")
     if kind != REMOTE:
         raise ConfigurationError(

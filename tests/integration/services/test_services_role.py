@@ -267,7 +267,7 @@ def test_preflight_collects_the_findings_and_stops(host: Host) -> None:
 
 
 def test_preflight_finds_that_the_storage_service_lets_the_service_in_nowhere(host: Host) -> None:
-    host.config.write_text("database: {type: postgresql}\nstorage:\n  databases: {}\n")  # both services'
+    host.config.write_text("database:\n  type: postgresql\nstorage:\n  databases: {}\n")  # both services'
     entry = {"schema": "campaign_db", "migrations": True, "backup": True}
     storage = {"services_storage_hosts": ["application"], "consolidation_storage_entry": entry}
     done = host.try_play("preflight", "refuse", options=("-e", json.dumps(storage)))
