@@ -18,15 +18,15 @@ options:
     required: true
   state:
     description:
-      - V(staged) lets C(database) point at the storage service, not in the file itself but in O(after); O(before) keeps
+      - V(staged) lets C(database) point at the Storage Service, not in the file itself but in O(after); O(before) keeps
         the file as it is. What switches them is M(storage.consolidation.service_switch).
       - V(previous) takes that back, in the file itself; edits made since stay.
-      - V(served) gives the storage service's own file the O(entries) below C(storage.databases), in O(after) as well.
+      - V(served) gives the Storage Service's own file the O(entries) below C(storage.databases), in O(after) as well.
     type: str
     required: true
     choices: [staged, previous, served]
   schema:
-    description: Name of the database at the storage service.
+    description: Name of the database at the Storage Service.
     type: str
   before:
     description: The file beside it that keeps the configuration as it was before the cutover.
@@ -37,7 +37,7 @@ options:
     type: path
     required: true
   entries:
-    description: Entries of the storage service's file by database, each with C(schema), C(migrations) and C(backup).
+    description: Entries of the Storage Service's file by database, each with C(schema), C(migrations) and C(backup).
     type: dict
   evidence:
     description: Where the plan is kept on the control node, as for M(storage.consolidation.run_evidence).

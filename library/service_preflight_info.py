@@ -28,7 +28,7 @@ options:
     type: bool
     required: true
   schema:
-    description: Of a service that moves, the name of its database at the storage service.
+    description: Of a service that moves, the name of its database at the Storage Service.
     type: str
   current_release:
     description: Of a service that moves, the link to its release.
@@ -37,10 +37,10 @@ options:
     description: Of a service that moves, the folder of the release for after the cutover.
     type: path
   entries:
-    description: Of the storage service, the entries that its file is to have, by database.
+    description: Of the Storage Service, the entries that its file is to have, by database.
     type: dict
   called:
-    description: Of the storage service, whether a service is to go through it to these databases, and must be let in.
+    description: Of the Storage Service, whether a service is to go through it to these databases, and must be let in.
     type: bool
     default: false
   evidence:
@@ -72,7 +72,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look at the storage service's host
+- name: Look at the Storage Service's host
   service_preflight_info:
     host: storage-1
     config: /etc/storage/config.yml

@@ -159,7 +159,7 @@ def apply(plan: Plan) -> Json:
             made = dump.make(plan.database, work.run.id, plan.tables, plan.tools, partial)
             work.result["left_out"] = [dump.LARGE_OBJECTS] if made.properties["large_objects_hidden"] else []
             sha256 = manifest.write(partial, made)
-            drilled = drill.prove(made, partial, plan.tools, plan.drill)
+            drilled = drill.verify(made, partial, plan.tools, plan.drill)
             _publish(partial, plan.final)
         work.result.update(_evidence(made), directory=str(plan.final), manifest_sha256=sha256, drill=drilled)
         work.result["seconds"] = round(time.monotonic() - started, 3)

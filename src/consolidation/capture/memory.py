@@ -28,7 +28,7 @@ class Memory:
     run: Run
     to: str
 
-    def way_back(self, journal: Connection) -> Memory:
+    def opposite(self, journal: Connection) -> Memory:
         """That of the other direction, written through another connection to the storage database."""
         return Memory(journal, self.run, SOURCE if self.to == TARGET else TARGET)
 

@@ -114,7 +114,7 @@ def _rollback(_: Values, values: Values) -> Figure | None:
     return Figure("rollback", "OPEN", f"source accepts writes from {clock(values['opened_at'])}, {after}", GOOD)
 
 
-def _prove(_: Values, values: Values) -> Figure | None:
+def _proof(_: Values, values: Values) -> Figure | None:
     if "outcome" not in values:
         return _nothing("proof", values)
     outcome = str(values["outcome"]).replace("_", " ")
@@ -223,7 +223,7 @@ FIGURES: Mapping[str, Callable[[Values, Values], Figure | None]] = {
     "pg_capture": _capture,
     "pg_copy": _copy,
     "pg_follow": _follow,
-    "pg_proof": _prove,
+    "pg_proof": _proof,
     "pg_rollback": _rollback,
     "pg_move_tables": _move,
     "pg_verify_info": _verify,

@@ -166,7 +166,7 @@ def open_destination(way: Way, memory: Memory, destination: Connection, lock_sec
             if captured:
                 on = [table for table in capture.read(destination, there) if table.state == capture.ON]
                 marks = {table.name: table.mark for table in on}
-                memory.way_back(destination).begin(marks)
+                memory.opposite(destination).begin(marks)
     destination.commit()
     return memory.now()
 

@@ -78,7 +78,7 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
         end_sources_capture(database, timeout_seconds)
         memory = Memory(work.journal, work.run, TARGET)
         memory.validate(database.target)
-        tables = _compare(database, memory.way_back(work.journal).marks())
+        tables = _compare(database, memory.opposite(work.journal).marks())
         found = verdict.as_result(tables, [], [])
         work.result.update(found, at=work.now(), seconds=round(time.monotonic() - started, 3))
         if found["outcome"] == DIFFERENT:

@@ -86,7 +86,7 @@ def change(options: Mapping[str, Any], contents: Mapping[str, bytes | None]) -> 
         plan = plan_cutover(path, content, options["schema"])
         if not plan.changed and contents[before] is None:
             raise ConfigurationError(
-                f"{path} points at the storage service already, and this run has not kept what it was before",
+                f"{path} points at the Storage Service already, and this run has not kept what it was before",
                 hint="nothing was changed; write the direct connection back into it, then run again",
             )
         wanted = {before: plan.before, after: plan.after} if plan.changed else {}
@@ -123,10 +123,10 @@ def plan_cutover(path: str, content: bytes, schema: str) -> Plan:
     after = changed.encode()
     if kind == REMOTE and after != content:
         raise ConfigurationError(
-            f"{path}: the database section points at the storage service already, but not at schema {schema}",
+            f"{path}: the database section points at the Storage Service already, but not at schema {schema}",
             hint="if that is a mistake, restore the direct connection; then run the same command again",
         )
-    message = f"{path}: the service goes through the storage service" + (" already" if after == content else "")
+    message = f"{path}: the service goes through the Storage Service" + (" already" if after == content else "")
     return Plan(path, SECTION, content, after, message)
 
 
@@ -162,7 +162,7 @@ def plan_served(path: str, content: bytes, entries: Mapping[str, Mapping[str, Va
     after = text.encode()
     names = ", ".join(entries)
     done = "already" if after == content else "from now on"
-    return Plan(path, ("storage", "databases"), content, after, f"{path}: the storage service serves {names} {done}")
+    return Plan(path, ("storage", "databases"), content, after, f"{path}: the Storage Service serves {names} {done}")
 
 
 def goes_remote(content: bytes) -> bool:

@@ -186,9 +186,7 @@ def test_rows_that_do_not_load_stop_it_without_showing_them(source: Database, ta
     assert record.state == "failed"
 
 
-def test_an_orphan_stops_the_restore_and_a_run_after_the_mending_goes_through(
-    source: Database, target: Database
-) -> None:
+def test_an_orphan_stops_the_restore_and_a_run_after_the_fix_goes_through(source: Database, target: Database) -> None:
     window = ready(
         source,
         target,

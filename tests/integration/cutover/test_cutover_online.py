@@ -238,7 +238,7 @@ def test_over_the_budget_the_target_opens_again(campaign: Database, target: Data
 BACK = {"closed": False, "last round": False, "journalling": False, "opening": True, "opened": True}
 
 
-def test_killed_on_the_way_back_and_the_same_command_again(campaign: Database, target: Database) -> None:
+def test_killed_in_a_rollback_and_the_same_command_again(campaign: Database, target: Database) -> None:
     window = opened(campaign, target, "online")
     written(window, "noted")
     for step, reconciled in BACK.items():
