@@ -55,6 +55,8 @@ class Plan:
     waiting: dict[str, int]
     """Table -> bytes of its log, of the tables whose log has entries."""
     skip_reason: str
+    then: str = ""
+    """What comes after the rounds."""
 
     @property
     def changed(self) -> bool:
@@ -63,9 +65,9 @@ class Plan:
 
     def diff(self) -> dict[str, str]:
         """One line for each table that has noted keys."""
-        lines = [f"{name}: {size} bytes of noted keys" for name, size in self.waiting.items()]
+        lines = [*(f"{name}: {size} bytes of noted keys" for name, size in self.waiting.items()), self.then]
         lines = [self.skip_reason] if self.skip_reason else lines
-        return {"prepared": "".join(f"{line}\n" for line in lines)}
+        return {"prepared": "".join(f"{line}\n" for line in lines if line)}
 
 
 def plan(database: Database, to: str) -> Plan:

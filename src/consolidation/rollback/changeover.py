@@ -6,15 +6,13 @@ Where the target has not noted all that changed, ``reconcile`` compares the cont
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from psycopg2.extensions import connection as Connection
 
 from consolidation.borders import Json
 from consolidation.capture import state as capture
 from consolidation.capture.memory import Memory
 from consolidation.follow import changeover
-from consolidation.follow.phase import end_sources_capture
+from consolidation.follow.phase import Plan, end_sources_capture
 from consolidation.follow.rounds import following
 from consolidation.follow.way import Way
 from consolidation.journal import records, state
@@ -26,28 +24,6 @@ from consolidation.postgres.connection import session
 from consolidation.rollback.reconcile import require_closed_since
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Whether the noted keys name all that is to be brought back."""
-
-    database: Database
-    waiting: dict[str, int]
-    """Table -> bytes of the target's log."""
-    skip_reason: str
-
-    @property
-    def changed(self) -> bool:
-        """Whether both sides change over."""
-        return not self.skip_reason
-
-    def diff(self) -> dict[str, str]:
-        """One line for each table that has noted keys, and what follows."""
-        if self.skip_reason:
-            return {"prepared": f"{self.skip_reason}\n"}
-        lines = [f"{name}: bring back the rows of {size} bytes of noted keys" for name, size in self.waiting.items()]
-        return {"prepared": "".join(f"{line}\n" for line in [*lines, "close the target, open the source"])}
-
-
 def plan(database: Database) -> Plan:
     """What a change-over means now."""
     with session(database.target, "rollback plan") as target:
@@ -55,7 +31,8 @@ def plan(database: Database) -> Plan:
         tables = capture.read(target, database.target_side)
         skip_reason = run.skip_reason(Phase.FOLLOW_BACK) or _content_instead(database, run, tables)
         logged = set() if skip_reason else capture.with_entries(target, tables)
-    return Plan(database, {table.name: table.log_bytes for table in tables if table.name in logged}, skip_reason)
+    waiting = {table.name: table.log_bytes for table in tables if table.name in logged}
+    return Plan(database, SOURCE, waiting, skip_reason, then="close the target, open the source")
 
 
 def apply(plan: Plan, options: changeover.Options) -> Json:
