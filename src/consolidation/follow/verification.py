@@ -10,8 +10,7 @@ import time
 
 from consolidation.borders import Json
 from consolidation.capture.memory import Memory
-from consolidation.compare import result as verdict
-from consolidation.compare.result import EQUAL
+from consolidation.compare.result import EQUAL, NOT_COMPARED, Comparison
 from consolidation.errors import VerificationFailed
 from consolidation.fence import state as fence
 from consolidation.follow.comparison import Options as CompareOptions
@@ -31,7 +30,7 @@ def apply(plan: phase.Plan, options: phase.Options) -> Json:
     if database.mode != Mode.ONLINE or plan.skip_reason:
         return phase.apply(plan, options)
     with recorded(database, Phase.VERIFY) as work:
-        work.result.update(run_id=work.run.id, outcome=verdict.NOT_COMPARED, tables=[], sequences=[], faults=[])
+        work.result.update(run_id=work.run.id, outcome=NOT_COMPARED, tables=[], sequences=[], faults=[])
         # No closing yet: the change-over fills it in.
         work.result.update(fence_epoch=None, target_epoch=None, copy_id=work.state.copy.copy_id)
         work.keep()
@@ -43,15 +42,17 @@ def apply(plan: phase.Plan, options: phase.Options) -> Json:
         with following(way, memory) as follower:
             found = compare(follower, CompareOptions(options.workers, options.max_keys, options.tally))
         memory.validate(database.target)
-        result = verdict.as_result(found, [], phase.faults(database, found, work.state))
+        result = Comparison(tuple(found), faults=tuple(phase.faults(database, found, work.state)))
         seconds = round(time.monotonic() - started, 3)
-        work.result.update(result, self_test=tested, at=work.now(), seconds=seconds, target_epoch=_epoch(database))
-        if result["outcome"] != EQUAL:
+        work.result.update(
+            result.as_json(), self_test=tested, at=work.now(), seconds=seconds, target_epoch=_epoch(database)
+        )
+        if result.outcome != EQUAL:
             raise VerificationFailed(
-                f"{database.name}: not proved equal at one snapshot: {verdict.complaint(result)}",
+                f"{database.name}: not proved equal at one snapshot: {result.complaint}",
                 hint="nothing was closed; the next run brings these tables over by content and compares again: find out"
                 " first who wrote to the target, or past the capture (pg_trigger of the source)",
-                facts=result,
+                facts=result.as_json(),
             )
         return dict(work.result)
 

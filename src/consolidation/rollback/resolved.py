@@ -5,8 +5,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 from consolidation.borders import Json
-from consolidation.compare import result as verdict
-from consolidation.compare.result import EQUAL, TableResult
+from consolidation.compare.result import EQUAL, Comparison, TableResult
 from consolidation.journal import records, runs
 from consolidation.journal.decisions import Standing
 from consolidation.journal.phase import Work
@@ -32,8 +31,8 @@ def target_stays(database: Database, work: Work, epoch: str, after: str) -> None
 
 
 def _equal(result: Json) -> Json:
-    tables = [TableResult(name, EQUAL, reason="compared by the resolution") for name in result["compared"]]
-    return verdict.as_result(tables, (), ())
+    tables = (TableResult(name, EQUAL, reason="compared by the resolution") for name in result["compared"])
+    return Comparison(tuple(tables)).as_json()
 
 
 def source_stays(database: Database, work: Work, after: str, *, own_run: bool) -> None:

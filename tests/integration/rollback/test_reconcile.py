@@ -155,7 +155,7 @@ class Window:
                 trigger.close_side(conn, self.service.target_side, 10)
 
     def equal(self) -> bool:
-        return verify.compare(self.service, verify.Options())["outcome"] == "equal"
+        return verify.compare(self.service, verify.Options()).comparison.outcome == "equal"
 
 
 def fill(database: Database, schema_name: str, json_type: str, **who: str) -> None:
