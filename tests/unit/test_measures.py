@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import consolidation
 
 CORE = Path(consolidation.__file__).parent
 ROOT = Path(__file__).parents[2]
-UNTYPED_AT_MOST = 160
-"""`dict[str, Any]`: only who wrote it knows the keys. The aim is under 40; lower it with every type."""
+UNTYPED_AT_MOST = 20
+"""`dict[str, Any]`: only who wrote it knows the keys. `Json` is the same where it crosses a border: see borders."""
 
 
 def test_untyped_dicts_become_fewer() -> None:
@@ -23,3 +24,15 @@ def test_few_tasks_are_delegated() -> None:
     paths = [*ROOT.glob("*.yml"), *ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/tasks/*.yml")]
     found = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("delegate_to:") for path in paths}
     assert sum(found.values()) < 8, {name: count for name, count in found.items() if count}
+
+
+def test_phases_know_no_key_of_a_result() -> None:
+    """They note the frozen dataclasses of journal/results.py."""
+    keyed = re.compile(r"\bwork\.result(\[|\.(?!copy)\w+\()")
+    found = [
+        f"{path.relative_to(CORE)}: {line.strip()}"
+        for path in CORE.rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if keyed.search(line)
+    ]
+    assert not found, "\n".join(found)

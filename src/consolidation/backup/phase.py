@@ -154,15 +154,20 @@ def apply(plan: Plan) -> Json:
     started = time.monotonic()
     with recorded(plan.database, plan.phase) as work, programs.stoppable(), _clear_errors(plan.directory):
         plan = replace(plan, run=work.run)
-        work.result["run_id"] = work.run.id
         with _partial(plan.final) as partial:
             made = dump.make(plan.database, work.run.id, plan.tables, plan.tools, partial)
-            work.result["left_out"] = [dump.LARGE_OBJECTS] if made.properties["large_objects_hidden"] else []
             sha256 = manifest.write(partial, made)
             drilled = drill.verify(made, partial, plan.tools, plan.drill)
             _publish(partial, plan.final)
-        work.result.update(_evidence(made), directory=str(plan.final), manifest_sha256=sha256, drill=drilled)
-        work.result["seconds"] = round(time.monotonic() - started, 3)
+        found = replace(
+            _evidence(made),
+            directory=str(plan.final),
+            manifest_sha256=sha256,
+            left_out=(dump.LARGE_OBJECTS,) if made.properties["large_objects_hidden"] else (),
+            drill=drilled,
+            seconds=round(time.monotonic() - started, 3),
+        )
+        work.note(found)
         return work.result | {"msg": _summary(work.result)}
 
 
@@ -196,17 +201,17 @@ def _kept(
     return {}, reason
 
 
-def _evidence(made: Manifest) -> Json:
-    return {
-        "snapshot_at": made.snapshot_at,
-        "lsn": made.lsn,
-        "server_version": made.server_version,
-        "tool_version": made.tool_version,
-        "database_bytes": made.database_bytes,
-        "dump_bytes": made.dump_bytes,
-        "tables": [{"name": name, **table} for name, table in sorted(made.tables.items())],
-        "sequences": made.sequences,
-    }
+def _evidence(made: Manifest) -> BackupResult:
+    return BackupResult(
+        snapshot_at=made.snapshot_at,
+        lsn=made.lsn,
+        server_version=made.server_version,
+        tool_version=made.tool_version,
+        database_bytes=made.database_bytes,
+        dump_bytes=made.dump_bytes,
+        tables=tuple({"name": name, **table} for name, table in sorted(made.tables.items())),
+        sequences=dict(made.sequences),
+    )
 
 
 def _summary(result: Json) -> str:

@@ -26,7 +26,7 @@ from consolidation.fence import state as fence
 from consolidation.follow.phase import end_sources_capture
 from consolidation.journal import state
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import Phase, ProofResult
 from consolidation.model import TARGET, Database
 from consolidation.postgres.background import meanwhile
 from consolidation.postgres.catalog import Table, read_tables, scan
@@ -70,7 +70,6 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
         return {"msg": plan.skip_reason}
     database = plan.database
     with recorded(database, Phase.PROOF) as work:
-        work.result["run_id"] = work.run.id
         with session(database.source, "proof fence") as source:
             fence.require_unbroken(source, database, work.state)
         started = time.monotonic()
@@ -79,7 +78,7 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
         memory.validate(database.target)
         tables = _compare(database, memory.opposite(work.journal).marks())
         found = Comparison(tuple(tables))
-        work.result.update(found.as_json(), at=work.now(), seconds=round(time.monotonic() - started, 3))
+        work.note(ProofResult(**found.as_json(), at=work.now(), seconds=round(time.monotonic() - started, 3)))
         if found.outcome == DIFFERENT:
             raise VerificationFailed(
                 f"{database.name}: the target has not all that the source had: {found.complaint}",

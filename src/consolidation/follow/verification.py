@@ -7,10 +7,11 @@ the closed fence. Then it is a verification of that closing.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from consolidation.borders import Json
 from consolidation.capture.memory import Memory
-from consolidation.compare.result import EQUAL, NOT_COMPARED, Comparison
+from consolidation.compare.result import EQUAL, Comparison
 from consolidation.errors import VerificationFailed
 from consolidation.fence import state as fence
 from consolidation.follow.comparison import Options as CompareOptions
@@ -18,7 +19,7 @@ from consolidation.follow.comparison import compare
 from consolidation.follow.rounds import following
 from consolidation.follow.way import Way
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import Phase, VerifyResult
 from consolidation.model import TARGET, Database, Mode
 from consolidation.postgres.connection import session
 from consolidation.verify import phase, selftest
@@ -30,9 +31,8 @@ def apply(plan: phase.Plan, options: phase.Options) -> Json:
     if database.mode != Mode.ONLINE or plan.skip_reason:
         return phase.apply(plan, options)
     with recorded(database, Phase.VERIFY) as work:
-        work.result.update(run_id=work.run.id, outcome=NOT_COMPARED, tables=[], sequences=[], faults=[])
         # No closing yet: the change-over fills it in.
-        work.result.update(fence_epoch=None, target_epoch=None, copy_id=work.state.copy.copy_id)
+        work.replace(replace(phase.NOTHING_YET, copy_id=work.state.copy.copy_id))
         work.keep()
         started = time.monotonic()
         tested = selftest.run(database)
@@ -44,9 +44,8 @@ def apply(plan: phase.Plan, options: phase.Options) -> Json:
         memory.validate(database.target)
         result = Comparison(tuple(found), faults=tuple(phase.faults(database, found, work.state)))
         seconds = round(time.monotonic() - started, 3)
-        work.result.update(
-            result.as_json(), self_test=tested, at=work.now(), seconds=seconds, target_epoch=_epoch(database)
-        )
+        more: Json = {"self_test": tested, "at": work.now(), "seconds": seconds, "target_epoch": _epoch(database)}
+        work.note(VerifyResult(**result.as_json(), **more))
         if result.outcome != EQUAL:
             raise VerificationFailed(
                 f"{database.name}: not proved equal at one snapshot: {result.complaint}",

@@ -6,6 +6,8 @@ Where the target has not noted all that changed, ``reconcile`` compares the cont
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+
 from psycopg2.extensions import connection as Connection
 
 from consolidation.borders import Json
@@ -17,7 +19,7 @@ from consolidation.follow.rounds import following
 from consolidation.follow.way import Way
 from consolidation.journal import records, state
 from consolidation.journal.phase import Work, recorded
-from consolidation.journal.results import BY_KEYS, Phase
+from consolidation.journal.results import BY_KEYS, FenceResult, Phase, ReconcileResult
 from consolidation.journal.state import RunState
 from consolidation.model import SOURCE, Database
 from consolidation.postgres.connection import session
@@ -44,27 +46,28 @@ def apply(plan: Plan, options: changeover.Options) -> Json:
         return {"msg": plan.skip_reason}
     database = plan.database
     with recorded(database, Phase.ROLLBACK_FENCE, require_closed_since) as work:
-        work.result.clear()
-        work.result["run_id"] = work.run.id
+        work.replace(FenceResult())
         end_sources_capture(database, options.lock_seconds)
         memory = Memory(work.journal, work.run, SOURCE)
         with following(Way(database, SOURCE), memory) as follower, session(database.target, "opening") as opening:
             changeover.catch_up(follower, options, lambda done: work.note_progress(done.as_progress(work.now())))
-            work.result.pop("progress", None)
+            work.replace(FenceResult())
             changed = changeover.change_over(follower, options, lambda known: _journal(work, opening, memory, known))
-        work.result.update(changed.as_result(), closed_at=changed.closing_at)
+        work.note(changed.as_result())
         found = dict(work.result)
     with recorded(database, Phase.ROLLBACK_OPEN) as work:
-        work.result.update(run_id=work.run.id, opened_at=changed.opened_at)
+        work.note(FenceResult(opened_at=changed.opened_at))
     return found
 
 
-def _journal(work: Work, opening: Connection, memory: Memory, known: Json) -> None:
+def _journal(work: Work, opening: Connection, memory: Memory, known: FenceResult) -> None:
     """In one transaction; from its commit on the source has every row, and the way is to open it."""
-    work.result.update(known, closed_at=known["closing_at"])
-    back = {"to": SOURCE, "by": BY_KEYS, "fence_epoch": known["fence_epoch"], "tables": [], "sequences": []}
-    records.note(opening, work.run, Phase.ROLLBACK_FENCE, **work.result)
-    records.note(opening, work.run, Phase.RECONCILE, run_id=work.run.id, **back, **memory.figures())
+    work.note(replace(known, closed_at=known.closing_at))
+    back = ReconcileResult(
+        to=SOURCE, by=BY_KEYS, fence_epoch=known.fence_epoch, tables=(), sequences=(), **asdict(memory.figures())
+    )
+    records.note(opening, work.run, Phase.ROLLBACK_FENCE, work.found(FenceResult))
+    records.note(opening, work.run, Phase.RECONCILE, back)
     opening.commit()
 
 

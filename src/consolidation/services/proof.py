@@ -21,7 +21,7 @@ from consolidation.errors import ServiceError, StepRefused
 from consolidation.fence import state as fence
 from consolidation.journal import records, state
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import Phase, Result
 from consolidation.model import Database
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, value
@@ -36,6 +36,17 @@ class Row:
 
     table: str
     id: str
+
+
+@dataclass(frozen=True)
+class SmokeTestResult(Result):
+    """Phase cutover_services."""
+
+    written_at: str
+    outage_seconds: float
+    rows: int
+    sessions: int
+    quiet_seconds: float
 
 
 @dataclass(frozen=True)
@@ -75,14 +86,14 @@ def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float) -> Json:
         with recorded(database, Phase.CUTOVER_SERVICES) as work:
             closed_at = work.state.fence.closed_at
             outage = written_at - datetime.fromisoformat(closed_at) if closed_at else timedelta()
-            work.result.update(
-                run_id=work.run.id,
+            found = SmokeTestResult(
                 written_at=written_at.isoformat(timespec="milliseconds"),
                 outage_seconds=round(outage.total_seconds(), 3),
                 rows=_check_rows(plan),
                 sessions=_check_sessions(database, timeout_seconds, quiet_seconds),
                 quiet_seconds=quiet_seconds,
             )
+            work.note(found)
             return dict(work.result)
     finally:
         remove(database)
@@ -95,7 +106,7 @@ def announce(plan: Plan) -> bool:
     with session(plan.database.target, "smoke test") as target:
         run = state.read(target, plan.database)
         rows = [asdict(row) for row in plan.rows]
-        if run.run is None or list(run.cutover.smoke_rows) == rows:
+        if run.run is None or list(run.cutover.smoke_rows or ()) == rows:
             return False
         records.note_rows(target, run.run, rows)
     return True

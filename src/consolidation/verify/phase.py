@@ -24,7 +24,7 @@ from consolidation.errors import StepRefused, VerificationFailed, describe
 from consolidation.fence import state as fence
 from consolidation.journal import state
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import Phase, VerifyResult
 from consolidation.journal.state import RunState
 from consolidation.model import Database, Mode
 from consolidation.move import verification as moved
@@ -83,6 +83,10 @@ class Plan:
         return {"prepared": "".join(f"{line}\n" for line in self.lines())}
 
 
+NOTHING_YET = VerifyResult(outcome=NOT_COMPARED, tables=(), sequences=(), faults=())
+"""Until all is compared."""
+
+
 @dataclass(frozen=True)
 class Compared:
     """A comparison, by a verifier that was tested on these servers."""
@@ -115,19 +119,19 @@ def apply(plan: Plan, options: Options) -> Json:
     if plan.skip_reason:
         return {**plan.before, "msg": plan.skip_reason}
     with recorded(plan.database, Phase.VERIFY) as work:
-        work.result.update(run_id=work.run.id, outcome=NOT_COMPARED, tables=[], sequences=[], faults=[])
         # What is compared, by name: the cutover asks for this closing of the fence and this copy.
-        work.result.update(fence_epoch=work.state.fence.fence_epoch, copy_id=work.state.copy.copy_id)
+        known = work.state
+        work.replace(replace(NOTHING_YET, fence_epoch=known.fence.fence_epoch, copy_id=known.copy.copy_id))
         target_epoch = _require_fences(plan.database, work.state)
         fewer = replace(options, workers=chunks.workers(plan.tables, options.workers))
         found = compare(plan.database, fewer, work.state)
-        work.result.update(found.as_json())
+        work.note(VerifyResult(**found.as_json()))
         if _require_fences(plan.database, work.state) != target_epoch:
             raise StepRefused(
                 f"{plan.database.name}: the target was opened or altered while it was compared",
                 hint="find out by whom, then run ansible-playbook migrate.yml: it copies and verifies again",
             )
-        work.result["target_epoch"] = target_epoch
+        work.note(VerifyResult(target_epoch=target_epoch))
         _require_equal(plan.database, found.comparison, work.result)
         return dict(work.result)
 
