@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from consolidation import files
 from consolidation import text as figures
 from consolidation.backup import content, drill, dump, manifest, programs
 from consolidation.backup.manifest import Manifest
@@ -254,11 +255,11 @@ def _partial(final: Path) -> Iterator[Path]:
 
 def _publish(partial: Path, final: Path) -> None:
     """Give the dump its final name; a former one there was not believed, and makes room."""
-    dump.sync(partial)
+    files.sync(partial)
     if final.exists():
         final.rename(_replaced(final))
     partial.rename(final)
-    dump.sync(final.parent)
+    files.sync(final.parent)
     shutil.rmtree(_replaced(final), ignore_errors=True)
 
 

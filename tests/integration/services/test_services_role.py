@@ -215,12 +215,14 @@ def test_a_configuration_behind_a_link_stays_behind_it(host: Host) -> None:
     assert real.read_bytes() == BEFORE
 
 
-def test_a_configuration_in_json_stays_json(tmp_path: Path, health_url: str) -> None:
-    host = Host(tmp_path, health_url).create(b'{"database": {"type": "postgresql"}, "n": 1.10}')
-    after = b'{"database": {"type": "storage_service", "schema": "campaign_db", "client": "storage_client"}, "n": 1.10}'
-    host.play("prepare", "switch", "switched", "back", "returned")
-    assert seen_by_the_service(host.starts)[0] == ("2", digest(after))
-    assert host.config.read_bytes() == b'{"database": {"type": "postgresql"}, "n": 1.10}'
+def test_a_configuration_in_json_is_refused_before_anything_is_staged(tmp_path: Path, health_url: str) -> None:
+    before = b'{"database": {"type": "postgresql"}, "n": 1.10}'
+    host = Host(tmp_path, health_url).create(before)
+    done = host.try_play("preflight", "refuse")
+    assert done.returncode != 0
+    assert "blockers on the hosts of its service: service.config.unexpected" in done.stdout
+    assert "database is no block mapping" in done.stdout
+    assert host.config.read_bytes() == before
 
 
 def test_a_release_is_built_from_its_wheelhouse_before_the_window(host: Host) -> None:
