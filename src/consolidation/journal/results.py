@@ -209,7 +209,7 @@ class VerifyResult(ProofResult):
 
     self_test: Json | None = None
     fence_epoch: str | None = None
-    """The closing behind which both sides were compared; empty: it was taken back by a resolution."""
+    """The closing behind which both sides were compared; empty: a resolution has withdrawn it."""
     copy_id: str | None = None
     """The copy that was compared."""
     target_epoch: str | None = None
