@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+import yaml
+
 import consolidation
 
 CORE = Path(consolidation.__file__).parent
@@ -28,3 +31,17 @@ def test_phases_know_no_key_of_a_result() -> None:
         if keyed.search(line)
     ]
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("role", sorted((ROOT / "roles").iterdir()), ids=lambda role: role.name)
+def test_a_role_requires_what_it_uses_and_nothing_else(role: Path) -> None:
+    used = "\n".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("tasks", "vars", "templates", "defaults")
+        for path in (role / folder).glob("*")
+    )
+    specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+    named = {option for spec in specs.values() for option in spec.get("options", {})}
+    assert not {option for option in named if not re.search(rf"\b{option}\b", used)}
+    # What another role has registered is an option like any other.
+    assert role.name == "journal" or "journal_run" in named or "journal_run" not in used
