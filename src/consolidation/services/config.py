@@ -117,10 +117,7 @@ def plan_cutover(path: str, content: bytes, schema: str) -> Plan:
             hint="the runbook only replaces a direct connection; bring the section into its documented form",
         )
     wanted: Mapping[str, Value] = {"type": REMOTE, "schema": schema, "client": "storage_client"}
-    changed = yaml_edit.put(text, SECTION, wanted, path)
-    if kind == DIRECT:
-        yaml_edit.put_back(changed, SECTION, text, path)  # a rollback must not be the first to see that it cannot
-    after = changed.encode()
+    after = yaml_edit.put(text, SECTION, wanted, path).encode()
     if kind == REMOTE and after != content:
         raise ConfigurationError(
             f"{path}: the database section points at the Storage Service already, but not at schema {schema}",
