@@ -49,7 +49,8 @@ def change_over(database: Database, options: changeover.Options) -> str:
                 aborted = begun.aborted or ()
                 if reopened_at := getattr(error, "facts", {}).get("reopened_at"):
                     aborted = (*aborted, {"closing_at": closing_at, "reopened_at": reopened_at})
-                work.replace(FenceResult(aborted=aborted))
+                # Where the opening is in the journal already, what is known of this closing stays there.
+                work.replace(replace(work.found(FenceResult), closing_at=None, aborted=aborted))
                 raise
         work.note(changed.as_result())
         return changed.opened_at
