@@ -33,6 +33,14 @@ def test_phases_know_no_key_of_a_result() -> None:
     assert not found, "\n".join(found)
 
 
+def test_the_moments_of_a_result_come_from_one_clock() -> None:
+    """The target server's, by Work.now: a runner's may be minutes off, and an outage is the gap of two moments."""
+    texts = {str(path.relative_to(CORE)): path.read_text(encoding="utf-8") for path in CORE.rglob("*.py")}
+    noted = {name for name, text in texts.items() if "work.note(" in text}
+    assert len(noted) > 5
+    assert not {name for name in noted if "datetime.now(" in texts[name] or "time.time()" in texts[name]}
+
+
 @pytest.mark.parametrize("role", sorted((ROOT / "roles").iterdir()), ids=lambda role: role.name)
 def test_a_role_requires_what_it_uses_and_nothing_else(role: Path) -> None:
     used = "\n".join(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
@@ -79,15 +79,15 @@ def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float) -> Json:
     """Test it. Raises ServiceError; StepRefused where the inventory does not say what to look for."""
     if plan.skip_reason:
         return {"msg": plan.skip_reason}
-    written_at = datetime.now(UTC)
     database = plan.database
     announce(plan)
     try:
         with recorded(database, Phase.CUTOVER_SERVICES) as work:
-            closed_at = work.state.fence.closed_at
-            outage = written_at - datetime.fromisoformat(closed_at) if closed_at else timedelta()
+            written_at = work.now()  # by the clock that the closing was noted by
+            closed_at = work.state.fence.closed_at or written_at
+            outage = datetime.fromisoformat(written_at) - datetime.fromisoformat(closed_at)
             found = SmokeTestResult(
-                written_at=written_at.isoformat(timespec="milliseconds"),
+                written_at=written_at,
                 outage_seconds=round(outage.total_seconds(), 3),
                 rows=_check_rows(plan),
                 sessions=_check_sessions(database, timeout_seconds, quiet_seconds),
