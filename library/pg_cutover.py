@@ -14,31 +14,11 @@ description:
     longer than O(budget_seconds) before the opening is journalled, the source is opened again and nothing is lost.
   - Measures the write outage, from the closing of the source's fence to the opening of the target's.
   - From its opening on the target notes the keys of the rows that change, so that a rollback is short.
-extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
-options:
-  timeout_seconds:
-    description: How long to wait for open transactions, on the target and in mode online on the source.
-    type: float
-    default: 60
-  lag_seconds:
-    description:
-      - What a round may take before the source is closed, in mode online; about what the last one adds to the outage.
-    type: float
-    default: 0.5
-  tries:
-    description: Rounds without getting there, before it is given up with the figures. Nothing was closed then.
-    type: int
-    default: 60
-  pause_seconds:
-    description: Pause between two rounds, in mode online.
-    type: float
-    default: 0.2
-  budget_seconds:
-    description:
-      - What it may take from the first lock on the source to the opening of the target, in mode online. Over it the
-        source is opened again.
-    type: float
-    default: 10
+extends_documentation_fragment:
+  - storage.consolidation.consolidation
+  - storage.consolidation.consolidation.run
+  - storage.consolidation.consolidation.rounds
+  - storage.consolidation.consolidation.change_over
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -113,13 +93,7 @@ from consolidation.module.failures import failures
 
 def main() -> None:
     """Plan, and open."""
-    spec = arguments.phase(
-        timeout_seconds={"type": "float", "default": 60},
-        lag_seconds={"type": "float", "default": 0.5},
-        tries={"type": "int", "default": 60},
-        pause_seconds={"type": "float", "default": 0.2},
-        budget_seconds={"type": "float", "default": 10},
-    )
+    spec = arguments.phase(**arguments.change_over())
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params

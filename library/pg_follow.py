@@ -14,7 +14,10 @@ description:
   - A table without a key, and one that was truncated, rewritten or not captured for a moment, is brought over by
     content.
   - The side that receives must be closed by its fence.
-extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
+extends_documentation_fragment:
+  - storage.consolidation.consolidation
+  - storage.consolidation.consolidation.run
+  - storage.consolidation.consolidation.rounds
 options:
   to:
     description:
@@ -23,14 +26,6 @@ options:
     type: str
     required: true
     choices: [source, target]
-  lag_seconds:
-    description: What a round may take, about the time that the last one adds to the write outage.
-    type: float
-    default: 0.5
-  tries:
-    description: Rounds without getting there, before it is given up with the figures.
-    type: int
-    default: 60
   pause_seconds:
     description: Pause between two rounds.
     type: float
@@ -114,9 +109,7 @@ def main() -> None:
     """Plan, and follow."""
     spec = arguments.phase(
         to={"type": "str", "required": True, "choices": ["source", "target"]},
-        lag_seconds={"type": "float", "default": 0.5},
-        tries={"type": "int", "default": 60},
-        pause_seconds={"type": "float", "default": 1},
+        **arguments.rounds(pause_seconds=1),
         hold_file={"type": "path"},
         log_bytes={"type": "int", "default": 5 * 10**9},
     )

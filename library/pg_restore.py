@@ -140,7 +140,7 @@ def main() -> None:
             maintenance_dbname=given["maintenance_dbname"],
             backup_run_id=given["backup_run_id"],
         )
-        carry_out(module, plan, lambda: restore.apply(plan, given["consent"]), checked=plan.facts())
+        carry_out(module, plan, lambda: restore.apply(plan, given["consent"]), checked=plan.as_result())
 
 
 if __name__ == "__main__":

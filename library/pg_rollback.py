@@ -15,30 +15,11 @@ description:
     opened again and nothing is lost.
   - Where the target has not noted all that changed, there is nothing to do here, and
     M(storage.consolidation.pg_reconcile) brings the rows back by content.
-extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
-options:
-  timeout_seconds:
-    description: How long to wait for open transactions.
-    type: float
-    default: 60
-  lag_seconds:
-    description: What a round may take before the target is closed; about what the last one adds to the write outage.
-    type: float
-    default: 0.5
-  tries:
-    description: Rounds without getting there, before it is given up with the figures. Nothing was closed then.
-    type: int
-    default: 60
-  pause_seconds:
-    description: Pause between two rounds.
-    type: float
-    default: 0.2
-  budget_seconds:
-    description:
-      - What it may take from the first lock on the target to the opening of the source. Over it the target is opened
-        again.
-    type: float
-    default: 10
+extends_documentation_fragment:
+  - storage.consolidation.consolidation
+  - storage.consolidation.consolidation.run
+  - storage.consolidation.consolidation.rounds
+  - storage.consolidation.consolidation.change_over
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -129,13 +110,7 @@ from consolidation.rollback import changeover
 
 def main() -> None:
     """Plan, and change over."""
-    spec = arguments.phase(
-        timeout_seconds={"type": "float", "default": 60},
-        lag_seconds={"type": "float", "default": 0.5},
-        tries={"type": "int", "default": 60},
-        pause_seconds={"type": "float", "default": 0.2},
-        budget_seconds={"type": "float", "default": 10},
-    )
+    spec = arguments.phase(**arguments.change_over())
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""The Ansible module ``run_evidence``."""
+"""The documentation of the action plugin ``run_evidence``, and what is said where it is not found."""
 
 from __future__ import annotations
 
@@ -46,7 +46,6 @@ EXAMPLES = r"""
     database: "{{ consolidation_database.name }}"
     phase: copy
     content: "{{ copy_result }}"
-  delegate_to: localhost
 """
 
 RETURN = r"""
@@ -58,27 +57,12 @@ path:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation import evidence as run_directory
-from consolidation.module.failures import failures
+from consolidation.module.control_node import KEEP, require_plugin
 
 
 def main() -> None:
-    """Compare, and write what differs."""
-    words = {name: {"type": "str", "required": True} for name in ("run_id", "database", "phase")}
-    spec = {
-        "directory": {"type": "path", "required": True},
-        "content": {"type": "dict", "required": True},
-        **words,
-    }
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    with failures(module):
-        given = module.params
-        path = run_directory.evidence_path(*(given[name] for name in ("directory", "run_id", "database", "phase")))
-        text = run_directory.evidence(given["content"])
-        changed = run_directory.read(path) != text
-        if changed and not module.check_mode:
-            run_directory.write(path, text)
-        module.exit_json(changed=changed, path=str(path))
+    """Reached only without the action plugin."""
+    require_plugin(AnsibleModule(argument_spec=KEEP, supports_check_mode=True), "run_evidence")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ writers:
   description: Which side takes writes right now, in words, by the fences of both sides.
   type: str
   returned: always
-at_work:
+active:
   description: Whether a process works on this database right now.
   type: bool
   returned: always

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""The Ansible module ``run_notice``."""
+"""The documentation of the action plugin ``run_notice``, and what is said where it is not found."""
 
 from __future__ import annotations
 
@@ -48,7 +48,6 @@ EXAMPLES = r"""
     event: fence
     run_id: "{{ journal_run.run_id }}"
     database: "{{ consolidation_database.name }}"
-  delegate_to: localhost
 """
 
 RETURN = r"""
@@ -58,29 +57,14 @@ notified:
   returned: always
 """
 
-from datetime import UTC, datetime
-
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation.module.failures import failures
-from consolidation.notices import hooks
+from consolidation.module.control_node import NOTICE, require_plugin
 
 
 def main() -> None:
-    """Tell them."""
-    spec = {
-        "hooks": {"type": "list", "elements": "dict", "required": True},
-        "event": {"type": "str", "required": True, "choices": [hooks.BEGIN, hooks.FENCE]},
-        **{name: {"type": "str", "required": True} for name in ("run_id", "database")},
-    }
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    with failures(module):
-        body = {key: value for key, value in module.params.items() if key != "hooks"}
-        body["at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
-        wanted = hooks.of_event(module.params["hooks"], body["event"])
-        if not module.check_mode:
-            hooks.require(wanted, body)
-        module.exit_json(changed=False, notified=0 if module.check_mode else len(wanted))
+    """Reached only without the action plugin."""
+    require_plugin(AnsibleModule(argument_spec=NOTICE, supports_check_mode=True), "run_notice")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""The Ansible module ``run_report``."""
+"""The documentation of the action plugin ``run_report``, and what is said where it is not found."""
 
 from __future__ import annotations
 
@@ -70,27 +70,12 @@ report:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation.module.failures import failures
-from consolidation.report import phase as report
+from consolidation.module.control_node import REPORT, require_plugin
 
 
 def main() -> None:
-    """Plan, and write what is stale."""
-    spec = {
-        "journal": {"type": "dict", "required": True},
-        "directory": {"type": "path", "required": True},
-        "databases": {"type": "list", "elements": "str", "required": True},
-        "migrate_command": {"type": "str", "required": True},
-        "rollback_command": {"type": "str", "required": True},
-        "finalize_command": {"type": "str", "required": True},
-    }
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    with failures(module):
-        given = module.params
-        commands = {name: given[f"{name}_command"] for name in ("migrate", "rollback", "finalize")}
-        plan = report.plan(given["journal"], given["directory"], commands, given["databases"])
-        summary = dict(plan.summary) if module.check_mode else report.apply(plan)
-        module.exit_json(changed=plan.changed, diff=plan.diff(), report=summary)
+    """Reached only without the action plugin."""
+    require_plugin(AnsibleModule(argument_spec=REPORT, supports_check_mode=True), "run_report")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""The Ansible module ``run_window_info``."""
+"""The documentation of the action plugin ``run_window_info``, and what is said where it is not found."""
 
 from __future__ import annotations
 
@@ -69,31 +69,14 @@ msg:
   returned: always
 """
 
-from datetime import UTC, datetime
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation.module.failures import failures
-from consolidation.review.expect import expect
-from consolidation.review.window import judge
+from consolidation.module.control_node import WINDOW, require_plugin
 
 
 def main() -> None:
-    """Judge."""
-    spec = {
-        "database": {"type": "str", "required": True},
-        "size_bytes": {"type": "int", "required": True},
-        "directory": {"type": "path", "required": True},
-        "window_end": {"type": "str", "required": True},
-        "upcoming": {"type": "str", "required": True, "choices": ["outage", "cutover"]},
-    }
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    with failures(module):
-        given = module.params
-        expected = expect(given["database"], given["size_bytes"], Path(given["directory"]))
-        found = judge(given["database"], expected, given["upcoming"], given["window_end"], datetime.now(UTC))
-        (module.exit_json if found.go else module.fail_json)(**found.as_result())
+    """Reached only without the action plugin."""
+    require_plugin(AnsibleModule(argument_spec=WINDOW, supports_check_mode=True), "run_window_info")
 
 
 if __name__ == "__main__":

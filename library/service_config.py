@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""The documentation of the action plugin ``service_config``, and what is said where Ansible does not find that."""
+"""The documentation of the action plugin ``service_config``, and what is said where it is not found."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ options:
     required: true
   state:
     description:
-      - V(staged) lets C(database) point at the storage service, not in the file itself but in O(after); O(before) keeps
+      - V(staged) lets C(database) point at the Storage Service, not in the file itself but in O(after); O(before) keeps
         the file as it is. What switches them is M(storage.consolidation.service_switch).
       - V(previous) takes that back, in the file itself; edits made since stay.
-      - V(served) gives the storage service's own file the O(entries) below C(storage.databases), in O(after) as well.
+      - V(served) gives the Storage Service's own file the O(entries) below C(storage.databases), in O(after) as well.
     type: str
     required: true
     choices: [staged, previous, served]
   schema:
-    description: Name of the database at the storage service.
+    description: Name of the database at the Storage Service.
     type: str
   before:
     description: The file beside it that keeps the configuration as it was before the cutover.
@@ -37,7 +37,7 @@ options:
     type: path
     required: true
   entries:
-    description: Entries of the storage service's file by database, each with C(schema), C(migrations) and C(backup).
+    description: Entries of the Storage Service's file by database, each with C(schema), C(migrations) and C(backup).
     type: dict
   evidence:
     description: Where the plan is kept on the control node, as for M(storage.consolidation.run_evidence).
@@ -117,15 +117,12 @@ written:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation.module.service_options import CONFIG, CONFIG_NEEDS
+from consolidation.module.control_node import CONFIG, CONFIG_NEEDS, require_plugin
 
 
 def main() -> None:
     """Reached only without the action plugin."""
-    module = AnsibleModule(argument_spec=CONFIG, **CONFIG_NEEDS, supports_check_mode=True)
-    module.fail_json(
-        msg="service_config works on the control node: add plugins/action to action_plugins of ansible.cfg"
-    )
+    require_plugin(AnsibleModule(argument_spec=CONFIG, supports_check_mode=True, **CONFIG_NEEDS), "service_config")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""The documentation of the action plugin ``service_preflight_info``, and what is said without that."""
+"""The documentation of the action plugin ``service_preflight_info``, and what is said where it is not found."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ options:
     type: bool
     required: true
   schema:
-    description: Of a service that moves, the name of its database at the storage service.
+    description: Of a service that moves, the name of its database at the Storage Service.
     type: str
   current_release:
     description: Of a service that moves, the link to its release.
@@ -37,10 +37,10 @@ options:
     description: Of a service that moves, the folder of the release for after the cutover.
     type: path
   entries:
-    description: Of the storage service, the entries that its file is to have, by database.
+    description: Of the Storage Service, the entries that its file is to have, by database.
     type: dict
   called:
-    description: Of the storage service, whether a service is to go through it to these databases, and must be let in.
+    description: Of the Storage Service, whether a service is to go through it to these databases, and must be let in.
     type: bool
     default: false
   evidence:
@@ -72,7 +72,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look at the storage service's host
+- name: Look at the Storage Service's host
   service_preflight_info:
     host: storage-1
     config: /etc/storage/config.yml
@@ -101,13 +101,12 @@ table:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from consolidation.module.service_options import LOOK, LOOK_NEEDS
+from consolidation.module.control_node import LOOK, LOOK_NEEDS, require_plugin
 
 
 def main() -> None:
     """Reached only without the action plugin."""
-    module = AnsibleModule(argument_spec=LOOK, supports_check_mode=True, **LOOK_NEEDS)
-    module.fail_json(msg="service_preflight_info judges on the control node: add plugins/action to action_plugins")
+    require_plugin(AnsibleModule(argument_spec=LOOK, supports_check_mode=True, **LOOK_NEEDS), "service_preflight_info")
 
 
 if __name__ == "__main__":

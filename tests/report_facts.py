@@ -76,8 +76,8 @@ def database(
     name: str = "campaign_db", state: str = "migrated", last: str = "cutover", phase_state: str = "done", **more: Any
 ) -> dict[str, Any]:
     """One database of a run."""
-    at_work = more.pop("at_work", False)
-    return {"name": name, "state": state, "at_work": at_work, "phases": phases(last, phase_state, **more), "loads": []}
+    active = more.pop("active", False)
+    return {"name": name, "state": state, "active": active, "phases": phases(last, phase_state, **more), "loads": []}
 
 
 def with_services(database: dict[str, Any], proven: float = 66.6) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from consolidation import evidence
-from consolidation.errors import ConsolidationError
-from consolidation.module.service_options import CONFIG, CONFIG_NEEDS
+from consolidation.module.control_node import CONFIG, CONFIG_NEEDS, outcome
 from consolidation.services import config
 
 
@@ -25,15 +24,17 @@ class ActionModule(ActionBase):
         seen = self._execute_module("service_host_info", {"read": paths}, task_vars=task_vars)
         if seen.get("failed") or seen.get("unreachable"):
             return result | seen
-        try:
-            change = config.change(given, {path: _content(seen["files"][path]) for path in paths})
-            written = self._write(change, given["path"], task_vars)
-            if not written.get("failed") and given["evidence"] and not self._task.check_mode:
-                _keep(given["evidence"], change)
-        except ConsolidationError as error:
-            return result | {"failed": True, "msg": str(error), "error": type(error).__name__, "hint": error.hint}
-        plan = change.plan
-        return result | {"changed": change.changed, "diff": plan.diff()} | change.as_result() | written
+        read = {path: _content(seen["files"][path]) for path in paths}
+        return result | outcome(lambda: self._change(given, read, task_vars))
+
+    def _change(
+        self, given: dict[str, Any], read: dict[str, bytes | None], task_vars: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        change = config.change(given, read)
+        written = self._write(change, given["path"], task_vars)
+        if not written.get("failed") and given["evidence"] and not self._task.check_mode:
+            _keep(given["evidence"], change)
+        return {"changed": change.changed, "diff": change.plan.diff()} | change.as_result() | written
 
     def _write(self, change: config.Change, like: str, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """Nothing, or the failure."""

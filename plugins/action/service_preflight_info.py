@@ -8,8 +8,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from consolidation import evidence
-from consolidation.errors import ConsolidationError
-from consolidation.module.service_options import LOOK, LOOK_NEEDS
+from consolidation.module.control_node import LOOK, LOOK_NEEDS, outcome
 from consolidation.preflight import services
 
 
@@ -25,14 +24,14 @@ class ActionModule(ActionBase):
         seen = self._execute_module("service_host_info", asked, task_vars=task_vars)
         if seen.get("failed") or seen.get("unreachable"):
             return result | seen
-        try:
-            judged = services.judge(given, seen["files"], seen["health"]["status"])
-            if given["evidence"] and not self._task.check_mode:
-                where = (given["evidence"][name] for name in ("directory", "run_id", "database", "phase"))
-                evidence.write(evidence.evidence_path(*where), evidence.evidence(judged))
-        except ConsolidationError as error:
-            return result | {"failed": True, "msg": str(error), "error": type(error).__name__, "hint": error.hint}
-        return result | {"changed": False} | judged
+        return result | outcome(lambda: self._judge(given, seen))
+
+    def _judge(self, given: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
+        judged = services.judge(given, seen["files"], seen["health"]["status"])
+        if given["evidence"] and not self._task.check_mode:
+            where = (given["evidence"][name] for name in ("directory", "run_id", "database", "phase"))
+            evidence.write(evidence.evidence_path(*where), evidence.evidence(judged))
+        return {"changed": False} | judged
 
 
 def _files(given: dict[str, Any]) -> list[str]:

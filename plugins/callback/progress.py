@@ -81,7 +81,7 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self._play: Any = None
         self._files: list[_File] = []
-        self._at_work: dict[str, tuple[str, float]] = {}
+        self._active: dict[str, tuple[str, float]] = {}
         """Host -> the phase that its module works for, and since when."""
         self._since = 0.0
         self._stop = threading.Event()
@@ -102,7 +102,7 @@ class CallbackModule(CallbackBase):
             return
         has_file = task.action in PHASES and "progress_file" in task.args
         if has_file or (task.action in LONG and self._on_a_terminal()):
-            self._at_work[host.get_name()] = ((PHASES | LONG)[task.action], time.monotonic())
+            self._active[host.get_name()] = ((PHASES | LONG)[task.action], time.monotonic())
             self._begin()
         if has_file:
             variables = self._play.get_variable_manager().get_vars(play=self._play, host=host, task=task)
@@ -137,8 +137,8 @@ class CallbackModule(CallbackBase):
             self._thread.start()
 
     def _ended(self, host: str) -> None:
-        self._at_work.pop(host, None)
-        if not self._at_work:
+        self._active.pop(host, None)
+        if not self._active:
             self._finish()
 
     def _finish(self) -> None:
@@ -173,7 +173,7 @@ class CallbackModule(CallbackBase):
         now = time.monotonic()
         return [
             Working(phase, host, now - since)
-            for host, (phase, since) in sorted(self._at_work.items())
+            for host, (phase, since) in sorted(self._active.items())
             if host not in reported and now - since > SHORT_SECONDS
         ]
 

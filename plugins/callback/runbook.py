@@ -103,7 +103,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A task ended well."""
-        self._seen.at_work.pop(result.host.get_name(), None)
+        self._seen.active.pop(result.host.get_name(), None)
         if result.task.action == "ansible.builtin.validate_argument_spec":
             return
         self._find_run(result)
@@ -112,7 +112,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """A task failed."""
-        self._seen.at_work.pop(result.host.get_name(), None)
+        self._seen.active.pop(result.host.get_name(), None)
         self._find_run(result)
         self._keep_result(result, "failed, ignored" if ignore_errors else "failed")
         if not ignore_errors:
@@ -120,14 +120,14 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """A host did not answer."""
-        self._seen.at_work.pop(result.host.get_name(), None)
+        self._seen.active.pop(result.host.get_name(), None)
         self._keep_result(result, "unreachable")
         if not result.task.ignore_unreachable:
             self._remember_failure(result)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         """A task was skipped."""
-        self._seen.at_work.pop(result.host.get_name(), None)
+        self._seen.active.pop(result.host.get_name(), None)
         self._keep_result(result, "skipped")
 
     def v2_runner_item_on_failed(self, result: Any) -> None:

@@ -71,7 +71,7 @@ options:
       mode:
         description:
           - V(window) refuses writes from the fence on until the cutover. V(online) follows the source while it is
-            written and refuses writes for the change-over only; migrate.yml does not offer it yet and refuses it.
+            written and refuses writes for the change-over only.
         type: str
         choices: [window, online]
         default: window
@@ -99,6 +99,37 @@ options:
       - In check mode it may be empty.
     type: str
     required: true
+"""
+
+    ROUNDS = r"""
+options:
+  lag_seconds:
+    description:
+      - What a round may take before the side that is followed is closed; about what the last one adds to the outage.
+    type: float
+    default: 0.5
+  tries:
+    description: Rounds without getting there, before it is given up with the figures. Nothing was closed then.
+    type: int
+    default: 60
+"""
+
+    CHANGE_OVER = r"""
+options:
+  timeout_seconds:
+    description: How long to wait for open transactions, on every side that is closed or opened.
+    type: float
+    default: 60
+  pause_seconds:
+    description: Pause between two rounds.
+    type: float
+    default: 0.2
+  budget_seconds:
+    description:
+      - What it may take from the first lock on the side that is followed to the opening of the other one. Over it the
+        followed side is opened again.
+    type: float
+    default: 10
 """
 
     DRILL = r"""

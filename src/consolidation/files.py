@@ -33,3 +33,12 @@ def write(path: Path, content: str, *, mode: int = PRIVATE, durable: bool = True
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def sync(path: Path) -> None:
+    """Have a file's content, or a directory's entries, outlive a crash of the host."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -58,6 +58,34 @@ def test_house_words_are_replaced(word: str) -> None:
     assert not found, "\n".join(found)
 
 
+def test_names_are_spelled_one_way() -> None:
+    """The Storage Service is the service, the storage database the database."""
+    other = re.compile(r"\bstorage service\b|Storage service\b|(?<![.:] )(?<!^)(?<!\| )Storage [dD]atabase\b")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in texts()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if other.search(line)
+    ]
+    assert not found, "\n".join(found)
+
+
+IDENTIFIERS = r"(un)?prove|ways?_back|at_work|mend(ed|ing|s)?|in_charge|settled|lead_back"
+
+
+def test_house_words_are_replaced_in_names() -> None:
+    """The proof of a cutover is a phase, and keeps its name."""
+    pattern = re.compile(rf"\b(def |class |\w+\.)(\w*_)?({IDENTIFIERS})(_\w+)?\b")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for name in ("src", "library", "plugins", "roles")
+        for path in (ROOT / name).rglob("*.py")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_a_hint_says_what_to_do() -> None:
     hints = [
         f"{path.relative_to(ROOT)}:{call.lineno}: {text.value}"

@@ -54,7 +54,7 @@ def refuse_unsuitable(drill: Settings, source_version: int) -> None:
         )
 
 
-def prove(made: Manifest, directory: Path, tools: Path, drill: Settings) -> Json:
+def verify(made: Manifest, directory: Path, tools: Path, drill: Settings) -> Json:
     """Restore the dump in ``directory`` into a scratch database, compare, drop it. Raises BackupError."""
     with restored(made, directory, tools, drill) as (_, found):
         return found

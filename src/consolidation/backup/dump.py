@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from consolidation import files
 from consolidation.backup import content, manifest, programs
 from consolidation.backup.databases import JOBS
 from consolidation.backup.manifest import Manifest
@@ -87,15 +87,6 @@ def make(database: Database, run_id: str, tables: Sequence[Table], tools: Path, 
     )
 
 
-def sync(path: Path) -> None:
-    """Have a file's content, or a directory's entries, on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _begin(conn: Connection, tables: Sequence[Table], schema: str) -> dict[str, Any]:
     """Take the snapshot, and what else the manifest says of this moment."""
     conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
@@ -124,4 +115,4 @@ def _globals(source: Settings, tools: Path, path: Path) -> None:
     conninfo = source.conninfo(application_name="consolidation backup globals")
     options = ["--globals-only", "--no-role-passwords", "--no-password", f"--database={source.dbname}"]
     programs.run([tools / "pg_dumpall", f"--dbname={conninfo}", *options], output=path)
-    sync(path)
+    files.sync(path)

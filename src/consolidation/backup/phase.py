@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from consolidation import files
 from consolidation import text as figures
 from consolidation.backup import content, drill, dump, manifest, programs
 from consolidation.backup.manifest import Manifest
@@ -154,15 +155,20 @@ def apply(plan: Plan) -> Json:
     started = time.monotonic()
     with recorded(plan.database, plan.phase) as work, programs.stoppable(), _clear_errors(plan.directory):
         plan = replace(plan, run=work.run)
-        work.result["run_id"] = work.run.id
         with _partial(plan.final) as partial:
             made = dump.make(plan.database, work.run.id, plan.tables, plan.tools, partial)
-            work.result["left_out"] = [dump.LARGE_OBJECTS] if made.properties["large_objects_hidden"] else []
             sha256 = manifest.write(partial, made)
-            drilled = drill.prove(made, partial, plan.tools, plan.drill)
+            drilled = drill.verify(made, partial, plan.tools, plan.drill)
             _publish(partial, plan.final)
-        work.result.update(_evidence(made), directory=str(plan.final), manifest_sha256=sha256, drill=drilled)
-        work.result["seconds"] = round(time.monotonic() - started, 3)
+        found = replace(
+            _evidence(made),
+            directory=str(plan.final),
+            manifest_sha256=sha256,
+            left_out=(dump.LARGE_OBJECTS,) if made.properties["large_objects_hidden"] else (),
+            drill=drilled,
+            seconds=round(time.monotonic() - started, 3),
+        )
+        work.note(found)
         return work.result | {"msg": _summary(work.result)}
 
 
@@ -196,17 +202,17 @@ def _kept(
     return {}, reason
 
 
-def _evidence(made: Manifest) -> Json:
-    return {
-        "snapshot_at": made.snapshot_at,
-        "lsn": made.lsn,
-        "server_version": made.server_version,
-        "tool_version": made.tool_version,
-        "database_bytes": made.database_bytes,
-        "dump_bytes": made.dump_bytes,
-        "tables": [{"name": name, **table} for name, table in sorted(made.tables.items())],
-        "sequences": made.sequences,
-    }
+def _evidence(made: Manifest) -> BackupResult:
+    return BackupResult(
+        snapshot_at=made.snapshot_at,
+        lsn=made.lsn,
+        server_version=made.server_version,
+        tool_version=made.tool_version,
+        database_bytes=made.database_bytes,
+        dump_bytes=made.dump_bytes,
+        tables=tuple({"name": name, **table} for name, table in sorted(made.tables.items())),
+        sequences=dict(made.sequences),
+    )
 
 
 def _summary(result: Json) -> str:
@@ -249,11 +255,11 @@ def _partial(final: Path) -> Iterator[Path]:
 
 def _publish(partial: Path, final: Path) -> None:
     """Give the dump its final name; a former one there was not believed, and makes room."""
-    dump.sync(partial)
+    files.sync(partial)
     if final.exists():
         final.rename(_replaced(final))
     partial.rename(final)
-    dump.sync(final.parent)
+    files.sync(final.parent)
     shutil.rmtree(_replaced(final), ignore_errors=True)
 
 

@@ -20,6 +20,17 @@ from consolidation.postgres.queries import dicts, execute, query, value
 
 
 @dataclass(frozen=True)
+class Figures:
+    """What the rounds of a way have done."""
+
+    rounds: int
+    keys: int
+    rows: int
+    last_seconds: float | None
+    """Of the last one."""
+
+
+@dataclass(frozen=True)
 class Memory:
     """One way of one run, in the journal."""
 
@@ -28,7 +39,7 @@ class Memory:
     run: Run
     to: str
 
-    def way_back(self, journal: Connection) -> Memory:
+    def opposite(self, journal: Connection) -> Memory:
         """That of the other direction, written through another connection to the storage database."""
         return Memory(journal, self.run, SOURCE if self.to == TARGET else TARGET)
 
@@ -41,16 +52,12 @@ class Memory:
         """Table -> mark of the origin's capture when the table was last brought over; later changes are noted keys."""
         return dict(self._row().get("marks", {}))
 
-    def figures(self) -> Json:
-        """Rounds so far, keys, rows, and the seconds of the last round."""
+    def figures(self) -> Figures:
+        """All rounds so far."""
         row = self._row()
         last = row.get("last_seconds")
-        return {
-            "rounds": row.get("rounds", 0),
-            "keys": row.get("keys", 0),
-            "rows": row.get("rows", 0),
-            "last_seconds": None if last is None else float(last),
-        }
+        rounds, keys, handled = (int(row.get(name, 0)) for name in ("rounds", "keys", "rows"))
+        return Figures(rounds, keys, handled, None if last is None else float(last))
 
     def remember(self, marks: Mapping[str, str], keys: int, rows: int, seconds: float) -> None:
         """A round was committed on the destination."""

@@ -11,9 +11,17 @@ from consolidation.capture.state import ABSENT, ON, PREPARED, Captured, of_all, 
 from consolidation.errors import StepRefused
 from consolidation.journal import state
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import Phase, Result
 from consolidation.model import TARGET, Database, Side
 from consolidation.postgres.connection import session
+
+
+@dataclass(frozen=True)
+class CaptureResult(Result):
+    """Phase capture, or rollback_capture: of each side that was asked for."""
+
+    source: Json | None = None
+    target: Json | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,8 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
                 after = read(conn, plan.side)
             else:
                 after = trigger.install(conn, plan.side, plan.wanted, timeout_seconds)
-        work.result[plan.side.name] = {"state": of_all(after), "at": work.now(), "tables": _states(after)}
+        noted = {"state": of_all(after), "at": work.now(), "tables": _states(after)}
+        work.note(CaptureResult(**{plan.side.name: noted}))
         return {"run_id": work.run.id, "state": of_all(after), "tables": _states(after)}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from consolidation.borders import Json
@@ -33,6 +32,11 @@ class TableResult:
     """Of the slower side's digest."""
     method: str = "rows hashed by SQL on both sides"
 
+    @property
+    def why(self) -> str:
+        """Why it is not equal."""
+        return self.reason or (str(self.differences) if self.differences else "")
+
     def as_result(self) -> Json:
         """For module results, the journal and the report."""
         return {
@@ -43,7 +47,7 @@ class TableResult:
             "source_digest": self.source.hex if self.source else "",
             "target_digest": self.target.hex if self.target else "",
             "differences": self.differences.as_result() if self.differences else {},
-            "reason": self.reason or (str(self.differences) if self.differences else ""),
+            "reason": self.why,
             "seconds": self.seconds,
             "method": self.method,
         }
@@ -60,75 +64,82 @@ class SequenceResult:
     reason: str = ""
 
 
-def as_result(tables: Iterable[TableResult], sequences: Iterable[SequenceResult], faults: Sequence[str]) -> Json:
-    """``outcome`` (the worst of all), ``tables``, ``sequences``, ``faults`` of the target's schema, ``summary`` lines.
+@dataclass(frozen=True)
+class Comparison:
+    """Both sides, compared. No table at all is not equality: then nothing was compared."""
 
-    No table at all is not equality: then nothing was compared.
-    """
-    result: Json = {
-        "tables": [table.as_result() for table in tables],
-        "sequences": [asdict(sequence) for sequence in sequences],
-        "faults": list(faults),
-    }
-    found = {entry["outcome"] for entry in (*result["tables"], *result["sequences"])}
-    if faults:
-        found.add(DIFFERENT)
-    if not result["tables"]:
-        found.add(NOT_COMPARED)
-    result["outcome"] = next(outcome for outcome in OUTCOMES if outcome in found)
-    result["summary"] = summary(result)
-    return result
+    tables: tuple[TableResult, ...]
+    sequences: tuple[SequenceResult, ...] = ()
+    faults: tuple[str, ...] = ()
+    """Of the target's schema."""
 
+    @property
+    def _found(self) -> set[str]:
+        return {table.outcome for table in self.tables} | {sequence.outcome for sequence in self.sequences}
 
-def summary(result: Json) -> list[str]:
-    """One line for each table and sequence, and each fault."""
-    lines: list[str] = [
-        f"{entry['name']}: {_said(entry['outcome'])}, {_count(entry['source_rows'])} rows in the source, "
-        f"{_count(entry['target_rows'])} in the target{_because(entry)}"
-        for entry in result["tables"]
-    ]
-    lines += [f"sequence {entry['name']}: {_said(entry['outcome'])}{_because(entry)}" for entry in result["sequences"]]
-    return [*lines, *result["faults"]]
+    @property
+    def outcome(self) -> str:
+        """The worst of all."""
+        found = self._found | ({DIFFERENT} if self.faults else set()) | (set() if self.tables else {NOT_COMPARED})
+        return next(outcome for outcome in OUTCOMES if outcome in found)
 
+    @property
+    def summary(self) -> list[str]:
+        """One line for each table and sequence, and each fault."""
+        lines = [
+            f"{table.name}: {_said(table.outcome)}, {_count(table.source)} rows in the source, "
+            f"{_count(table.target)} in the target{_because(table.why)}"
+            for table in self.tables
+        ]
+        lines += [f"sequence {each.name}: {_said(each.outcome)}{_because(each.reason)}" for each in self.sequences]
+        return [*lines, *self.faults]
 
-def complaint(result: Json) -> str:
-    """What is not equal, in one line; the names of all tables, counts, no keys."""
-    wrong = [
-        f"{kind}{entry['name']} {_said(entry['outcome'])}{_because(entry)}"
-        for kind, entries in (("table ", result["tables"]), ("sequence ", result["sequences"]))
-        for entry in entries
-        if entry["outcome"] != EQUAL
-    ]
-    if not result["tables"]:
-        wrong.append("the source has no tables")
-    faults = result["faults"]
-    more = len(faults) - FAULTS_SAID
-    return "; ".join([*wrong, *faults[:FAULTS_SAID], *([f"{more} more faults"] if more > 0 else [])])
+    @property
+    def complaint(self) -> str:
+        """What is not equal, in one line; the names of all tables, counts, no keys."""
+        kinds = [("table ", each.name, each.outcome, each.why) for each in self.tables]
+        kinds += [("sequence ", each.name, each.outcome, each.reason) for each in self.sequences]
+        wrong = [
+            f"{kind}{name} {_said(outcome)}{_because(why)}" for kind, name, outcome, why in kinds if outcome != EQUAL
+        ]
+        if not self.tables:
+            wrong.append("the source has no tables")
+        more = len(self.faults) - FAULTS_SAID
+        return "; ".join([*wrong, *self.faults[:FAULTS_SAID], *([f"{more} more faults"] if more > 0 else [])])
 
+    @property
+    def repair(self) -> str:
+        """What the operator does about it."""
+        steps = []
+        if DIFFERENT in self._found:
+            steps.append(
+                "the result (differences) has the keys of the rows that differ; ansible-playbook playbooks/repair.yml"
+                " makes the target like the source, migrate.yml then goes on; or roll back with rollback.yml"
+            )
+        if NOT_COMPARED in self._found or not self.tables:
+            steps.append("remove the reason why something could not be compared, and run again")
+        if self.faults:
+            steps.append("validate, enable or recreate what is named, as the lineage has it, and run again")
+        return "; ".join(steps)
 
-def repair(result: Json) -> str:
-    """What the operator does about it."""
-    found = {entry["outcome"] for entry in (*result["tables"], *result["sequences"])}
-    steps = []
-    if DIFFERENT in found:
-        steps.append(
-            "the result (differences) has the keys of the rows that differ; ansible-playbook playbooks/repair.yml"
-            " makes the target like the source, migrate.yml then goes on; or roll back with rollback.yml"
-        )
-    if NOT_COMPARED in found or not result["tables"]:
-        steps.append("remove the reason why something could not be compared, and run again")
-    if result["faults"]:
-        steps.append("validate, enable or recreate what is named, as the lineage has it, and run again")
-    return "; ".join(steps)
+    def as_json(self) -> Json:
+        """For module results, the journal and the report."""
+        return {
+            "tables": [table.as_result() for table in self.tables],
+            "sequences": [asdict(sequence) for sequence in self.sequences],
+            "faults": list(self.faults),
+            "outcome": self.outcome,
+            "summary": self.summary,
+        }
 
 
 def _said(outcome: str) -> str:
     return "could not be compared" if outcome == NOT_COMPARED else outcome
 
 
-def _because(entry: Json) -> str:
-    return f" ({entry['reason']})" if entry["reason"] else ""
+def _because(why: str) -> str:
+    return f" ({why})" if why else ""
 
 
-def _count(number: int | None) -> str:
-    return "?" if number is None else f"{number:,}"
+def _count(digest: Digest | None) -> str:
+    return f"{digest.rows:,}" if digest else "?"

@@ -114,7 +114,7 @@ def _rollback(_: Values, values: Values) -> Figure | None:
     return Figure("rollback", "OPEN", f"source accepts writes from {clock(values['opened_at'])}, {after}", GOOD)
 
 
-def _prove(_: Values, values: Values) -> Figure | None:
+def _proof(_: Values, values: Values) -> Figure | None:
     if "outcome" not in values:
         return _nothing("proof", values)
     outcome = str(values["outcome"]).replace("_", " ")
@@ -161,7 +161,7 @@ def _cutover(_: Values, values: Values) -> Figure | None:
     return Figure("cutover", "OPEN", text, GOOD)
 
 
-def _proof(_: Values, values: Values) -> Figure | None:
+def _services(_: Values, values: Values) -> Figure | None:
     if "written_at" not in values:
         return None
     text = f"repointed, smoke test passed; clients waited at most {figures.duration(values.get('outage_seconds'))}"
@@ -223,12 +223,12 @@ FIGURES: Mapping[str, Callable[[Values, Values], Figure | None]] = {
     "pg_capture": _capture,
     "pg_copy": _copy,
     "pg_follow": _follow,
-    "pg_proof": _prove,
+    "pg_proof": _proof,
     "pg_rollback": _rollback,
     "pg_move_tables": _move,
     "pg_verify_info": _verify,
     "pg_cutover": _cutover,
-    "service_proof": _proof,
+    "service_services": _proof,
     "pg_reconcile": _reconcile,
     "pg_restore": _restore,
     "pg_cancel_rollback": _cancel,

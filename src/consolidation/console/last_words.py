@@ -28,7 +28,7 @@ class Seen:
     """The operator's working directory."""
     phases: dict[str, str] = field(default_factory=dict)
     """Host -> the phase it is in."""
-    at_work: dict[str, str] = field(default_factory=dict)
+    active: dict[str, str] = field(default_factory=dict)
     """Host -> the module that works for it."""
     reports: dict[str, Values] = field(default_factory=dict)
     """By run id."""
@@ -47,7 +47,7 @@ class Seen:
 
     def begins(self, host: str, role: str, module: str, arguments: Values) -> None:
         """A task begins."""
-        self.at_work[host] = module
+        self.active[host] = module
         if role in PHASES:
             self.phases[host] = role
         if not self.is_look:
@@ -98,9 +98,9 @@ class Seen:
 
     def when_stopped(self, *, has_run: bool) -> Iterator[Shown]:
         """Ctrl-C, or a fault of Ansible's: whether writes are refused, since when, and what to type."""
-        where = ", ".join(f"{module} of {host}" for host, module in self.at_work.items())
+        where = ", ".join(f"{module} of {host}" for host, module in self.active.items())
         while_ = f" while these worked: {where}" if where else ""
-        phases = ", ".join(sorted({self.phases.get(host, "start") for host in self.at_work})) or "start"
+        phases = ", ".join(sorted({self.phases.get(host, "start") for host in self.active})) or "start"
         yield from ending.block("STOPPED", f"in phase {phases}{while_}. What is done is kept.", BAD)
         yield from ending.failures(self.failures, self.failures.hosts)
         if self.is_look:

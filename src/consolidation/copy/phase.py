@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from psycopg2 import sql
@@ -28,7 +28,7 @@ from consolidation.fence import state as fence
 from consolidation.fence import trigger
 from consolidation.journal import records, state
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import CopyResult, Phase
 from consolidation.model import Database, Mode
 from consolidation.postgres.catalog import Table, read_sequences, read_tables, scan
 from consolidation.postgres.connection import session
@@ -99,9 +99,9 @@ def apply(plan: Plan, workers: int) -> Json:
         return {"msg": plan.skip_reason, "mode": database.mode.value}
     begun, online = time.monotonic(), database.mode == Mode.ONLINE
     with recorded(database, Phase.COPY) as work:
-        work.result.update(run_id=work.run.id, mode=database.mode.value)
         # Killed from here on, whatever was verified before is not taken for a verification of what is there then.
-        before = work.result.pop("copy_id", None)
+        earlier = work.found(CopyResult)
+        work.replace(replace(earlier, mode=database.mode.value, copy_id=None))
         work.keep()
         with (
             started(chunks.workers([load.table for load in plan.loads], workers)) as processes,
@@ -129,14 +129,15 @@ def apply(plan: Plan, workers: int) -> Json:
         if online and loading:
             noted.bring_up(database, work, tables, resumed=queue.attempt > 1)
         restore.tables(database, work.run, workers)
-        work.result["copy_id"] = before if before and not loading else uuid4().hex
+        work.note(CopyResult(copy_id=earlier.copy_id if earlier.copy_id and not loading else uuid4().hex))
         with session(database.target, "copy") as target:
             trigger.close_side(target, database.target_side, LOCK_SECONDS)  # rows as well, now that they are loaded
             # From its opening on the target notes what changes, for a rollback; here its keys are there again.
             capture.install(target, database.target_side, PREPARED, LOCK_SECONDS)
-            work.result["tables"] = dicts(target, query("copy/load_figures"), [work.run.id, database.name])
-            work.result["hosts"] = helper.loaded_by_host(target, work.run.id, database.name)
-        work.result.update(sequences=sequences, seconds=round(time.monotonic() - begun, 3))
+            figures = dicts(target, query("copy/load_figures"), [work.run.id, database.name])
+            hosts = helper.loaded_by_host(target, work.run.id, database.name)
+        seconds = round(time.monotonic() - begun, 3)
+        work.note(CopyResult(tables=tuple(figures), hosts=tuple(hosts), sequences=sequences, seconds=seconds))
         return dict(work.result)
 
 

@@ -11,11 +11,18 @@ from consolidation.copy import deferred as defer
 from consolidation.fence import state as fence
 from consolidation.journal import records, state
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import Phase, Result
 from consolidation.model import Database, Mode
 from consolidation.postgres.connection import session
 from consolidation.postgres.locks import ACCESS_EXCLUSIVE, take
 from consolidation.postgres.queries import Row, dicts, execute, query
+
+
+@dataclass(frozen=True)
+class UndoResult(Result):
+    """Phase rollback_copy of a database that is copied."""
+
+    emptied: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -80,5 +87,5 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
                 "DELETE FROM consolidation.table_load WHERE run_id = %s AND database = %s",
                 [work.run.id, work.run.database],
             )
-        work.result.update(run_id=work.run.id, emptied=[load["table_name"] for load in plan.loads])
+        work.note(UndoResult(tuple(load["table_name"] for load in plan.loads)))
         return dict(work.result)

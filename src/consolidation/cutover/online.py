@@ -7,9 +7,10 @@ is authoritative, and phase cutover goes on from there, whoever runs it.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from psycopg2.extensions import connection as Connection
 
-from consolidation.borders import Json
 from consolidation.capture.memory import Memory
 from consolidation.compare.result import EQUAL
 from consolidation.errors import StepRefused
@@ -20,15 +21,10 @@ from consolidation.follow.rounds import following
 from consolidation.follow.way import Way
 from consolidation.journal import records
 from consolidation.journal.phase import Work, recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import CutoverResult, FenceResult, Phase, VerifyResult
 from consolidation.journal.state import RunState
 from consolidation.model import TARGET, Database
 from consolidation.postgres.connection import session
-
-OPENING = "opening_at"
-"""Key of phase cutover's result: from then on the target may have been open."""
-ABORTED = "aborted"
-"""Key of phase fence's result: earlier attempts, that have opened the source again."""
 
 
 def change_over(database: Database, options: changeover.Options) -> str:
@@ -38,36 +34,36 @@ def change_over(database: Database, options: changeover.Options) -> str:
     error says that it is not.
     """
     with recorded(database, Phase.FENCE, _require) as work:
-        aborted = work.result.get(ABORTED, [])
-        work.result.clear()
-        work.result.update({"run_id": work.run.id, ABORTED: aborted})
+        begun = FenceResult(aborted=tuple(work.found(FenceResult).aborted or ()))
+        work.replace(begun)
         probe.probe(database.target_side)  # what would refuse its roles, seen while nothing is closed yet
         memory = Memory(work.journal, work.run, TARGET)
         with following(Way(database, TARGET), memory) as follower, session(database.target, "opening") as opening:
             changeover.catch_up(follower, options, lambda done: work.note_progress(done.as_progress(work.now())))
-            work.result.pop("progress", None)
-            work.result["closing_at"] = closing_at = work.now()
+            closing_at = work.now()
+            work.replace(replace(begun, closing_at=closing_at))
             work.keep()  # killed from here on, writers may be refused
             try:
                 changed = changeover.change_over(follower, options, lambda known: _journal(work, opening, known))
             except BaseException as error:
-                work.result.pop("closing_at", None)
+                aborted = begun.aborted or ()
                 if reopened_at := getattr(error, "facts", {}).get("reopened_at"):
-                    aborted.append({"closing_at": closing_at, "reopened_at": reopened_at})
+                    aborted = (*aborted, {"closing_at": closing_at, "reopened_at": reopened_at})
+                # Where the opening is in the journal already, what is known of this closing stays there.
+                work.replace(replace(work.found(FenceResult), closing_at=None, aborted=aborted))
                 raise
-        # Writers wait from the first lock on: that is when the outage begins.
-        work.result.update(changed.as_result(), closed_at=changed.closing_at)
+        work.note(changed.as_result())
         return changed.opened_at
 
 
-def _journal(work: Work, opening: Connection, known: Json) -> None:
+def _journal(work: Work, opening: Connection, known: FenceResult) -> None:
     """In one transaction; the target is authoritative from its commit on."""
-    work.result.update(known, closed_at=known["closing_at"])
-    with_epoch = {"fence_epoch": known["fence_epoch"], "extended_at": known["closed_at"]}
+    work.note(replace(known, closed_at=known.closing_at))
     target_epoch = fence.epoch(fence.read(opening, work.database.target_side))
-    records.note(opening, work.run, Phase.VERIFY, **with_epoch, target_epoch=target_epoch)
-    records.note(opening, work.run, Phase.FENCE, **work.result)
-    records.start(opening, work.run, Phase.CUTOVER, **{OPENING: work.now()})
+    extended = VerifyResult(fence_epoch=known.fence_epoch, extended_at=known.closed_at, target_epoch=target_epoch)
+    records.note(opening, work.run, Phase.VERIFY, extended)
+    records.note(opening, work.run, Phase.FENCE, work.found(FenceResult))
+    records.start(opening, work.run, Phase.CUTOVER, CutoverResult(opening_at=work.now()))
     opening.commit()
 
 

@@ -12,7 +12,6 @@ from consolidation.borders import Json
 from consolidation.capture.memory import Memory
 from consolidation.compare.result import EQUAL
 from consolidation.cutover import online
-from consolidation.cutover.online import OPENING
 from consolidation.errors import StepRefused
 from consolidation.fence import probe
 from consolidation.fence import state as fence
@@ -20,7 +19,7 @@ from consolidation.follow import changeover
 from consolidation.follow.way import Way
 from consolidation.journal import state
 from consolidation.journal.phase import Work, recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import CutoverResult, Phase
 from consolidation.journal.state import RunState
 from consolidation.model import TARGET, Database, Mode
 from consolidation.postgres.connection import session
@@ -75,22 +74,22 @@ def apply(plan: Plan, options: changeover.Options) -> Json:
     database = plan.database
     opened_at = online.change_over(database, options) if plan.follows else None
     with recorded(database, Phase.CUTOVER, _require) as work:
-        work.result["run_id"] = work.run.id
         if opened_at is None:
             opened_at = _open(work, options.lock_seconds)
-        opened_at = work.result.setdefault("opened_at", opened_at)
+        opened_at = work.found(CutoverResult).opened_at or opened_at
         closed_at = work.state.fence.closed_at or opened_at
         outage = datetime.fromisoformat(opened_at) - datetime.fromisoformat(closed_at)
-        work.result.update(closed_at=closed_at, outage_seconds=round(outage.total_seconds(), 3))
+        outage_seconds = round(outage.total_seconds(), 3)
+        work.note(CutoverResult(opened_at=opened_at, closed_at=closed_at, outage_seconds=outage_seconds))
         probe.require_open(database.target_side)
         return dict(work.result)
 
 
 def _open(work: Work, seconds: float) -> str:
     """Open the target; when that was done. May be done again: its sequences never go back then."""
-    database, again = work.database, OPENING in work.result
-    with _sequences(database, seconds, back=again), session(database.target, Phase.CUTOVER) as target:
-        work.result.setdefault(OPENING, work.now())
+    database, earlier = work.database, work.found(CutoverResult).opening_at
+    with _sequences(database, seconds, back=earlier is not None), session(database.target, Phase.CUTOVER) as target:
+        work.note(CutoverResult(opening_at=earlier or work.now()))
         work.keep()  # killed from here on, the fence is another one by our own hand
         memory = Memory(work.journal, work.run, TARGET)
         return changeover.open_destination(Way(database, TARGET), memory, target, seconds)
@@ -117,7 +116,7 @@ def _require(database: Database, run: RunState) -> None:
     if database.mode != Mode.MOVE:
         with session(database.source, "cutover check") as source:
             fence.require_unbroken(source, database, run)
-    if Phase.CUTOVER not in run.phases or OPENING not in run.phases[Phase.CUTOVER].result:
+    if run.cutover.opening_at is None:
         with session(database.target, "cutover check") as target:
             _require_as_verified(target, database, run)
         await_standbys(database.target, STANDBY_SECONDS)

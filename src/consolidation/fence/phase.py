@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from psycopg2.extensions import connection as Connection
@@ -21,7 +21,7 @@ from consolidation.fence.probe import probe
 from consolidation.fence.state import ABSENT, CLOSED, LOADING, OPEN, PREPARED, Fenced, epoch, needs_change, read
 from consolidation.journal import records, state
 from consolidation.journal.phase import Work, recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import FenceResult, Phase, Tables
 from consolidation.model import SOURCE, TARGET, Database, Mode, Side
 from consolidation.postgres.connection import session
 from consolidation.postgres.durability import await_standbys
@@ -108,18 +108,17 @@ def plan(database: Database, side_name: str, wanted: str, *, rollback: bool = Fa
 def apply(plan: Plan, timeout_seconds: float) -> Json:
     """Bring the fence into the wanted state and prove it. Raises FenceError, StepRefused."""
     if plan.skip_reason:
-        return {"msg": plan.skip_reason, "tables": _states(plan.before)}
+        return {"msg": plan.skip_reason, "tables": list(_states(plan.before))}
     with recorded(plan.database, plan.phase) as work:
-        work.result["run_id"] = work.run.id
         with session(plan.side.settings, plan.phase) as conn:
             if plan.wanted == OPEN:
                 await_standbys(plan.side.settings, timeout_seconds)  # what was brought back outlives a failover
                 with _sequences(work, timeout_seconds):
                     trigger.open_side(conn, plan.side, timeout_seconds)
-                work.result["opened_at"] = work.now()
+                work.note(FenceResult(opened_at=work.now()))
                 if plan.phase is Phase.FENCE_REOPEN and work.state.writes_refused:
                     # The outage that it ends; the closing has no owner any more.
-                    work.result["closed_at"] = work.state.fence.closing_at
+                    work.note(FenceResult(closed_at=work.state.fence.closing_at))
                     records.forget(work.journal, work.run, Phase.FENCE)
             else:
                 if plan.phase is Phase.FENCE and not any(fenced.enabled for fenced in plan.before):
@@ -127,9 +126,9 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
                 trigger.prepare(conn, plan.side, timeout_seconds)
                 if plan.wanted in {CLOSED, LOADING}:
                     _close(work, conn, plan, timeout_seconds)
-            work.result["tables"] = _states(read(conn, plan.side))
+            work.note(FenceResult(tables=_states(read(conn, plan.side))))
         if plan.wanted in {CLOSED, LOADING}:
-            work.result["probes"] = probe(plan.side)
+            work.note(FenceResult(probes=tuple(probe(plan.side))))
         return dict(work.result)
 
 
@@ -154,8 +153,8 @@ def _sequences(work: Work, seconds: float) -> AbstractContextManager[None]:
     return sequences_handed_over(target, source, min(seconds, LOCK_SECONDS), back=True)
 
 
-def _states(tables: tuple[Fenced, ...]) -> list[dict[str, str]]:
-    return [{"name": f"{fenced.schema}.{fenced.name}", "state": fenced.state} for fenced in tables]
+def _states(tables: tuple[Fenced, ...]) -> Tables:
+    return tuple({"name": f"{fenced.schema}.{fenced.name}", "state": fenced.state} for fenced in tables)
 
 
 def _close(work: Work, conn: Connection, plan: Plan, timeout_seconds: float) -> None:
@@ -168,21 +167,20 @@ def _close(work: Work, conn: Connection, plan: Plan, timeout_seconds: float) -> 
             f"{side.database}: no tables to fence in schema {side.schema} of {side.settings}",
             hint="check consolidation_database.source_schema and .tables",
         )
-    found = work.result
+    found = work.found(FenceResult)
     if any(needs_change(fenced.state, plan.wanted) for fenced in tables):
         # An attempt that was killed has closed some tables: writers are refused since then.
-        begun = found.get("closing_at") if any(fenced.enabled for fenced in tables) else None
-        for name in ("closed_at", "waited_seconds", "fence_epoch"):
-            found.pop(name, None)
-        found["closing_at"] = begun or work.now()
+        begun = found.closing_at if any(fenced.enabled for fenced in tables) else None
+        closing_at = begun or work.now()
+        found = replace(found, closing_at=closing_at, closed_at=None, waited_seconds=None, fence_epoch=None)
+        work.replace(found)
         work.keep()  # killed from here on, it is not taken for the closing before
         started = time.monotonic()
         first = trigger.enable(side, tables, timeout_seconds, plan.wanted)
-        closed_at = datetime.fromisoformat(found["closing_at"]) + timedelta(seconds=0 if begun else first)
-        found["closed_at"] = closed_at.isoformat(timespec="milliseconds")
-        found["waited_seconds"] = round(time.monotonic() - started, 3)
-    elif found.get("fence_epoch") != epoch(tables):
+        closed_at = datetime.fromisoformat(closing_at) + timedelta(seconds=0 if begun else first)
+        waited = round(time.monotonic() - started, 3)
+        found = replace(found, closed_at=closed_at.isoformat(timespec="milliseconds"), waited_seconds=waited)
+    elif found.fence_epoch != epoch(tables):
         # Closed by an attempt that was killed, or by another session that had opened it; or a table was altered.
-        found.update(closed_at=found.get("closing_at") or work.now(), waited_seconds=0.0)
-    found["fence_epoch"] = epoch(read(conn, side))
-    found.pop("closing_at", None)
+        found = replace(found, closed_at=found.closing_at or work.now(), waited_seconds=0.0)
+    work.replace(replace(found, closing_at=None, fence_epoch=epoch(read(conn, side))))

@@ -11,7 +11,7 @@ from consolidation.fence import sides
 from consolidation.fence import state as fence
 from consolidation.finalize.remains import DATABASE, TABLES, Remains
 from consolidation.journal.decisions import Standing
-from consolidation.journal.results import Phase
+from consolidation.journal.results import BackupResult, Phase
 from consolidation.journal.state import RunState
 from consolidation.model import Database, Mode
 from consolidation.postgres.connection import session
@@ -66,7 +66,7 @@ def _require_archive(directory: Path, database: Database, run: RunState) -> None
     assert run.run is not None  # noqa: S101 - it has a phase that is done
     manifest.check(
         backup.place(directory, run.run.id, database.name, Phase.FINALIZE_ARCHIVE),
-        sha256=run.phases[Phase.FINALIZE_ARCHIVE].result["manifest_sha256"],
+        sha256=BackupResult.from_json(run.phases[Phase.FINALIZE_ARCHIVE].result).manifest_sha256,
         run_id=run.run.id,
         database=database.name,
     )

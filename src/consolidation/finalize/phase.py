@@ -27,7 +27,7 @@ from consolidation.finalize.remains import DATABASE, TABLES, Remains, Step
 from consolidation.journal import state
 from consolidation.journal.decisions import Standing
 from consolidation.journal.phase import Work, recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import FinalizeResult, Phase, Result
 from consolidation.journal.state import RunState
 from consolidation.model import Database, Mode
 from consolidation.postgres.connection import Settings, session
@@ -47,6 +47,13 @@ class Options:
     maintenance_dbname: str
     """Database of the source's server to connect to while the source is renamed."""
     timeout_seconds: float
+
+
+@dataclass(frozen=True)
+class DropResult(Result):
+    """Phase finalize_drop."""
+
+    dropped: list[str]
 
 
 @dataclass(frozen=True)
@@ -191,14 +198,14 @@ def _retire(plan: Plan) -> Json:
     with recorded(
         database, Phase.FINALIZE, partial(conditions.require_archived, options.directory, plan.remains)
     ) as work:
-        work.result.update(run_id=work.run.id, remains=plan.remains.as_result())
+        work.note(FinalizeResult(remains=plan.remains.as_result()))
         if archived:
-            work.result["archive"] = {key: archived[key] for key in ("directory", "dump_bytes", "seconds")}
+            work.note(FinalizeResult(archive={key: archived[key] for key in ("directory", "dump_bytes", "seconds")}))
         work.keep()  # killed from here on, what is retired is still known by its identity
         _clear_target(database, options.timeout_seconds)
         _clear_source(database, options.timeout_seconds)
         pending = _retire_remains(database, plan.remains, options)
-        work.result["pending"] = [step.statement for step in pending]
+        work.note(FinalizeResult(pending=[step.statement for step in pending]))
         return {**work.result, "msg": _retired(database, plan.remains, pending)}
 
 
@@ -264,7 +271,6 @@ def _drop(plan: Plan) -> Json:
     with recorded(
         database, Phase.FINALIZE_DROP, partial(conditions.require_droppable, options.directory, left)
     ) as work:
-        work.result["run_id"] = work.run.id
         _drop_remains(work, left, options)
         return {**work.result, "msg": f"{database.name}: {left.words()} was dropped"}
 
@@ -276,4 +282,4 @@ def _drop_remains(work: Work, left: Remains, options: Options) -> None:
         steps = remains.to_drop(conn, left)
         for each in steps:
             execute(conn, each.statement)
-        work.result["dropped"] = [each.statement for each in steps]
+        work.note(DropResult([each.statement for each in steps]))

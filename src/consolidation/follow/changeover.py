@@ -28,6 +28,7 @@ from consolidation.follow import sequences
 from consolidation.follow.gate import Gate, Seen
 from consolidation.follow.rounds import Follower, Round
 from consolidation.follow.way import Way
+from consolidation.journal.results import FenceResult
 from consolidation.model import TARGET
 from consolidation.postgres.connection import session
 from consolidation.postgres.handover import End, sequences_handed_over
@@ -82,9 +83,9 @@ class Changed:
     sequences: tuple[str, ...]
     """Those that were set on the destination."""
 
-    def as_result(self) -> Json:
-        """For module results and the journal."""
-        return {**asdict(self), "sequences": list(self.sequences)}
+    def as_result(self) -> FenceResult:
+        """For the journal. Writers wait from the first lock on: that is when the outage begins."""
+        return FenceResult(**{**asdict(self), "closed_at": self.closing_at, "probes": tuple(self.probes)})
 
 
 def catch_up(follower: Follower, options: Options, heard: Callable[[Round], None] = lambda _: None) -> list[Seen]:
@@ -108,7 +109,7 @@ def catch_up(follower: Follower, options: Options, heard: Callable[[Round], None
     return seen
 
 
-def change_over(follower: Follower, options: Options, opening: Callable[[Json], None]) -> Changed:
+def change_over(follower: Follower, options: Options, opening: Callable[[FenceResult], None]) -> Changed:
     """Close the origin, bring the last keys over, open the destination.
 
     ``opening`` gets what there is to know just before the destination opens, and journals it: after it has returned,
@@ -139,7 +140,7 @@ def change_over(follower: Follower, options: Options, opening: Callable[[Json], 
             _require_closed_since(follower, origin, fence_epoch)
             held.enter_context(_sequences_handed_over(way, _left(started, options)))
             follower.step("before the opening")
-        known = {"closing_at": closing_at, "closed_at": closed_at, "fence_epoch": fence_epoch, "probes": probes}
+        known = FenceResult(closing_at, closed_at, fence_epoch=fence_epoch, probes=tuple(probes))
         _journal(way, opening, known)
         follower.step("opening")
         opened_at = open_destination(way, follower.memory, there, options.lock_seconds)
@@ -166,7 +167,7 @@ def open_destination(way: Way, memory: Memory, destination: Connection, lock_sec
             if captured:
                 on = [table for table in capture.read(destination, there) if table.state == capture.ON]
                 marks = {table.name: table.mark for table in on}
-                memory.way_back(destination).begin(marks)
+                memory.opposite(destination).begin(marks)
     destination.commit()
     return memory.now()
 
@@ -216,7 +217,7 @@ def _reopened_on_failure(follower: Follower, options: Options) -> Iterator[None]
             follower.limit(0)
 
 
-def _journal(way: Way, opening: Callable[[Json], None], known: Json) -> None:
+def _journal(way: Way, opening: Callable[[FenceResult], None], known: FenceResult) -> None:
     """Raises FenceError: it is unknown then whether it is in the journal, so nothing is opened."""
     try:
         opening(known)

@@ -20,7 +20,7 @@ from consolidation.follow.rounds import Follower, Round, following
 from consolidation.follow.way import Way
 from consolidation.journal import state
 from consolidation.journal.phase import Work, recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import FollowResult, Phase
 from consolidation.model import SOURCE, Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import value
@@ -55,6 +55,8 @@ class Plan:
     waiting: dict[str, int]
     """Table -> bytes of its log, of the tables whose log has entries."""
     skip_reason: str
+    then: str = ""
+    """What comes after the rounds."""
 
     @property
     def changed(self) -> bool:
@@ -63,9 +65,9 @@ class Plan:
 
     def diff(self) -> dict[str, str]:
         """One line for each table that has noted keys."""
-        lines = [f"{name}: {size} bytes of noted keys" for name, size in self.waiting.items()]
+        lines = [*(f"{name}: {size} bytes of noted keys" for name, size in self.waiting.items()), self.then]
         lines = [self.skip_reason] if self.skip_reason else lines
-        return {"prepared": "".join(f"{line}\n" for line in lines)}
+        return {"prepared": "".join(f"{line}\n" for line in lines if line)}
 
 
 def plan(database: Database, to: str) -> Plan:
@@ -98,17 +100,10 @@ def apply(plan: Plan, options: Options) -> Json:
                 _hold(follower, options.hold, options.until.pause_seconds, heard)
             rounds = changeover.catch_up(follower, options.until, heard)
             figures = follower.memory.figures()
-        work.result.pop("progress", None)
-        work.result.update(
-            run_id=work.run.id,
-            to=plan.to,
-            rounds=figures["rounds"],
-            keys=figures["keys"],
-            rows=figures["rows"],
-            lag_seconds=rounds[-1].seconds,
-            last_rounds=[asdict(seen) for seen in rounds[-10:]],
-            seconds=round(time.monotonic() - started, 3),
-        )
+        last = tuple(asdict(seen) for seen in rounds[-10:])
+        seconds = round(time.monotonic() - started, 3)
+        found = FollowResult(plan.to, figures.rounds, figures.keys, figures.rows, rounds[-1].seconds, last, seconds)
+        work.replace(found)
         return dict(work.result)
 
 

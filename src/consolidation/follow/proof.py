@@ -17,17 +17,16 @@ from consolidation.borders import Json
 from consolidation.capture import state as capture
 from consolidation.capture.memory import Memory
 from consolidation.capture.state import Captured
-from consolidation.compare import result as verdict
 from consolidation.compare.buckets import Pair, pair
 from consolidation.compare.digest import Incomparable, table_digest
-from consolidation.compare.result import DIFFERENT, EQUAL, NOT_COMPARED, TableResult
+from consolidation.compare.result import DIFFERENT, EQUAL, NOT_COMPARED, Comparison, TableResult
 from consolidation.copy.noted import send_keys
 from consolidation.errors import VerificationFailed
 from consolidation.fence import state as fence
 from consolidation.follow.phase import end_sources_capture
 from consolidation.journal import state
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import Phase, ProofResult
 from consolidation.model import TARGET, Database
 from consolidation.postgres.background import meanwhile
 from consolidation.postgres.catalog import Table, read_tables, scan
@@ -71,22 +70,21 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
         return {"msg": plan.skip_reason}
     database = plan.database
     with recorded(database, Phase.PROOF) as work:
-        work.result["run_id"] = work.run.id
         with session(database.source, "proof fence") as source:
             fence.require_unbroken(source, database, work.state)
         started = time.monotonic()
         end_sources_capture(database, timeout_seconds)
         memory = Memory(work.journal, work.run, TARGET)
         memory.validate(database.target)
-        tables = _compare(database, memory.way_back(work.journal).marks())
-        found = verdict.as_result(tables, [], [])
-        work.result.update(found, at=work.now(), seconds=round(time.monotonic() - started, 3))
-        if found["outcome"] == DIFFERENT:
+        tables = _compare(database, memory.opposite(work.journal).marks())
+        found = Comparison(tuple(tables))
+        work.note(ProofResult(**found.as_json(), at=work.now(), seconds=round(time.monotonic() - started, 3)))
+        if found.outcome == DIFFERENT:
             raise VerificationFailed(
-                f"{database.name}: the target has not all that the source had: {verdict.complaint(found)}",
+                f"{database.name}: the target has not all that the source had: {found.complaint}",
                 hint="the target is open and takes writes; the source is closed and unchanged. Keep both, find out who"
                 " wrote past the capture or the fence, then decide: ansible-playbook rollback.yml rolls the run back",
-                facts=found,
+                facts=found.as_json(),
             )
         return dict(work.result)
 

@@ -7,11 +7,11 @@ the closed fence. Then it is a verification of that closing.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from consolidation.borders import Json
 from consolidation.capture.memory import Memory
-from consolidation.compare import result as verdict
-from consolidation.compare.result import EQUAL
+from consolidation.compare.result import EQUAL, Comparison
 from consolidation.errors import VerificationFailed
 from consolidation.fence import state as fence
 from consolidation.follow.comparison import Options as CompareOptions
@@ -19,7 +19,7 @@ from consolidation.follow.comparison import compare
 from consolidation.follow.rounds import following
 from consolidation.follow.way import Way
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import Phase, VerifyResult
 from consolidation.model import TARGET, Database, Mode
 from consolidation.postgres.connection import session
 from consolidation.verify import phase, selftest
@@ -31,9 +31,8 @@ def apply(plan: phase.Plan, options: phase.Options) -> Json:
     if database.mode != Mode.ONLINE or plan.skip_reason:
         return phase.apply(plan, options)
     with recorded(database, Phase.VERIFY) as work:
-        work.result.update(run_id=work.run.id, outcome=verdict.NOT_COMPARED, tables=[], sequences=[], faults=[])
         # No closing yet: the change-over fills it in.
-        work.result.update(fence_epoch=None, target_epoch=None, copy_id=work.state.copy.copy_id)
+        work.replace(replace(phase.NOTHING_YET, copy_id=work.state.copy.copy_id))
         work.keep()
         started = time.monotonic()
         tested = selftest.run(database)
@@ -43,15 +42,16 @@ def apply(plan: phase.Plan, options: phase.Options) -> Json:
         with following(way, memory) as follower:
             found = compare(follower, CompareOptions(options.workers, options.max_keys, options.tally))
         memory.validate(database.target)
-        result = verdict.as_result(found, [], phase.faults(database, found, work.state))
+        result = Comparison(tuple(found), faults=tuple(phase.faults(database, found, work.state)))
         seconds = round(time.monotonic() - started, 3)
-        work.result.update(result, self_test=tested, at=work.now(), seconds=seconds, target_epoch=_epoch(database))
-        if result["outcome"] != EQUAL:
+        more: Json = {"self_test": tested, "at": work.now(), "seconds": seconds, "target_epoch": _epoch(database)}
+        work.note(VerifyResult(**result.as_json(), **more))
+        if result.outcome != EQUAL:
             raise VerificationFailed(
-                f"{database.name}: not proved equal at one snapshot: {verdict.complaint(result)}",
+                f"{database.name}: not proved equal at one snapshot: {result.complaint}",
                 hint="nothing was closed; the next run brings these tables over by content and compares again: find out"
                 " first who wrote to the target, or past the capture (pg_trigger of the source)",
-                facts=result,
+                facts=result.as_json(),
             )
         return dict(work.result)
 

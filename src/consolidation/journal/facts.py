@@ -18,21 +18,21 @@ def read(database: Database) -> Json:
     """The newest run of a database, with every database of that run.
 
     ``run`` (Run.as_result, ``runbook_version``, ``target_version``; None where there was no run yet) and ``databases``:
-    name, state, changed_at (of the state), at_work, phases (by start), loads (by table) and throughput of the copy; of
-    this database ``authoritative`` (the side that may hold rows which the other has not) and ``at_work``. Times are
+    name, state, changed_at (of the state), active, phases (by start), loads (by table) and throughput of the copy; of
+    this database ``authoritative`` (the side that may hold rows which the other has not) and ``active``. Times are
     ISO 8601 with zone. Reads one snapshot, writes nothing. Raises ConnectionFailed, StatementFailed.
     """
     with session(database.target, "journal facts") as conn:
         conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
         run = records.latest_run(conn, database.name)
         if run is None:
-            return {"run": None, "databases": [], "authoritative": SOURCE, "at_work": False}
+            return {"run": None, "databases": [], "authoritative": SOURCE, "active": False}
         found = dicts(conn, query("journal/run_databases"), {"run": run.id, "space": records.LOCK_SPACE})
         versions = {key: found[0][key] for key in ("runbook_version", "target_version")}
         databases = [_database(conn, replace(run, database=row["database"]), row) for row in found]
         authoritative = state.read(conn, database).authoritative
-    at_work = any(each["at_work"] for each in databases if each["name"] == database.name)
-    about = {"authoritative": authoritative, "at_work": at_work}
+    active = any(each["active"] for each in databases if each["name"] == database.name)
+    about = {"authoritative": authoritative, "active": active}
     return {"run": {**run.as_result(), **versions}, "databases": databases, **about}
 
 
@@ -42,7 +42,7 @@ def _database(conn: Connection, run: records.Run, row: Row) -> Json:
         "name": run.database,
         "state": row["state"],
         "changed_at": row["changed_at"].isoformat(),
-        "at_work": row["at_work"],
+        "active": row["active"],
         "phases": [_json(asdict(phase)) for phase in records.phases(conn, run).values()],
         "loads": loads,
         "throughput": [_json(each) for each in dicts(conn, query("copy/throughput"), [run.id, run.database])],

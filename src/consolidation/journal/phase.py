@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -15,16 +15,18 @@ from psycopg2.extensions import connection as Connection
 from consolidation.borders import Json
 from consolidation.errors import ConsolidationError, RunInProgress, StatementFailed, StepRefused, describe, next_step
 from consolidation.journal.records import LOCK_SPACE, Run
-from consolidation.journal.results import Phase
+from consolidation.journal.results import Phase, Result
 from consolidation.journal.state import RunState, read
 from consolidation.model import Database
 from consolidation.postgres.connection import connect
 from consolidation.postgres.queries import execute, query, rows, value
 
+R = TypeVar("R", bound=Result)
+
 
 @dataclass
 class Work:
-    """A phase under way: put what it found into ``result`` (JSON values, no row data).
+    """A phase under way, and what it found: JSON values, no row data.
 
     A phase that is done again begins with the result of the time before.
     """
@@ -37,6 +39,19 @@ class Work:
     state: RunState
     """As it was when this phase began."""
     result: Json = field(default_factory=dict)
+
+    def found(self, kind: type[R]) -> R:
+        """What this phase, or an earlier attempt, has found so far."""
+        return kind.from_json(self.result)
+
+    def note(self, found: Result) -> None:
+        """Add what was found; what it says nothing of stays."""
+        self.result.update(run_id=self.run.id, **found.as_json())
+
+    def replace(self, found: Result) -> None:
+        """What was found is this, and nothing else any more."""
+        self.result.clear()
+        self.note(found)
 
     def keep(self) -> None:
         """Keep what was found so far, for an attempt that follows when this one is killed."""

@@ -14,13 +14,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import TypedDict
 from uuid import uuid4
 
 from psycopg2.extensions import connection as Connection
 
 from consolidation.borders import Json
 from consolidation.errors import StepRefused
+from consolidation.journal.results import CopyResult, CutoverResult, Result
 from consolidation.postgres.queries import dicts, execute, query, value
 
 MIGRATING, MIGRATED, ROLLING_BACK, ROLLED_BACK = "migrating", "migrated", "rolling_back", "rolled_back"
@@ -123,28 +124,29 @@ def note_rows(target: Connection, run: Run, rows: list[dict[str, str]]) -> None:
         "UPDATE consolidation.phase SET result = coalesce(result, '{}') || %s"
         " WHERE run_id = %s AND database = %s AND name = 'cutover'"
     )
-    execute(target, statement, [json.dumps({"smoke_rows": rows}), run.id, run.database])
+    execute(target, statement, [json.dumps(CutoverResult(smoke_rows=tuple(rows)).as_json()), run.id, run.database])
 
 
-def renew_copy(target: Connection, run: Run, **also: Any) -> None:
-    """Note in the caller's transaction that the target's content is another one now, with ``also`` in the result."""
+def renew_copy(target: Connection, run: Run, *, emptied: bool | None = None) -> None:
+    """Note in the caller's transaction that the target's content is another one now."""
     statement = (
         "UPDATE consolidation.phase SET result = coalesce(result, '{}') || %s"
         " WHERE run_id = %s AND database = %s AND name = 'copy'"
     )
-    execute(target, statement, [json.dumps({"copy_id": uuid4().hex, **also}), run.id, run.database])
+    result = CopyResult(copy_id=uuid4().hex, emptied=emptied)
+    execute(target, statement, [json.dumps(result.as_json()), run.id, run.database])
 
 
-def start(target: Connection, run: Run, phase: str, **result: Any) -> None:
+def start(target: Connection, run: Run, phase: str, result: Result) -> None:
     """Have a phase be under way in the caller's transaction, with this added to its result."""
     before = value(target, query("journal/phase_start"), [run.id, run.database, phase])
     statement = "UPDATE consolidation.phase SET result = %s WHERE run_id = %s AND database = %s AND name = %s"
-    execute(target, statement, [json.dumps({**(before or {}), **result}), run.id, run.database, phase])
+    execute(target, statement, [json.dumps({**(before or {}), **result.as_json()}), run.id, run.database, phase])
 
 
-def note(target: Connection, run: Run, phase: str, **result: Any) -> None:
+def note(target: Connection, run: Run, phase: str, result: Result) -> None:
     """Have a phase be done in the caller's transaction, with this added to its result."""
-    execute(target, query("journal/phase_note"), [run.id, run.database, phase, json.dumps(result)])
+    execute(target, query("journal/phase_note"), [run.id, run.database, phase, json.dumps(result.as_json())])
 
 
 def forget(target: Connection, run: Run, *names: str) -> None:

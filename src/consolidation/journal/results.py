@@ -1,4 +1,4 @@
-"""The phases by name, and what other phases read from their results. No one else knows a key.
+"""The phases by name, and their results. No one else knows a key.
 
 A result is kept as JSON. ``from_json`` takes what it knows and leaves the rest, so that the journal of an older
 version can be read: what that one did not write is None, and None proves nothing.
@@ -6,10 +6,12 @@ version can be read: what that one did not write is None, and None proves nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
+
+from consolidation.borders import Json
 
 BY_KEYS = "keys"
 """How rows were brought back: see ReconcileResult."""
@@ -74,9 +76,13 @@ class Phase(StrEnum):
         )
 
 
+Tables = tuple[Json, ...]
+"""One object for each table, as the module returns them."""
+
+
 @dataclass(frozen=True)
 class Result:
-    """Base of the typed results."""
+    """Base of the typed results. None: the phase has not said so, or not yet."""
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -84,17 +90,67 @@ class Result:
         known = {field.name for field in fields(cls)}
         return cls(**{key: value for key, value in values.items() if key in known})
 
+    def as_json(self) -> Json:
+        """What there is to keep."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values if value is not None}
+
+
+@dataclass(frozen=True)
+class BackupResult(Result):
+    """Phase backup, and finalize_archive."""
+
+    directory: str | None = None
+    manifest_sha256: str | None = None
+    snapshot_at: str | None = None
+    lsn: str | None = None
+    server_version: str | None = None
+    tool_version: int | None = None
+    database_bytes: int | None = None
+    dump_bytes: int | None = None
+    tables: Tables | None = None
+    sequences: Json | None = None
+    left_out: tuple[str, ...] | None = None
+    """What the dump does not hold."""
+    drill: Json | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class SchemaResult(Result):
+    """Phase schema."""
+
+    definitions: dict[str, str] | None = None
+    """What the lineage made, by name, with a digest of its definition; None: the operator keeps the schema."""
+    revisions: Sequence[str] | None = None
+    """Those that this run has applied."""
+    heads: Sequence[str] | None = None
+
 
 @dataclass(frozen=True)
 class FenceResult(Result):
-    """Phase fence."""
+    """Phase fence, and every other phase that closes or opens a side. Online: the whole change-over."""
 
     closing_at: str | None = None
     """Of an attempt under way: since when tables are closed, one after the other."""
     closed_at: str | None = None
     """When the fence was closed, ISO 8601; the write outage begins."""
+    waited_seconds: float | None = None
+    """For the locks."""
     fence_epoch: str | None = None
     """Identity of the closed fence; another one means that it was open in between. See ``fence.state``."""
+    opened_at: str | None = None
+    tables: Tables | None = None
+    probes: Tables | None = None
+    """What happened to a write of every role on every table."""
+    outage_seconds: float | None = None
+    rounds: int | None = None
+    """Behind the fence; so are keys and rows."""
+    keys: int | None = None
+    rows: int | None = None
+    sequences: Sequence[str] | None = None
+    aborted: Tables | None = None
+    """Earlier attempts, that have opened the source again: ``closing_at`` and ``reopened_at``."""
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -104,71 +160,75 @@ class FenceResult(Result):
 
 @dataclass(frozen=True)
 class CopyResult(Result):
-    """Phase copy, or the move of tables."""
+    """Phase copy, or the move of tables; and rollback_copy, which moves them back."""
 
+    mode: str | None = None
     copy_id: str | None = None
     """Identity of the target's content; another one after anything was loaded, emptied or repaired."""
-    emptied: bool = False
+    emptied: bool | None = None
     """A rollback has undone the load."""
     definitions: dict[str, str] | None = None
     """Of moved tables: see SchemaResult."""
-    tables: tuple[dict[str, Any], ...] = ()
-    sequences: tuple[Any, ...] | None = None
+    tables: Tables | None = None
+    hosts: Tables | None = None
+    sequences: Sequence[Any] | None = None
     """Of moved tables: names of the sequences that were moved too; None: the run's version kept none."""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
-class SchemaResult(Result):
-    """Phase schema."""
+class FollowResult(Result):
+    """Phase follow, and follow_back."""
 
-    definitions: dict[str, str] | None = None
-    """What the lineage made, by name, with a digest of its definition; None: the operator keeps the schema."""
-    revisions: tuple[str, ...] = ()
+    to: str | None = None
+    rounds: int | None = None
+    keys: int | None = None
+    rows: int | None = None
+    lag_seconds: float | None = None
+    last_rounds: Tables | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
-class VerifyResult(Result):
-    """Phase verify."""
+class ProofResult(Result):
+    """Phase proof: both sides as they were compared."""
 
     outcome: str | None = None
-    """``equal``, ``different`` or ``could_not_compare``."""
+    """``equal``, ``different`` or ``could_not_compare``: a table without a key has changed since the opening."""
+    tables: Tables | None = None
+    sequences: Tables | None = None
+    faults: Sequence[str] | None = None
+    summary: Sequence[str] | None = None
+    at: str | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class VerifyResult(ProofResult):
+    """Phase verify."""
+
+    self_test: Json | None = None
     fence_epoch: str | None = None
-    """The closing behind which both sides were compared."""
+    """The closing behind which both sides were compared; empty: a resolution has withdrawn it."""
     copy_id: str | None = None
     """The copy that was compared."""
     target_epoch: str | None = None
     """Of the target's fence meanwhile."""
+    extended_at: str | None = None
+    """Online: when the last rounds behind the fence were compared as well."""
 
 
 @dataclass(frozen=True)
 class CutoverResult(Result):
     """Phase cutover."""
 
-    smoke_rows: tuple[dict[str, str], ...] = ()
+    smoke_rows: Tables | None = None
     """Rows that a smoke test has written, or is about to write, to the target: ``table`` and ``id``."""
-
-
-@dataclass(frozen=True)
-class ProofResult(Result):
-    """Phase proof."""
-
-    outcome: str | None = None
-    """``equal``, or ``could_not_compare`` where a table without a key has changed since the opening."""
-
-
-@dataclass(frozen=True)
-class BackupResult(Result):
-    """Phase backup."""
-
-    manifest_sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class FinalizeResult(Result):
-    """Phase finalize."""
-
-    remains: dict[str, Any] | None = None
-    """What is left of the source: see ``finalize.remains``."""
+    opening_at: str | None = None
+    """From then on the target may have been open."""
+    opened_at: str | None = None
+    closed_at: str | None = None
+    outage_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -181,14 +241,33 @@ class ReconcileResult(Result):
     """``keys``: rounds have brought what was noted; else all rows were compared."""
     fence_epoch: str | None = None
     """Of the closing of the other side, where it was by keys."""
+    compared: int | None = None
+    tables: Tables | None = None
+    sequences: Sequence[str] | None = None
+    rounds: int | None = None
+    keys: int | None = None
+    rows: int | None = None
+    last_seconds: float | None = None
+    resolved: bool | None = None
+    """By a resolution."""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class RestoreResult(Result):
     """Phase rollback_restore."""
 
+    directory: str | None = None
+    consent: str | None = None
+    msg: str | None = None
     fence_epoch: str | None = None
     """Of the fence that the restored database was given; None: the run's version kept none."""
+    tables: Tables | None = None
+    kept_as: str | None = None
+    """What the replaced database is called; None: there was none."""
+    settings_not_restored: Sequence[str] | None = None
+    not_restored: Sequence[str] | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -197,3 +276,23 @@ class ResolveResult(Result):
 
     keep: str | None = None
     """The side whose rows stay."""
+    typed: bool | None = None
+    conflict: str | None = None
+    state: str | None = None
+    were_open: Sequence[str] | None = None
+    """While it is under way: the sides that took writes before."""
+    kept_in: Sequence[str] | None = None
+    """Where the rows that were given up are."""
+    tables: Tables | None = None
+    compared: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class FinalizeResult(Result):
+    """Phase finalize."""
+
+    remains: Json | None = None
+    """What is left of the source: see ``finalize.remains``."""
+    archive: Json | None = None
+    pending: Sequence[str] | None = None
+    """Statements that a superuser has to execute."""

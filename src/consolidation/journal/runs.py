@@ -149,7 +149,7 @@ def begin(
     run = latest_run(target, database)
     wanted = ROLLING_BACK if rollback else MIGRATING
     if run is not None and run.state in (MIGRATING, ROLLING_BACK):
-        _refuse_if_at_work(run, control, other_alive)
+        _refuse_if_active(run, control, other_alive)
     # Whatever the operator knows of the process that began it: one of its modules may still be running. So may a
     # finalization, which no rollback must overtake.
     claims = run is not None and run.state in ((MIGRATING, ROLLING_BACK, MIGRATED) if rollback else (MIGRATING,))
@@ -197,7 +197,7 @@ def enter(database: Database, caller: Caller) -> Run:
             execute(target, query("journal/phase_start"), [run.id, database.name, Phase.RESOLVE])
             return run
         if run.state in (MIGRATING, ROLLING_BACK):
-            _refuse_if_at_work(run, control, caller.other_alive)
+            _refuse_if_active(run, control, caller.other_alive)
         _claim(target, run, control, run.state)
         return run
 
@@ -211,7 +211,7 @@ def finish(target: Connection, run: Run, state: str) -> bool:
     return execute(target, statement, [state, run.id, run.database, state]) > 0
 
 
-def _refuse_if_at_work(run: Run, control: Control, other_alive: Control | None) -> None:
+def _refuse_if_active(run: Run, control: Control, other_alive: Control | None) -> None:
     theirs = run.control
     if theirs == {key: control.get(key) for key in theirs}:
         return  # the caller itself, rolling back after a failure

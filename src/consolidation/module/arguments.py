@@ -32,6 +32,24 @@ def phase(**more: dict[str, Any]) -> dict[str, Any]:
     return database(run_id={"type": "str", "required": True}, **more)
 
 
+def rounds(pause_seconds: float) -> dict[str, Any]:
+    """The options of a module that brings over what one side has noted."""
+    return {
+        "lag_seconds": {"type": "float", "default": 0.5},
+        "tries": {"type": "int", "default": 60},
+        "pause_seconds": {"type": "float", "default": pause_seconds},
+    }
+
+
+def change_over() -> dict[str, Any]:
+    """The options of a module that closes the side it has followed, and opens the other one."""
+    return {
+        **rounds(0.2),
+        "timeout_seconds": {"type": "float", "default": 60},
+        "budget_seconds": {"type": "float", "default": 10},
+    }
+
+
 def database(**more: dict[str, Any]) -> dict[str, Any]:
     """The argument spec of a module that works on one service database, with the module's own options added."""
     options = {

@@ -19,7 +19,7 @@ from consolidation.errors import StepRefused
 from consolidation.fence import state as fence
 from consolidation.journal import state
 from consolidation.journal.phase import Work, recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import CopyResult, Phase
 from consolidation.journal.state import RunState
 from consolidation.lineage import alembic as lineage
 from consolidation.lineage.models import lineage_metadata
@@ -85,7 +85,6 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
         return {"msg": plan.skip_reason}
     back = plan.origin == database.name
     with recorded(database, Phase.ROLLBACK_COPY if back else Phase.COPY) as work:
-        work.result["run_id"] = work.run.id
         if plan.tables:
             with lineage.alembic_session(database.target) as (_, alchemy):
                 conn: Any = alchemy.connection.driver_connection
@@ -99,7 +98,7 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
                     _keep(work, plan, digests)
         if not back:
             with session(database.target, "move") as target:
-                work.result["definitions"] = definitions(target, database.name)
+                work.note(CopyResult(definitions=definitions(target, database.name)))
             grants.apply_grants(grants.plan_grants(database))
         return dict(work.result)
 
@@ -129,12 +128,11 @@ def _sequences(
 
 def _keep(work: Work, plan: Plan, digests: dict[str, Digest]) -> None:
     """Journal what is moved before that is committed: killed after it, a re-run finds nothing to digest."""
-    work.result["tables"] = [
+    tables = tuple(
         {"name": name, "rows": digest.rows, "digest": digest.hex, "sums": [str(part) for part in digest.sums]}
         for name, digest in digests.items()
-    ]
-    work.result["sequences"] = list(plan.sequences)
-    work.result["copy_id"] = uuid4().hex
+    )
+    work.note(CopyResult(copy_id=uuid4().hex, tables=tables, sequences=plan.sequences))
     work.keep()
 
 

@@ -13,7 +13,7 @@ from consolidation.postgres.connection import session
 def compare(database: Database) -> list[TableResult]:
     """The moved tables against the digests taken before they moved, behind the same closed fence."""
     with session(database.target, "verify moved") as conn:
-        before = {entry["name"]: entry for entry in state.read(conn, database).copy.tables}
+        before = {entry["name"]: entry for entry in state.read(conn, database).copy.tables or ()}
         results = []
         for table in read_tables(conn, database.name):
             entry = before.pop(table.name, None)

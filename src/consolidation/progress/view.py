@@ -135,8 +135,8 @@ def _shown(state: Progress) -> list[Pace]:
 
 
 def _lines(state: Progress) -> list[str]:
-    at_work = [pace for pace in _shown(state) if pace.state not in (WAITING, DONE, LOADED)]
-    return [line(state, pace) for pace in at_work] + [line(state, state.total)]
+    active = [pace for pace in _shown(state) if pace.state not in (WAITING, DONE, LOADED)]
+    return [line(state, pace) for pace in active] + [line(state, state.total)]
 
 
 def _age(state: Progress) -> str:

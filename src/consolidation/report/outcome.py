@@ -89,7 +89,7 @@ def outcome(database: Facts, events: Sequence[Facts] = ()) -> Outcome:
         kind = ROLLED_BACK
     elif last.get("state") == "failed":
         kind = FAILED
-    elif database["at_work"]:
+    elif database["active"]:
         kind = RUNNING
     else:
         kind = INTERRUPTED if last.get("state") == "running" else UNFINISHED

@@ -14,12 +14,20 @@ from consolidation.fence import state as fence
 from consolidation.fence import trigger
 from consolidation.journal import records, runs, state
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import Phase, Result
 from consolidation.journal.state import RunState
 from consolidation.model import Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute
 from consolidation.rollback import reconcile
+
+
+@dataclass(frozen=True)
+class CancelResult(Result):
+    """Phase rollback_cancel."""
+
+    state: str
+    opened_at: str
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
         )
         with session(database.target, work.phase) as target:
             trigger.open_side(target, database.target_side, timeout_seconds)
-        work.result.update(run_id=work.run.id, state=plan.after, opened_at=work.now())
+        work.note(CancelResult(plan.after, work.now()))
         # Last: until here the rollback may be resumed as well.
         runs.finish(work.journal, work.run, plan.after)
         return {**work.result, "msg": plan.msg}

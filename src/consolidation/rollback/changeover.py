@@ -6,7 +6,7 @@ Where the target has not noted all that changed, ``reconcile`` compares the cont
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 
 from psycopg2.extensions import connection as Connection
 
@@ -14,38 +14,16 @@ from consolidation.borders import Json
 from consolidation.capture import state as capture
 from consolidation.capture.memory import Memory
 from consolidation.follow import changeover
-from consolidation.follow.phase import end_sources_capture
+from consolidation.follow.phase import Plan, end_sources_capture
 from consolidation.follow.rounds import following
 from consolidation.follow.way import Way
 from consolidation.journal import records, state
 from consolidation.journal.phase import Work, recorded
-from consolidation.journal.results import BY_KEYS, Phase
+from consolidation.journal.results import BY_KEYS, FenceResult, Phase, ReconcileResult
 from consolidation.journal.state import RunState
 from consolidation.model import SOURCE, Database
 from consolidation.postgres.connection import session
 from consolidation.rollback.reconcile import require_closed_since
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Whether the noted keys name all that is to be brought back."""
-
-    database: Database
-    waiting: dict[str, int]
-    """Table -> bytes of the target's log."""
-    skip_reason: str
-
-    @property
-    def changed(self) -> bool:
-        """Whether both sides change over."""
-        return not self.skip_reason
-
-    def diff(self) -> dict[str, str]:
-        """One line for each table that has noted keys, and what follows."""
-        if self.skip_reason:
-            return {"prepared": f"{self.skip_reason}\n"}
-        lines = [f"{name}: bring back the rows of {size} bytes of noted keys" for name, size in self.waiting.items()]
-        return {"prepared": "".join(f"{line}\n" for line in [*lines, "close the target, open the source"])}
 
 
 def plan(database: Database) -> Plan:
@@ -55,7 +33,8 @@ def plan(database: Database) -> Plan:
         tables = capture.read(target, database.target_side)
         skip_reason = run.skip_reason(Phase.FOLLOW_BACK) or _content_instead(database, run, tables)
         logged = set() if skip_reason else capture.with_entries(target, tables)
-    return Plan(database, {table.name: table.log_bytes for table in tables if table.name in logged}, skip_reason)
+    waiting = {table.name: table.log_bytes for table in tables if table.name in logged}
+    return Plan(database, SOURCE, waiting, skip_reason, then="close the target, open the source")
 
 
 def apply(plan: Plan, options: changeover.Options) -> Json:
@@ -67,27 +46,28 @@ def apply(plan: Plan, options: changeover.Options) -> Json:
         return {"msg": plan.skip_reason}
     database = plan.database
     with recorded(database, Phase.ROLLBACK_FENCE, require_closed_since) as work:
-        work.result.clear()
-        work.result["run_id"] = work.run.id
+        work.replace(FenceResult())
         end_sources_capture(database, options.lock_seconds)
         memory = Memory(work.journal, work.run, SOURCE)
         with following(Way(database, SOURCE), memory) as follower, session(database.target, "opening") as opening:
             changeover.catch_up(follower, options, lambda done: work.note_progress(done.as_progress(work.now())))
-            work.result.pop("progress", None)
+            work.replace(FenceResult())
             changed = changeover.change_over(follower, options, lambda known: _journal(work, opening, memory, known))
-        work.result.update(changed.as_result(), closed_at=changed.closing_at)
+        work.note(changed.as_result())
         found = dict(work.result)
     with recorded(database, Phase.ROLLBACK_OPEN) as work:
-        work.result.update(run_id=work.run.id, opened_at=changed.opened_at)
+        work.note(FenceResult(opened_at=changed.opened_at))
     return found
 
 
-def _journal(work: Work, opening: Connection, memory: Memory, known: Json) -> None:
+def _journal(work: Work, opening: Connection, memory: Memory, known: FenceResult) -> None:
     """In one transaction; from its commit on the source has every row, and the way is to open it."""
-    work.result.update(known, closed_at=known["closing_at"])
-    back = {"to": SOURCE, "by": BY_KEYS, "fence_epoch": known["fence_epoch"], "tables": [], "sequences": []}
-    records.note(opening, work.run, Phase.ROLLBACK_FENCE, **work.result)
-    records.note(opening, work.run, Phase.RECONCILE, run_id=work.run.id, **back, **memory.figures())
+    work.note(replace(known, closed_at=known.closing_at))
+    back = ReconcileResult(
+        to=SOURCE, by=BY_KEYS, fence_epoch=known.fence_epoch, tables=(), sequences=(), **asdict(memory.figures())
+    )
+    records.note(opening, work.run, Phase.ROLLBACK_FENCE, work.found(FenceResult))
+    records.note(opening, work.run, Phase.RECONCILE, back)
     opening.commit()
 
 

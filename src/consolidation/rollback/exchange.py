@@ -95,7 +95,7 @@ def exchange(
     execute(destination, "SET CONSTRAINTS ALL IMMEDIATE")
     for foreign_keys in (True, False):
         deferred.restore(destination, aside, foreign_keys=foreign_keys)
-    _prove(origin, destination, changes, pairs)
+    _verify(origin, destination, changes, pairs)
 
 
 def set_aside(destination: Connection, settings: Settings, changes: Sequence[Change]) -> tuple[Deferred, ...]:
@@ -114,7 +114,7 @@ def set_aside(destination: Connection, settings: Settings, changes: Sequence[Cha
     return aside
 
 
-def _prove(origin: Connection, destination: Connection, changes: Sequence[Change], pairs: Sequence[Pair]) -> None:
+def _verify(origin: Connection, destination: Connection, changes: Sequence[Change], pairs: Sequence[Pair]) -> None:
     """All tables are equal before anything is committed.
 
     Those that were changed must now have the origin's digest. All others were found equal by the comparison that

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
+from consolidation import files
 from consolidation.copy import surplus
 from consolidation.errors import BackupError
 from consolidation.postgres.catalog import scan
@@ -32,9 +33,9 @@ def keep(origin: Connection, destination: Connection, changes: Sequence[Change],
             left.unlink()
         for change in changes:
             _write(origin, destination, change, partial / f"{quote(change.destination.name, safe='')}.csv")
-        _flush(partial)
+        files.sync(partial)
         partial.rename(directory)
-        _flush(parent)
+        files.sync(parent)
     except OSError as error:
         raise BackupError(
             f"{name}: could not keep the rows to be given up in {parent}: {error.strerror}",
@@ -58,11 +59,3 @@ def _write(origin: Connection, destination: Connection, change: Change, path: Pa
         os.fsync(file.fileno())
     for conn in (origin, destination):
         conn.rollback()
-
-
-def _flush(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

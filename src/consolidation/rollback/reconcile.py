@@ -20,7 +20,7 @@ from consolidation.fence.sides import HINT, is_unbroken
 from consolidation.journal import state
 from consolidation.journal.phase import recorded
 from consolidation.journal.records import Run, renew_copy
-from consolidation.journal.results import BY_KEYS, Phase
+from consolidation.journal.results import BY_KEYS, Phase, ReconcileResult
 from consolidation.journal.state import RunState
 from consolidation.model import SOURCE, TARGET, Database
 from consolidation.postgres.catalog import Sequence
@@ -134,14 +134,14 @@ def apply(plan: Plan) -> Json:
             )
         if plan.changed:
             carry_out(plan, work.run)
-        work.result.update(
-            run_id=work.run.id,
+        found = ReconcileResult(
             to=plan.to,
             compared=len(plan.pairs),
-            tables=[change.as_result() for change in plan.changes],
-            sequences=[destination.name for _, destination in plan.sequences],
+            tables=tuple(change.as_result() for change in plan.changes),
+            sequences=tuple(destination.name for _, destination in plan.sequences),
             seconds=round(time.monotonic() - started, 3),
         )
+        work.note(found)
         return dict(work.result)
 
 

@@ -20,7 +20,7 @@ from consolidation.fence import trigger
 from consolidation.fence.sides import Sides
 from consolidation.journal import records, runs
 from consolidation.journal.phase import Work, recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import Phase, ResolveResult
 from consolidation.journal.state import RunState
 from consolidation.model import SOURCE, TARGET, Database
 from consolidation.postgres.connection import session
@@ -136,9 +136,9 @@ def apply(plan: Plan, caller: runs.Caller, timeout_seconds: float) -> Json:
         if not plan.keep:  # an attempt was cut off, and what both sides hold is not equal any more
             _open_again(database, work, timeout_seconds)
             raise plan.refusal
-        were_open = [side for side in (SOURCE, TARGET) if plan.sides.open(side)]
-        work.result.update(run_id=run.id, keep=plan.keep, typed=plan.typed, conflict=plan.conflict, state=after)
-        work.result.setdefault("were_open", were_open)
+        earlier = work.found(ResolveResult).were_open
+        were_open = tuple(side for side in (SOURCE, TARGET) if plan.sides.open(side)) if earlier is None else earlier
+        work.note(ResolveResult(plan.keep, plan.typed, plan.conflict, after, were_open))
         work.keep()
         try:
             closed = _settle_rows(replace(plan, database=database), work, timeout_seconds)
@@ -154,8 +154,9 @@ def apply(plan: Plan, caller: runs.Caller, timeout_seconds: float) -> Json:
             _open(database, plan.keep, timeout_seconds)
         with suppress(ConsolidationError):  # preflight says what is wrong with the revisions; the sides agree already
             both.stamp(database)
-        work.result.pop("were_open")
-        return {**work.result, "msg": both.done(database, plan.keep, after, work.result.get("kept_in", []))}
+        found = replace(work.found(ResolveResult), were_open=None)
+        work.replace(found)
+        return {**work.result, "msg": both.done(database, plan.keep, after, found.kept_in or ())}
 
 
 def _require_as_planned(plan: Plan, database: Database, run: RunState) -> None:
@@ -220,12 +221,12 @@ def _settle_rows(plan: Plan, work: Work, timeout_seconds: float) -> dict[str, st
     if given_up := [change for change in changes if change.updated or change.deleted]:
         with session(origin, "resolve") as giving, session(destination, "resolve") as taking:
             directory = kept.keep(giving, taking, given_up, plan.directory / work.run.id, database.name)
-        work.result.setdefault("kept_in", []).append(str(directory))
+        work.note(ResolveResult(kept_in=(*(work.found(ResolveResult).kept_in or ()), str(directory))))
         work.keep()
     if keep == TARGET and changes:
         _bring(reconcile.Plan(database, SOURCE, changes, (), found.pairs, closed, ""), work)
-    work.result["tables"] = [change.as_result() for change in changes]
-    work.result["compared"] = [each.source.name for each in found.pairs]
+    tables = tuple(change.as_result() for change in changes)
+    work.note(replace(work.found(ResolveResult), tables=tables, compared=[each.source.name for each in found.pairs]))
     both.advance_sequences(database, found.pairs, (SOURCE, TARGET) if keep == TARGET else (SOURCE,))
     if keep == TARGET and not (closed[SOURCE] and reconcile.fences(database) == closed):
         raise StepRefused(
@@ -262,6 +263,8 @@ def _open(database: Database, name: str, timeout_seconds: float) -> None:
 def _open_again(database: Database, work: Work, timeout_seconds: float) -> None:
     """An attempt that came to nothing must not leave an outage: whoever took writes before takes them again."""
     closed = reconcile.fences(database)
-    for side in work.result.pop("were_open", []):
+    earlier = work.found(ResolveResult)
+    work.replace(replace(earlier, were_open=None))
+    for side in earlier.were_open or ():
         if closed[side]:
             _open(database, side, timeout_seconds)

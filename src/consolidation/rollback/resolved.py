@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import uuid4
 
 from consolidation.borders import Json
-from consolidation.compare import result as verdict
-from consolidation.compare.result import EQUAL, TableResult
+from consolidation.compare.result import EQUAL, Comparison, TableResult
 from consolidation.journal import records, runs
 from consolidation.journal.decisions import Standing
 from consolidation.journal.phase import Work
-from consolidation.journal.results import Phase
+from consolidation.journal.results import (
+    CopyResult,
+    CutoverResult,
+    FenceResult,
+    Phase,
+    ReconcileResult,
+    ResolveResult,
+    VerifyResult,
+)
 from consolidation.model import SOURCE, Database
 from consolidation.postgres.connection import session
 
@@ -23,17 +31,18 @@ def target_stays(database: Database, work: Work, epoch: str, after: str) -> None
     copy_id, now, known = uuid4().hex, work.now(), work.state
     with session(database.target, "resolve") as target:
         records.forget(target, work.run, Phase.RECONCILE, Phase.ROLLBACK_RESTORE)
-        fenced = {"fence_epoch": epoch, "closed_at": known.fence.closed_at or now}
-        records.note(target, work.run, Phase.FENCE, **fenced)
-        records.note(target, work.run, Phase.COPY, copy_id=copy_id, emptied=False)
-        records.note(target, work.run, Phase.VERIFY, fence_epoch=epoch, copy_id=copy_id, **_equal(work.result))
-        records.note(target, work.run, Phase.CUTOVER, **({} if known.cut_over else {"opened_at": now}))
+        fenced = FenceResult(fence_epoch=epoch, closed_at=known.fence.closed_at or now)
+        records.note(target, work.run, Phase.FENCE, fenced)
+        records.note(target, work.run, Phase.COPY, CopyResult(copy_id=copy_id, emptied=False))
+        compared = VerifyResult(fence_epoch=epoch, copy_id=copy_id, **_equal(work.found(ResolveResult).compared or ()))
+        records.note(target, work.run, Phase.VERIFY, compared)
+        records.note(target, work.run, Phase.CUTOVER, CutoverResult(opened_at=None if known.cut_over else now))
         runs.finish(target, work.run, after)
 
 
-def _equal(result: Json) -> Json:
-    tables = [TableResult(name, EQUAL, reason="compared by the resolution") for name in result["compared"]]
-    return verdict.as_result(tables, (), ())
+def _equal(compared: Sequence[str]) -> Json:
+    tables = (TableResult(name, EQUAL, reason="compared by the resolution") for name in compared)
+    return Comparison(tuple(tables)).as_json()
 
 
 def source_stays(database: Database, work: Work, after: str, *, own_run: bool) -> None:
@@ -45,7 +54,7 @@ def source_stays(database: Database, work: Work, after: str, *, own_run: bool) -
         elif not own_run:
             # No reconciliation may take the target for the newer side again.
             if Phase.VERIFY in work.state.phases:
-                records.note(target, run, Phase.VERIFY, fence_epoch=None)
+                records.note(target, run, Phase.VERIFY, VerifyResult(fence_epoch=""))
             records.forget(target, run, Phase.ROLLBACK_RESTORE)
-            records.note(target, run, Phase.RECONCILE, to=SOURCE, resolved=True)
+            records.note(target, run, Phase.RECONCILE, ReconcileResult(to=SOURCE, resolved=True))
         runs.finish(target, run, after)

@@ -23,7 +23,7 @@ from consolidation.fence import state as fence
 from consolidation.fence import trigger
 from consolidation.journal import records, state
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import BackupResult, Phase
+from consolidation.journal.results import BackupResult, Phase, RestoreResult
 from consolidation.model import Database
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, rows, value
@@ -81,15 +81,19 @@ class Plan:
         since = datetime.fromisoformat(self.made.snapshot_at)
         return f"lose writes to {self.database.name} since {since:%Y-%m-%dT%H:%M:%SZ}"
 
-    def facts(self) -> Json:
+    def as_result(self) -> Json:
         """For the operator, before anything is done: what would be lost, and the sentence to type."""
+        return {"run_id": self.run_id, **self.facts().as_json()}
+
+    def facts(self) -> RestoreResult:
+        """The same, for the journal."""
         msg = f"{self.dbname} was restored in run {self.run_id} already"
         if self.changed:
             msg = (
                 f"a restore of {self.dbname} as of {self.made.snapshot_at} loses every later write that the storage"
                 f" database has not; consent reads: {self.sentence}"
             )
-        return {"run_id": self.run_id, "directory": str(self.directory), "consent": self.sentence, "msg": msg}
+        return RestoreResult(str(self.directory), self.sentence, msg)
 
     def diff(self) -> dict[str, str]:
         """The service's database before and after."""
@@ -160,27 +164,30 @@ def apply(plan: Plan, consent: str) -> Json:
     if not plan.changed:
         if not plan.recorded:
             with recorded(plan.database, Phase.ROLLBACK_RESTORE) as work:
-                work.result.update(facts, fence_epoch=_epoch(plan))
-        return facts
+                work.note(replace(plan.facts(), fence_epoch=_epoch(plan)))
+        return plan.as_result()
     if consent != plan.sentence:
         given = "what was given is another sentence" if consent else "it was not given"
         raise StepRefused(
-            f"{plan.database.name}: {facts['msg']}; this needs your consent, and {given}",
+            f"{plan.database.name}: {facts.msg}; this needs your consent, and {given}",
             hint=f"to go on, give the consent exactly so: {plan.sentence}",
             facts={"consent": plan.sentence},
         )
     started = time.monotonic()
     with recorded(plan.database, Phase.ROLLBACK_RESTORE) as work, programs.stoppable():
-        work.result.update(facts, msg="")
+        work.note(replace(facts, msg=""))
         with session(plan.maintenance, "restore", autocommit=True) as conn:
             if plan.mark not in plan.present.get(plan.restored, ""):
-                work.result.update(_restore(conn, plan))
+                work.note(_restore(conn, plan))
             _swap(conn, plan)
-        work.result["fence_epoch"] = _epoch(plan)
-        work.result["tables"] = [{"name": name, **table} for name, table in sorted(plan.made.tables.items())]
-        work.result["kept_as"] = plan.lost if plan.dbname in plan.present else None
-        work.result["seconds"] = round(time.monotonic() - started, 3)
-        work.result["msg"] = f"{plan.dbname} was restored as of {plan.made.snapshot_at} and is fenced"
+        found = RestoreResult(
+            msg=f"{plan.dbname} was restored as of {plan.made.snapshot_at} and is fenced",
+            fence_epoch=_epoch(plan),
+            tables=tuple({"name": name, **table} for name, table in sorted(plan.made.tables.items())),
+            kept_as=plan.lost if plan.dbname in plan.present else None,
+            seconds=round(time.monotonic() - started, 3),
+        )
+        work.note(found)
         return dict(work.result)
 
 
@@ -216,7 +223,7 @@ def _refuse_unsuitable(conn: Connection, plan: Plan) -> None:
         )
 
 
-def _restore(conn: Connection, plan: Plan) -> dict[str, list[str]]:
+def _restore(conn: Connection, plan: Plan) -> RestoreResult:
     """Fill a fresh database and prove it; what could not be given to it. It is dropped on failure."""
     name, properties = plan.restored, plan.made.properties
     databases.drop(conn, name)
@@ -242,7 +249,7 @@ def _restore(conn: Connection, plan: Plan) -> dict[str, list[str]]:
     except BaseException:
         databases.drop(conn, name)
         raise
-    return {"settings_not_restored": refused, "not_restored": [str(failure) for failure in failures]}
+    return RestoreResult(settings_not_restored=refused, not_restored=[str(failure) for failure in failures])
 
 
 def _epoch(plan: Plan) -> str:

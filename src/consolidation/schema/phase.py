@@ -11,7 +11,7 @@ from consolidation.errors import StepRefused
 from consolidation.installation import script_directory
 from consolidation.journal import state
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import Phase, SchemaResult
 from consolidation.lineage.alembic import Revision, applied_revisions, check, configuration, pending_revisions, upgrade
 from consolidation.lineage.models import (
     lineages,
@@ -73,10 +73,10 @@ def apply(plan: Plan) -> Json:
             upgrade(database.target, database.name)
         if database.mode.copies:
             check(database.target, database.name)
-        applied = work.result.get("revisions", []) + [revision.id for revision in plan.pending]
-        work.result.update(run_id=work.run.id, heads=list(heads(database.name)), revisions=applied)
+        applied = (*(work.found(SchemaResult).revisions or ()), *(revision.id for revision in plan.pending))
         with session(database.target, "schema") as target:
-            work.result["definitions"] = definitions(target, database.name)
+            made = definitions(target, database.name)
+        work.note(SchemaResult(made, applied, heads(database.name)))
         return dict(work.result)
 
 

@@ -86,7 +86,7 @@ def change(options: Mapping[str, Any], contents: Mapping[str, bytes | None]) -> 
         plan = plan_cutover(path, content, options["schema"])
         if not plan.changed and contents[before] is None:
             raise ConfigurationError(
-                f"{path} points at the storage service already, and this run has not kept what it was before",
+                f"{path} points at the Storage Service already, and this run has not kept what it was before",
                 hint="nothing was changed; write the direct connection back into it, then run again",
             )
         wanted = {before: plan.before, after: plan.after} if plan.changed else {}
@@ -120,10 +120,10 @@ def plan_cutover(path: str, content: bytes, schema: str) -> Plan:
     after = yaml_edit.put(text, SECTION, wanted, path).encode()
     if kind == REMOTE and after != content:
         raise ConfigurationError(
-            f"{path}: the database section points at the storage service already, but not at schema {schema}",
+            f"{path}: the database section points at the Storage Service already, but not at schema {schema}",
             hint="if that is a mistake, restore the direct connection; then run the same command again",
         )
-    message = f"{path}: the service goes through the storage service" + (" already" if after == content else "")
+    message = f"{path}: the service goes through the Storage Service" + (" already" if after == content else "")
     return Plan(path, SECTION, content, after, message)
 
 
@@ -141,7 +141,7 @@ def plan_rollback(path: str, content: bytes, previous: bytes, written: bytes) ->
     kind = _kind(root, path)
     section, wanted = find(root, SECTION), find(before, SECTION)
     message = f"{path}: was edited since the cutover; only its database section goes back, the edits stay"
-    if section is not None and wanted is not None and yaml_edit.content(section) == yaml_edit.content(wanted):
+    if section is not None and wanted is not None and yaml_edit.said(section) == yaml_edit.said(wanted):
         return Plan(path, SECTION, content, content, f"{path}: was edited, its database section is as before")
     if kind != REMOTE:
         raise ConfigurationError(
@@ -159,7 +159,7 @@ def plan_served(path: str, content: bytes, entries: Mapping[str, Mapping[str, Va
     after = text.encode()
     names = ", ".join(entries)
     done = "already" if after == content else "from now on"
-    return Plan(path, ("storage", "databases"), content, after, f"{path}: the storage service serves {names} {done}")
+    return Plan(path, ("storage", "databases"), content, after, f"{path}: the Storage Service serves {names} {done}")
 
 
 def goes_remote(content: bytes) -> bool:

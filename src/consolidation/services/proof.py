@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
@@ -21,7 +21,7 @@ from consolidation.errors import ServiceError, StepRefused
 from consolidation.fence import state as fence
 from consolidation.journal import records, state
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import Phase, Result
 from consolidation.model import Database
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, value
@@ -36,6 +36,17 @@ class Row:
 
     table: str
     id: str
+
+
+@dataclass(frozen=True)
+class SmokeTestResult(Result):
+    """Phase cutover_services."""
+
+    written_at: str
+    outage_seconds: float
+    rows: int
+    sessions: int
+    quiet_seconds: float
 
 
 @dataclass(frozen=True)
@@ -68,21 +79,21 @@ def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float) -> Json:
     """Test it. Raises ServiceError; StepRefused where the inventory does not say what to look for."""
     if plan.skip_reason:
         return {"msg": plan.skip_reason}
-    written_at = datetime.now(UTC)
     database = plan.database
     announce(plan)
     try:
         with recorded(database, Phase.CUTOVER_SERVICES) as work:
-            closed_at = work.state.fence.closed_at
-            outage = written_at - datetime.fromisoformat(closed_at) if closed_at else timedelta()
-            work.result.update(
-                run_id=work.run.id,
-                written_at=written_at.isoformat(timespec="milliseconds"),
+            written_at = work.now()  # by the clock that the closing was noted by
+            closed_at = work.state.fence.closed_at or written_at
+            outage = datetime.fromisoformat(written_at) - datetime.fromisoformat(closed_at)
+            found = SmokeTestResult(
+                written_at=written_at,
                 outage_seconds=round(outage.total_seconds(), 3),
                 rows=_check_rows(plan),
                 sessions=_check_sessions(database, timeout_seconds, quiet_seconds),
                 quiet_seconds=quiet_seconds,
             )
+            work.note(found)
             return dict(work.result)
     finally:
         remove(database)
@@ -95,7 +106,7 @@ def announce(plan: Plan) -> bool:
     with session(plan.database.target, "smoke test") as target:
         run = state.read(target, plan.database)
         rows = [asdict(row) for row in plan.rows]
-        if run.run is None or list(run.cutover.smoke_rows) == rows:
+        if run.run is None or list(run.cutover.smoke_rows or ()) == rows:
             return False
         records.note_rows(target, run.run, rows)
     return True

@@ -17,15 +17,14 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation import text as figures
 from consolidation.borders import Json
-from consolidation.compare import result as verdict
-from consolidation.compare.result import DIFFERENT, EQUAL, NOT_COMPARED, SequenceResult, TableResult
+from consolidation.compare.result import DIFFERENT, EQUAL, NOT_COMPARED, Comparison, SequenceResult, TableResult
 from consolidation.copy import chunks
 from consolidation.copy import deferred as defer
 from consolidation.errors import StepRefused, VerificationFailed, describe
 from consolidation.fence import state as fence
 from consolidation.journal import state
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import Phase
+from consolidation.journal.results import Phase, VerifyResult
 from consolidation.journal.state import RunState
 from consolidation.model import Database, Mode
 from consolidation.move import verification as moved
@@ -84,6 +83,23 @@ class Plan:
         return {"prepared": "".join(f"{line}\n" for line in self.lines())}
 
 
+NOTHING_YET = VerifyResult(outcome=NOT_COMPARED, tables=(), sequences=(), faults=())
+"""Until all is compared."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison, by a verifier that was tested on these servers."""
+
+    comparison: Comparison
+    self_test: Json
+    seconds: float
+
+    def as_json(self) -> Json:
+        """For the journal and module results."""
+        return {**self.comparison.as_json(), "self_test": self.self_test, "seconds": self.seconds}
+
+
 def plan(database: Database) -> Plan:
     """What would be compared."""
     with session(database.target, "verify plan") as target:
@@ -103,31 +119,32 @@ def apply(plan: Plan, options: Options) -> Json:
     if plan.skip_reason:
         return {**plan.before, "msg": plan.skip_reason}
     with recorded(plan.database, Phase.VERIFY) as work:
-        work.result.update(run_id=work.run.id, outcome=NOT_COMPARED, tables=[], sequences=[], faults=[])
         # What is compared, by name: the cutover asks for this closing of the fence and this copy.
-        work.result.update(fence_epoch=work.state.fence.fence_epoch, copy_id=work.state.copy.copy_id)
+        known = work.state
+        work.replace(replace(NOTHING_YET, fence_epoch=known.fence.fence_epoch, copy_id=known.copy.copy_id))
         target_epoch = _require_fences(plan.database, work.state)
         fewer = replace(options, workers=chunks.workers(plan.tables, options.workers))
-        work.result.update(compare(plan.database, fewer, work.state))
+        found = compare(plan.database, fewer, work.state)
+        work.note(VerifyResult(**found.as_json()))
         if _require_fences(plan.database, work.state) != target_epoch:
             raise StepRefused(
                 f"{plan.database.name}: the target was opened or altered while it was compared",
                 hint="find out by whom, then run ansible-playbook migrate.yml: it copies and verifies again",
             )
-        work.result["target_epoch"] = target_epoch
-        _require_equal(plan.database, work.result)
+        work.note(VerifyResult(target_epoch=target_epoch))
+        _require_equal(plan.database, found.comparison, work.result)
         return dict(work.result)
 
 
 def check(database: Database, options: Options) -> Json:
     """Compare both sides as they are now; nothing is kept. Raises VerificationFailed unless all is equal."""
-    result = compare(database, options)
-    _require_equal(database, result)
-    return result
+    found = compare(database, options)
+    _require_equal(database, found.comparison, found.as_json())
+    return found.as_json()
 
 
-def compare(database: Database, options: Options, run: RunState | None = None) -> Json:
-    """The outcome for every table and sequence, whatever it is; see ``verdict.as_result`` for the shape.
+def compare(database: Database, options: Options, run: RunState | None = None) -> Compared:
+    """The outcome for every table and sequence, whatever it is.
 
     ``run``: the run whose copy may prove tables equal; both sides must be as it left them, behind their fences.
     Moved tables are compared with what they held before the move. Raises VerificationFailed where nothing can be
@@ -142,8 +159,8 @@ def compare(database: Database, options: Options, run: RunState | None = None) -
         )
     if run is None:
         tables = recheck.settle(database, tables, options.recheck_seconds, options.max_keys)
-    result = verdict.as_result(tables, sequences, faults(database, tables, run))
-    return {**result, "self_test": tested, "seconds": round(time.monotonic() - started, 3)}
+    found = Comparison(tuple(tables), tuple(sequences), tuple(faults(database, tables, run)))
+    return Compared(found, tested, round(time.monotonic() - started, 3))
 
 
 def faults(database: Database, tables: Iterable[TableResult], run: RunState | None) -> list[str]:
@@ -259,11 +276,8 @@ def _require_one_encoding(database: Database, source: Snapshot, target: Snapshot
         )
 
 
-def _require_equal(database: Database, result: Json) -> None:
-    if result["outcome"] == EQUAL:
-        return
-    raise VerificationFailed(
-        f"{database.name}: not proved equal: {verdict.complaint(result)}",
-        hint=verdict.repair(result),
-        facts=result,
-    )
+def _require_equal(database: Database, found: Comparison, facts: Json) -> None:
+    if found.outcome != EQUAL:
+        raise VerificationFailed(
+            f"{database.name}: not proved equal: {found.complaint}", hint=found.repair, facts=facts
+        )

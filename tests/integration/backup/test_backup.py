@@ -101,11 +101,11 @@ def test_the_drill_sees_content_that_differs(database: Database, dumps: Path, ta
         (replace(intact, sequences=ahead), "sequence chapters_id_seq is behind"),
     ):
         with pytest.raises(BackupError, match=message):
-            drill.prove(wrong, final, backups.tools(), database.target)
+            drill.verify(wrong, final, backups.tools(), database.target)
         assert drills(target) == []
 
 
-def test_leftovers_of_dead_drills_are_dropped_and_drills_at_work_are_not(
+def test_leftovers_of_dead_drills_are_dropped_and_drills_under_way_are_not(
     database: Database, dumps: Path, target: OnServer
 ) -> None:
     run_id = plan(database, dumps).run_id
@@ -166,7 +166,7 @@ def damage_and_forge_the_manifest(final: Path) -> None:
         (shutil.rmtree, "no dump in"),
     ],
 )
-def test_damage_is_noticed_and_mended_by_a_new_dump(
+def test_damage_is_noticed_and_fixed_by_a_new_dump(
     database: Database, dumps: Path, damage: Callable[[Path], None], named: str
 ) -> None:
     made = backups.dump(database, dumps)

@@ -120,7 +120,7 @@ def test_sentence_names_the_database_and_the_moment(database: Database, dumps: P
     planned = plan(database, dumps)
     seconds = planned.made.snapshot_at[:19]
     assert planned.sentence == f"lose writes to campaign_db since {seconds}Z"
-    assert planned.facts()["consent"] == planned.sentence
+    assert planned.facts().consent == planned.sentence
 
 
 def test_what_was_there_is_kept(database: Database, dumps: Path, source: OnServer) -> None:

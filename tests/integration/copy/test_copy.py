@@ -138,7 +138,7 @@ def test_a_sequence_that_only_the_target_has_goes_on_after_the_rows(source: Data
     )
     result = window.copy()
     assert {entry["name"] for entry in result["sequences"]} == {"up_id_seq", "down_id_seq"}
-    verified = verify.compare(window.database, verify.Options())
+    verified = verify.compare(window.database, verify.Options()).as_json()
     assert verified["outcome"] == "equal"
     assert {entry["name"] for entry in verified["sequences"]} == {"up_id_seq", "down_id_seq", "below_id_seq"}
 
@@ -147,7 +147,7 @@ def test_a_sequence_that_only_the_target_has_goes_on_after_the_rows(source: Data
         target.execute(insert, user="consolidation")
         assert target.value(f"SELECT count(*) FROM campaign_db.{name} WHERE id = %s", [following]) == 1
     target.execute("SELECT setval('campaign_db.up_id_seq', 9), setval('campaign_db.down_id_seq', -9)")
-    behind = verify.compare(window.database, verify.Options())["sequences"]
+    behind = verify.compare(window.database, verify.Options()).as_json()["sequences"]
     assert {entry["name"] for entry in behind if entry["outcome"] == "different"} == {"up_id_seq", "down_id_seq"}
 
 
@@ -186,9 +186,7 @@ def test_rows_that_do_not_load_stop_it_without_showing_them(source: Database, ta
     assert record.state == "failed"
 
 
-def test_an_orphan_stops_the_restore_and_a_run_after_the_mending_goes_through(
-    source: Database, target: Database
-) -> None:
+def test_an_orphan_stops_the_restore_and_a_run_after_the_fix_goes_through(source: Database, target: Database) -> None:
     window = ready(
         source,
         target,
@@ -596,7 +594,7 @@ def test_a_referenced_table_rewritten_after_its_load_is_loaded_anew(source: Data
         window.copy()
     window.fence("source", "closed")
     assert {table["rows"] for table in window.copy()["tables"]} == {100}
-    assert verify.compare(window.database, verify.Options())["outcome"] == "equal"
+    assert verify.compare(window.database, verify.Options()).comparison.outcome == "equal"
     assert target.value("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conname = 'many_one_fkey'") == 1
 
 

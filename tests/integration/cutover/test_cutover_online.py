@@ -15,6 +15,7 @@ from consolidation.copy import undo
 from consolidation.cutover import online
 from consolidation.errors import ConsolidationError, FenceError, StepRefused, VerificationFailed
 from consolidation.fence import sides
+from consolidation.follow import changeover
 from consolidation.follow.changeover import Options
 from consolidation.follow.rounds import following
 from consolidation.journal import records
@@ -119,6 +120,26 @@ def test_over_the_budget_the_run_stands_where_it_was(window: Window, monkeypatch
     written(window)
     window.cutover()
     assert same(Online(window))
+
+
+def test_the_opening_fails_after_it_was_journalled_and_the_same_command_again(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The closing keeps its identity: the target is authoritative, and what was verified is of this closing."""
+    followed(window)
+    with monkeypatch.context() as patched:
+        patched.setattr(changeover, "open_destination", refuse)
+        with pytest.raises(FenceError, match="cannot be locked"):
+            window.cutover()
+    state = window.state()
+    assert (state.standing, state.verified, state.fence.closing_at) == (Standing.OPENED, True, None)
+    window.cutover()
+    assert same(Online(window))
+    assert no_conflict(window)
+
+
+def refuse(*_: object) -> str:
+    raise FenceError("cannot be locked", hint="again")
 
 
 BEFORE_THE_OPENING = ("closing", "closed", "last round", "before the opening", "journalling")
@@ -238,7 +259,7 @@ def test_over_the_budget_the_target_opens_again(campaign: Database, target: Data
 BACK = {"closed": False, "last round": False, "journalling": False, "opening": True, "opened": True}
 
 
-def test_killed_on_the_way_back_and_the_same_command_again(campaign: Database, target: Database) -> None:
+def test_killed_in_a_rollback_and_the_same_command_again(campaign: Database, target: Database) -> None:
     window = opened(campaign, target, "online")
     written(window, "noted")
     for step, reconciled in BACK.items():

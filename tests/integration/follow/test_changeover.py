@@ -167,7 +167,7 @@ def back(online: Online) -> Changed:
     return changed_over(online, "source")
 
 
-def test_the_way_back_needs_no_full_comparison(online: Online) -> None:
+def test_a_rollback_needs_no_full_comparison(online: Online) -> None:
     changed_over(online)
     online.target.execute("UPDATE campaign_db.ledger SET v = 'new' WHERE id <= 3", user="storage_service")
     side = online.window.database.source_side

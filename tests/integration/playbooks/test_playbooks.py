@@ -33,6 +33,7 @@ def test_look_migrate_go_back_and_go_again(site: Site) -> None:
     assert site.contents("target") == site.contents("source") == rows
     assert_coordinator(site, "target")
     assert_kept(site, "migrated")
+    assert_few_tasks(site)
 
     done = site.everything()
     again = site.play("migrate.yml")
@@ -139,6 +140,19 @@ def assert_says_what_would_be_done(text: str) -> None:
 def assert_coordinator(site: Site, side: str) -> None:
     for name in site.sources:
         assert [site.is_open("source", name), site.is_open("target", name)] == [side == "source", side == "target"]
+
+
+def assert_few_tasks(site: Site) -> None:
+    """Who reads along with -v has few headers to read, fewest while writes are refused; skipped ones count."""
+    [begun, *_] = (site.run_directory / "log.txt").read_text().split("Z END\n")
+    line = re.compile(
+        r"^\S+Z (?P<task>[^|]+\|.+?) \| (?:localhost|campaign_db) \| (?:ok|changed|skipped)", re.MULTILINE
+    )
+    headers = [found["task"] for found in line.finditer(begun)]
+    assert len(headers) <= 60, headers
+    [closed] = [number for number, header in enumerate(headers) if "Close the fence of the source" in header]
+    [opened] = [number for number, header in enumerate(headers) if "Open the target, the write outage" in header]
+    assert len(between := headers[closed + 1 : opened]) <= 8, between
 
 
 def assert_kept(site: Site, outcome: str) -> None:

@@ -62,7 +62,7 @@ def test_a_proof_that_fails_leads_one_service_back_with_every_write(site: Site, 
             failed = migrate(site, "-e", "services_leave_seconds=6").failed()
         assert first.wait_for_writes(WAIT_SECONDS) == set()
 
-    assert "the cutover failed (prove | Check that the rows are in the new schema, and that no one" in failed.text
+    assert "the cutover failed (smoke_test | Check that the rows are in the new schema, and that no one" in failed.text
     assert "there are sessions of the service on campaign on " in failed.text
     assert (
         "The run was rolled back, no write is lost: the source is authoritative and takes writes, the services use it."

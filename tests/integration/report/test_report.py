@@ -76,16 +76,16 @@ def test_facts_of_the_whole_run_from_either_database(databases: list[Database]) 
         facts = journal_facts.read(database)
         json.dumps(facts)
         [campaign, image] = facts["databases"]
-        assert (campaign["name"], campaign["state"], campaign["at_work"]) == ("campaign_db", "migrated", False)
+        assert (campaign["name"], campaign["state"], campaign["active"]) == ("campaign_db", "migrated", False)
         assert campaign["phases"][0]["result"]["tables"] == [{"name": "campaigns", "rows": 3}]
         assert (image["phases"][0]["state"], image["phases"][0]["error"]) == ("failed", "disk full\nNext: make room")
         assert facts["run"]["target_version"].startswith("18.")
 
 
-def test_a_database_at_work_is_told_from_one_that_died(databases: list[Database]) -> None:
+def test_a_running_database_is_distinguished_from_one_that_died(databases: list[Database]) -> None:
     with recorded(databases[1], "copy"):
         [campaign, image] = journal_facts.read(databases[0])["databases"]
-    assert (campaign["at_work"], image["at_work"]) == (False, True)
+    assert (campaign["active"], image["active"]) == (False, True)
 
 
 def test_loads_are_summed_over_their_chunks(databases: list[Database], target: ServerDatabase) -> None:
@@ -108,7 +108,7 @@ def test_loads_are_summed_over_their_chunks(databases: list[Database], target: S
 def test_no_journal_is_no_run(source: ServerDatabase, target: ServerDatabase) -> None:
     database = Database("campaign_db", source.settings, "public", (), target.settings)
     found = journal_facts.read(database)
-    assert (found["run"], found["databases"], found["at_work"]) == (None, [], False)
+    assert (found["run"], found["databases"], found["active"]) == (None, [], False)
 
 
 @pytest.fixture

@@ -155,7 +155,7 @@ class Window:
                 trigger.close_side(conn, self.service.target_side, 10)
 
     def equal(self) -> bool:
-        return verify.compare(self.service, verify.Options())["outcome"] == "equal"
+        return verify.compare(self.service, verify.Options()).comparison.outcome == "equal"
 
 
 def fill(database: Database, schema_name: str, json_type: str, **who: str) -> None:
@@ -335,13 +335,13 @@ def test_a_copy_is_repaired_before_the_cutover(window: Window) -> None:
 
 def spoil(rolling_back: Window, monkeypatch: pytest.MonkeyPatch, then: Callable[[Any], None]) -> None:
     """Have something happen on the receiving side after the rows were exchanged."""
-    honest = exchange._prove
+    honest = exchange._verify
 
-    def prove(origin: Any, destination: Any, *rest: Any) -> None:
+    def verify(origin: Any, destination: Any, *rest: Any) -> None:
         then(destination)
         honest(origin, destination, *rest)
 
-    monkeypatch.setattr(exchange, "_prove", prove)
+    monkeypatch.setattr(exchange, "_verify", verify)
 
 
 def test_a_result_that_is_not_equal_is_taken_back(rolling_back: Window, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ AFTER = BEFORE.replace(
 
 
 class Healthy(BaseHTTPRequestHandler):
-    """Says that it is healthy; below `/old/` as a storage service that does not know the new database."""
+    """Says that it is healthy; below `/old/` as a Storage Service that does not know the new database."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -196,7 +196,7 @@ def test_an_edit_between_preparation_and_window_is_kept(host: Host) -> None:
     assert host.config.read_bytes() == BEFORE.replace(b"8080", b"9090")
 
 
-def test_an_edit_after_the_cutover_is_kept_by_the_way_back_and_said(host: Host) -> None:
+def test_an_edit_after_the_cutover_is_kept_by_a_rollback_and_said(host: Host) -> None:
     host.play("prepare", "switch", "switched")
     host.config.write_bytes(AFTER.replace(b"8080", b"9090"))
     said = host.play("back", "returned", options=("-v",))
@@ -215,12 +215,14 @@ def test_a_configuration_behind_a_link_stays_behind_it(host: Host) -> None:
     assert real.read_bytes() == BEFORE
 
 
-def test_a_configuration_in_json_stays_json(tmp_path: Path, health_url: str) -> None:
-    host = Host(tmp_path, health_url).create(b'{"database": {"type": "postgresql"}, "n": 1.10}')
-    after = b'{"database": {"type": "storage_service", "schema": "campaign_db", "client": "storage_client"}, "n": 1.10}'
-    host.play("prepare", "switch", "switched", "back", "returned")
-    assert seen_by_the_service(host.starts)[0] == ("2", digest(after))
-    assert host.config.read_bytes() == b'{"database": {"type": "postgresql"}, "n": 1.10}'
+def test_a_configuration_in_json_is_refused_before_anything_is_staged(tmp_path: Path, health_url: str) -> None:
+    before = b'{"database": {"type": "postgresql"}, "n": 1.10}'
+    host = Host(tmp_path, health_url).create(before)
+    done = host.try_play("preflight", "refuse")
+    assert done.returncode != 0
+    assert "blockers on the hosts of its service: service.config.unexpected" in done.stdout
+    assert "database is no block mapping" in done.stdout
+    assert host.config.read_bytes() == before
 
 
 def test_a_release_is_built_from_its_wheelhouse_before_the_window(host: Host) -> None:
@@ -267,7 +269,7 @@ def test_preflight_collects_the_findings_and_stops(host: Host) -> None:
 
 
 def test_preflight_finds_that_the_storage_service_lets_the_service_in_nowhere(host: Host) -> None:
-    host.config.write_text("database: {type: postgresql}\nstorage:\n  databases: {}\n")  # both services'
+    host.config.write_text("database:\n  type: postgresql\nstorage:\n  databases: {}\n")  # both services'
     entry = {"schema": "campaign_db", "migrations": True, "backup": True}
     storage = {"services_storage_hosts": ["application"], "consolidation_storage_entry": entry}
     done = host.try_play("preflight", "refuse", options=("-e", json.dumps(storage)))
@@ -276,7 +278,7 @@ def test_preflight_finds_that_the_storage_service_lets_the_service_in_nowhere(ho
     host.play("preflight", "refuse", options=("-e", json.dumps(storage | {"services_hosts": []})))
 
 
-def test_what_the_way_back_needs_stays_until_nothing_needs_it(host: Host) -> None:
+def test_what_a_rollback_needs_stays_until_nothing_needs_it(host: Host) -> None:
     earlier = [f"config.yml.{side}-20261121T020000Z-2" for side in ("before", "after")]
     others = ["config.yml.before-christmas", f"config_yml.before-{RUN}", f"other.yml.before-{RUN}", f"not-before-{RUN}"]
     for name in (*earlier, *others):
@@ -304,7 +306,7 @@ storage:\r
 
 def test_the_storage_service_gets_the_database(tmp_path: Path, health_url: str) -> None:
     host = Host(tmp_path, health_url).create(SERVING)
-    assert "the storage service would be restarted" in host.play("serve_host", options=("--check",))
+    assert "the Storage Service would be restarted" in host.play("serve_host", options=("--check",))
     assert (host.config.read_bytes(), host.starts) == (SERVING, [])
     said = host.play("serve_host", options=("-vvv",))
     given = host.config.read_bytes()
@@ -313,14 +315,14 @@ def test_the_storage_service_gets_the_database(tmp_path: Path, health_url: str) 
     assert seen_by_the_service(host.starts) == [("1", digest(given))]
     assert SECRET not in said
     assert "changed=0 " in host.play("serve_host")
-    assert "the storage service would be restarted" not in host.play("serve_host", options=("--check",))
+    assert "the Storage Service would be restarted" not in host.play("serve_host", options=("--check",))
 
 
 def test_a_storage_service_that_cannot_serve_the_database_serves_the_others_on(tmp_path: Path, health_url: str) -> None:
     host = Host(tmp_path, health_url.replace("/health", "/old/health")).create(SERVING)
     done = host.try_play("serve_host", options=("-vvv",))
     assert done.returncode != 0
-    assert "the storage service does not serve campaign_db" in done.stdout
+    assert "the Storage Service does not serve campaign_db" in done.stdout
     assert "It has its former configuration again" in done.stdout
     assert host.config.read_bytes() == SERVING
     assert host.config.stat().st_mode & 0o777 == 0o640
@@ -344,7 +346,7 @@ def test_what_could_not_be_taken_back_is_refused_before_the_fence(host: Host) ->
     host.config.write_bytes(AFTER)
     done = host.try_play("prepare")
     assert done.returncode != 0
-    assert "points at the storage service already, and this run has not kept what it was before" in done.stdout
+    assert "points at the Storage Service already, and this run has not kept what it was before" in done.stdout
     gone = host.try_play("back", "returned")
     assert gone.returncode != 0
     assert "is missing. The source is open and has every write" in gone.stdout

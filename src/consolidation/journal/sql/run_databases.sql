@@ -4,7 +4,7 @@ SELECT d.database, d.state, d.changed_at, r.version AS runbook_version, current_
        EXISTS (SELECT FROM pg_locks l
                 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
                   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                  AND l.classid = %(space)s AND l.objid::bigint = hashtext(d.database)::bigint & 4294967295) AS at_work
+                  AND l.classid = %(space)s AND l.objid::bigint = hashtext(d.database)::bigint & 4294967295) AS active
   FROM consolidation.run_database d
   JOIN consolidation.run r ON r.id = d.run_id
  WHERE d.run_id = %(run)s

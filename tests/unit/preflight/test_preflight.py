@@ -15,7 +15,7 @@ from consolidation.preflight.models import default_text
 from consolidation.preflight.types import Type, parse
 from tools import preflight_docs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_every_kind_of_finding_is_provoked_by_a_test() -> None:

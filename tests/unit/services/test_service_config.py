@@ -54,7 +54,7 @@ def test_a_second_cutover_changes_nothing() -> None:
     [
         (b"server: {}\n", "has no database section"),
         (b"database:\nserver: {}\n", "no mapping but a scalar"),
-        (b"db: &d {type: postgresql}\ndatabase: *d\n", "without anchors and aliases"),
+        (b"db: &d {type: postgresql}\ndatabase: *d\n", "without braces, anchors and aliases"),
         (b"database: {host: h}\n", "database.type is missing, expected postgresql"),
         (b"database: {type: mysql}\n", "database.type is mysql"),
         (AFTER.replace(b"campaign_db", b"image_db"), "not at schema campaign_db"),

@@ -17,7 +17,7 @@ from consolidation.report import phase as report
 from tests.report_facts import at, database, journal, table
 
 COMMANDS = {"migrate": "M", "rollback": "R"}
-RUNNING = database(state="migrating", last="copy", phase_state="running", at_work=True)
+RUNNING = database(state="migrating", last="copy", phase_state="running", active=True)
 FAILED = database("image_db", "migrating", "schema", phase_state="failed")
 REFUSING = database(state="migrating", last="copy", phase_state="failed")
 
@@ -156,7 +156,7 @@ def test_a_source_that_is_followed_shows_the_last_round_and_the_hold(monkeypatch
         "eta_seconds": None,
         "hold": "/backups/campaign_db.hold",
     }
-    found = database(state="migrating", last="copy", phase_state="running", at_work=True)
+    found = database(state="migrating", last="copy", phase_state="running", active=True)
     found["phases"][-1] = found["phases"][-1] | {"name": "follow", "result": {"progress": progress}}
     answers(monkeypatch, found)
     [shown] = json.loads(invoke("status", "-i", "hosts", "--json").stdout)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from consolidation.compare import result as verdict
 from consolidation.compare.buckets import Differences
 from consolidation.compare.digest import Digest
-from consolidation.compare.result import DIFFERENT, EQUAL, NOT_COMPARED, SequenceResult, TableResult
+from consolidation.compare.result import DIFFERENT, EQUAL, NOT_COMPARED, Comparison, SequenceResult, TableResult
 
 SAME = TableResult("same", EQUAL, Digest(2, (1, 2)), Digest(2, (1, 2)), seconds=0.5)
 OTHER = TableResult(
@@ -36,28 +35,28 @@ UNKNOWN = TableResult("unknown", NOT_COMPARED, reason="permission denied")
 def test_the_worst_outcome_counts(
     tables: list[TableResult], sequences: list[SequenceResult], faults: list[str], outcome: str
 ) -> None:
-    assert verdict.as_result(tables, sequences, faults)["outcome"] == outcome
+    assert Comparison(tuple(tables), tuple(sequences), tuple(faults)).outcome == outcome
 
 
 def test_words_without_keys() -> None:
-    result = verdict.as_result([SAME, OTHER, UNKNOWN], [SequenceResult("s", EQUAL)], ["trigger t of same is disabled"])
-    assert result["summary"] == [
+    result = Comparison((SAME, OTHER, UNKNOWN), (SequenceResult("s", EQUAL),), ("trigger t of same is disabled",))
+    assert result.summary == [
         "same: equal, 2 rows in the source, 2 in the target",
         "other: different, 1,200 rows in the source, 2 in the target (at least 1198 missing, 0 extra, 1 different)",
         "unknown: could not be compared, ? rows in the source, ? in the target (permission denied)",
         "sequence s: equal",
         "trigger t of same is disabled",
     ]
-    complaint = verdict.complaint(result)
+    complaint = result.complaint
     assert "table other different (at least 1198 missing" in complaint
     assert "table unknown could not be compared (permission denied)" in complaint
     assert "trigger t of same is disabled" in complaint
     assert "same equal" not in complaint
-    assert "secret" not in complaint + verdict.repair(result) + "".join(result["summary"])
+    assert "secret" not in complaint + result.repair + "".join(result.summary)
 
 
 def test_what_to_do_depends_on_what_was_found() -> None:
-    assert "repair.yml" in verdict.repair(verdict.as_result([OTHER], [], []))
-    only_unknown = verdict.repair(verdict.as_result([UNKNOWN], [], []))
+    assert "repair.yml" in Comparison((OTHER,)).repair
+    only_unknown = Comparison((UNKNOWN,)).repair
     assert "repair.yml" not in only_unknown
     assert "remove the reason" in only_unknown

@@ -17,7 +17,7 @@ from consolidation.review.collect import Collector
 from consolidation.review.expect import BETWEEN, Expected, expect
 from consolidation.review.window import judge
 from tests.report_facts import database, journal, table
-from tests.unit.test_report import Document
+from tests.unit.report.test_report import Document
 
 NOW = datetime(2026, 11, 22, 1, tzinfo=UTC)
 MEGABYTE = 1_000_000

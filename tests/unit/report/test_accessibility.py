@@ -20,8 +20,8 @@ from consolidation.report import phase as report
 from consolidation.report import throughput
 from consolidation.review import page
 from tests.report_facts import at
-from tests.unit.test_report import FACTS, write
-from tests.unit.test_review import look, plan  # noqa: F401 - a fixture
+from tests.unit.report.test_report import FACTS, write
+from tests.unit.review.test_review import look, plan  # noqa: F401 - a fixture
 
 CSS = (Path(report.__file__).parent / "templates" / "report.css").read_text()
 NS = "{http://www.w3.org/1999/xhtml}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 from consolidation.preflight.findings import BLOCKER, INFO, WARNING
 from consolidation.preflight.services import Host, Release, service, storage_service
 
-CONFIG = b"database: {type: postgresql, password: secret-word}\n"
-REMOTE = b"database: {type: storage_service, schema: campaign_db, client: storage_client}\n"
+CONFIG = b"database:\n  type: postgresql\n  password: secret-word\n"
+REMOTE = b"database:\n  type: storage_service\n  schema: campaign_db\n  client: storage_client\n"
 STORAGE = b"storage: {}\nservices: {campaign: {database: campaign_db, token_sha256: secret-word}}\n"
 HOST = Host(
     name="campaign_1",
@@ -65,6 +66,51 @@ def test_every_fault_is_found_with_its_fix(
     assert {each.id: each.severity for each in findings} == found
     assert all(each.fix and each.subject == "campaign_1" for each in findings)
     assert "secret-word" not in str(findings)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"database: {type: postgresql, password: secret-word}\n",
+        b'{"database": {"type": "postgresql", "password": "secret-word"}}\n',
+        b"database:\n  - type: postgresql\n    password: secret-word\n",
+        b"database: &db\n  type: postgresql\n  password: secret-word\nother: *db\n",
+        b"database:\n  type: postgresql\n  password: &p secret-word\nother: *p\n",
+        b"database: &db\n  type: postgresql\n  password: secret-word\nother:\n  <<: *db\n",
+        b"x: &x\n  type: postgresql\n  password: secret-word\ndatabase: *x\n",
+        b"x: &x\n  type: postgresql\n  password: secret-word\n<<: {database: *x}\n",
+        CONFIG + b"---\nother: 1\n",
+        CONFIG + CONFIG,
+        CONFIG + b"  password: again\n",
+        CONFIG.replace(b"  ", b"\t"),
+        CONFIG + "# Grüße\n".encode("latin-1"),
+        CONFIG.decode().encode("utf-16"),
+        CONFIG + b"bell: \x07\n",
+        b"",
+    ],
+)
+def test_a_configuration_that_cannot_be_edited_is_refused_with_a_fix(content: bytes) -> None:
+    """Flow, JSON, anchors, aliases, merges, two documents, keys twice, tabs, encodings."""
+    [finding] = service(replace(HOST, content=content), RELEASE, "campaign_db")
+    assert (finding.id, finding.severity) == ("service.config.unexpected", BLOCKER)
+    assert re.search("write (it|the section)|correct the file|save the file", finding.fix)
+    assert "secret-word" not in str(finding)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"storage: {databases: {other: {schema: other}}}\n",
+        b"storage:\n  databases: {other: {schema: other}}\n",
+        b"storage: &s\n  databases: {}\nother: *s\n",
+        b"storage:\n  - databases\n",
+        b"storage:\n\tdatabases: {}\n",
+    ],
+)
+def test_a_storage_service_that_gets_no_entry_is_refused_with_a_fix(content: bytes) -> None:
+    [finding] = storage_service(replace(HOST, content=content), ENTRIES, called=False)
+    assert (finding.id, finding.severity) == ("service.config.unexpected", BLOCKER)
+    assert re.search("write it|correct the file", finding.fix)
 
 
 def test_a_storage_service_that_is_not_ready_yet_is_no_blocker() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from consolidation.services.release import faults, required
 
-SERVICES = Path(__file__).parents[2] / "services"
+SERVICES = Path(__file__).parents[3] / "services"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ COMMANDS = {"migrate": "MIGRATE", "rollback": "ROLLBACK"}
         (
             "migrating",
             "copy",
-            {"phase_state": "running", "at_work": True},
+            {"phase_state": "running", "active": True},
             "running",
             "campaign_db running in phase copy.",
         ),
@@ -94,7 +94,7 @@ def rollback_text(facts: dict[str, Any]) -> str:
 
 
 def test_a_run_without_phases_is_not_finished() -> None:
-    begun = {"name": "campaign_db", "state": "migrating", "at_work": False, "phases": [], "loads": []}
+    begun = {"name": "campaign_db", "state": "migrating", "active": False, "phases": [], "loads": []}
     found = outcome.outcome(begun)
     assert outcome.verdict([found]) == ("unfinished", "campaign_db begun, no phase done yet.")
     assert rollback_text(begun) == commands.BEFORE_CUTOVER

@@ -34,7 +34,7 @@ FACTS = {
     ),
     "rolled back": journal(database(state="rolled_back", last="rollback_open", tables=[table("campaigns")])),
     "interrupted": journal(database(state="migrating", last="copy", phase_state="running")),
-    "nothing done": journal({"name": "campaign_db", "state": "migrating", "at_work": False, "phases": [], "loads": []}),
+    "nothing done": journal({"name": "campaign_db", "state": "migrating", "active": False, "phases": [], "loads": []}),
     "no tables": journal(database(tables=[])),
     "nasty name": journal(database(NASTY, tables=[table(NASTY)])),
 }

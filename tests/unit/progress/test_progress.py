@@ -93,7 +93,7 @@ def test_the_total_weighs_tables_by_their_size() -> None:
     assert _sum([_Meter().read(amount(1.0, "empty", 0), 0)]).share == 1
 
 
-def test_tables_at_work_come_first_and_only_some_are_shown() -> None:
+def test_running_tables_come_first_and_only_some_are_shown() -> None:
     many = [pace(f"w{number}", "waiting", 1000) for number in range(MOST_TABLES)]
     shown = _shown(progress(*many, pace("done", "done", 5), pace("busy", "copying")))
     assert [found.table for found in shown[:2]] == ["busy", "done"]
