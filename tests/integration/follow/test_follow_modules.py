@@ -60,7 +60,7 @@ def test_capture_is_planned_made_and_made_only_once(modules: Modules) -> None:
         else:
             assert "not being rolled back" in done["msg"]
     journal = modules.window.phases()["capture"].result
-    assert {side: found["state"] for side, found in journal.items()} == {"source": "on", "target": "prepared"}
+    assert (journal["source"]["state"], journal["target"]["state"]) == ("on", "prepared")
 
 
 def test_the_target_does_not_note_before_it_opens(modules: Modules) -> None:
