@@ -188,7 +188,7 @@ def apply(plan: Plan, consent: str) -> Json:
             seconds=round(time.monotonic() - started, 3),
         )
         work.note(found)
-        return dict(work.result)
+        return {"kept_as": None, **work.result}
 
 
 def _refuse_unsuitable(conn: Connection, plan: Plan) -> None:
