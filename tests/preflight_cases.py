@@ -173,6 +173,11 @@ SUPERUSER: list[Case] = [
         BLOCKER,
         "REVOKE CREATE ON DATABASE campaign FROM consolidation;ALTER DATABASE campaign OWNER TO postgres",
     ),
+    Case(
+        "source.role.cannot_create_temporary",
+        BLOCKER,
+        "REVOKE TEMPORARY ON DATABASE campaign FROM PUBLIC, consolidation; ALTER DATABASE campaign OWNER TO postgres",
+    ),
     Case("source.role.cannot_use_schema", BLOCKER, "CREATE SCHEMA consolidation"),
     Case("source.role.cannot_create_database", WARNING, "ALTER ROLE consolidation NOCREATEDB"),
     Case("source.role.cannot_see_sessions", WARNING, "REVOKE pg_read_all_stats FROM consolidation"),
@@ -236,6 +241,16 @@ TARGET: list[Case] = [
     ),
     Case("target.role.setting", BLOCKER, "ALTER ROLE consolidation SET zero_damaged_pages = on"),
     Case("target.role.cannot_create_schema", BLOCKER, "REVOKE CREATE ON DATABASE storage FROM consolidation"),
+    Case(
+        "target.role.cannot_create_temporary",
+        BLOCKER,
+        "REVOKE TEMPORARY ON DATABASE storage FROM PUBLIC, consolidation",
+    ),
+    Case(
+        "target.application_role.cannot_connect",
+        BLOCKER,
+        "REVOKE CONNECT ON DATABASE storage FROM PUBLIC, storage_service",
+    ),
     Case("target.role.cannot_use_schema", BLOCKER, "CREATE SCHEMA campaign_db"),
     Case("target.role.cannot_create_database", BLOCKER, "ALTER ROLE consolidation NOCREATEDB"),
     Case("target.role.cannot_probe", BLOCKER, "REVOKE storage_service FROM consolidation"),

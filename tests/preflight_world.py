@@ -82,6 +82,6 @@ LOSES = re.compile(r"\b(DELETE FROM|TRUNCATE|DROP (TABLE|SCHEMA|DATABASE|COLUMN)
 
 def is_careful(finding: Finding) -> bool:
     """A fix that may lose data says how many rows, and is not the only way on."""
-    return not LOSES.search(finding.fix) or (
-        " row(s)" in finding.what and not LOSES.search(finding.fix.splitlines()[0])
-    )
+    first = finding.fix.splitlines()[0]
+    another_way = not LOSES.search(first) and not first.removeprefix("-- ").startswith("or ")
+    return not LOSES.search(finding.fix) or (" row(s)" in finding.what and another_way)

@@ -8,7 +8,9 @@ rows, keys and sequences: of these none may fail, and their content is compared.
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +86,17 @@ def listed(tools: Path, dump: Path) -> dict[int, str]:
     """Number -> entry of a dump."""
     lines = programs.read([tools / "pg_restore", "--list", dump]).splitlines()
     return {int(found[1]): found[2] for line in lines if (found := LISTED.match(line))}
+
+
+@contextmanager
+def list_without(kind: str, tools: Path, dump: Path) -> Iterator[str]:
+    """Option of pg_restore that leaves a kind of entries out."""
+    lines = programs.read([tools / "pg_restore", "--list", dump]).splitlines()
+    wanted = [line for line in lines if not ((found := LISTED.match(line)) and found[2].startswith(f"{kind} "))]
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="consolidation-") as listing:
+        listing.write("\n".join(wanted) + "\n")
+        listing.flush()
+        yield f"--use-list={listing.name}"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg2
@@ -14,11 +15,15 @@ from psycopg2.extensions import connection as Connection
 from consolidation.backup import archive
 from consolidation.backup.archive import Failure
 from consolidation.borders import Json
-from consolidation.postgres.connection import Settings
+from consolidation.errors import ConsolidationError
+from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query
+from consolidation.postgres.settings import PINNED
 
 JOBS = 2
 NAME_BYTES = 63
+UNSET = ("array_nulls", "default_transaction_read_only", "exit_on_error")
+"""What a restore depends on and pg_restore does not set."""
 PRIVILEGES = {name: name for name in ("CONNECT", "CREATE", "TEMPORARY")}
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 
@@ -79,7 +84,29 @@ def load(settings: Settings, tools: Path, dump: Path, options: Sequence[str] = (
     """
     conninfo = f"--dbname={settings.conninfo(application_name='consolidation restore')}"
     command: list[str | Path] = [tools / "pg_restore", conninfo, f"--jobs={JOBS}", "--no-password", *options]
-    return archive.restore([*command, "--verbose", dump], tools, dump, str(settings))
+    with _writing(settings):
+        return archive.restore([*command, "--verbose", dump], tools, dump, str(settings))
+
+
+@contextmanager
+def _writing(settings: Settings) -> Iterator[None]:
+    """Our role's sessions in that database write, go on after an error, and read NULLs in arrays, whatever else is set.
+
+    pg_restore sets all else itself; a pooler need not let it ask for more when it connects.
+    """
+    _alter(settings, [f"SET {name} = {PINNED[name]}" for name in UNSET])
+    try:
+        yield
+    finally:
+        with suppress(ConsolidationError):  # where the server has gone: the database is not used, then
+            _alter(settings, [f"RESET {name}" for name in UNSET])
+
+
+def _alter(settings: Settings, changes: Iterable[str]) -> None:
+    name = sql.Identifier(settings.dbname)
+    with session(settings, "restore", autocommit=True) as conn:
+        for change in changes:
+            execute(conn, sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} {}").format(name, sql.SQL(change)))
 
 
 def drop(conn: Connection, name: str) -> None:

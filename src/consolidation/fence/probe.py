@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg2
 import psycopg2.errors
@@ -15,8 +14,8 @@ from consolidation.errors import FenceError
 from consolidation.fence.state import TRIGGER, Fenced, read
 from consolidation.model import TARGET, Side
 from consolidation.postgres.connection import session
-from consolidation.postgres.queries import dicts, execute, query
-from consolidation.postgres.roles import act_as
+from consolidation.postgres.queries import Row, dicts, execute, query
+from consolidation.postgres.roles import act_as, begin_read_only
 
 PROBE_TIMEOUT = "10s"  # a probe waits for a lock no longer: the write outage has begun
 
@@ -25,6 +24,10 @@ PASSED = "WRITE WENT THROUGH"
 CANNOT_WRITE = "role cannot write"
 READ_ONLY = "role is read-only (default_transaction_read_only)"
 NO_POLICY = "row security has no policy that lets the role insert"
+SHUT_OUT = "role may not connect to the database"
+LACKS = "new rows use what the role may not use:"
+FAILS = (CANNOT_WRITE, READ_ONLY, NO_POLICY, SHUT_OUT, LACKS)
+"""How outcomes begin where the fence has no part in it."""
 
 # COPY asks no rule, but refuses where row security applies.
 _STATEMENTS = {
@@ -33,7 +36,8 @@ _STATEMENTS = {
     "UPDATE": "UPDATE {table} SET {column} = {column} WHERE false",
     "COPY": "COPY {table} FROM STDIN",
 }
-_UNKNOWN: dict[str, Any] = {"read_only": False, "unprotected": False, "ruled": [], "column": None}
+_UNKNOWN: Row = {"read_only": False, "ruled": [], "column": None, "unprotected": False, "shut_out": False,
+                            "lacking": []}  # fmt: skip
 
 
 def probe(side: Side) -> list[dict[str, str]]:
@@ -46,11 +50,11 @@ def probe(side: Side) -> list[dict[str, str]]:
     for role, fenced, outcome in _outcomes(side):
         probed = {"role": role, "table": f"{fenced.schema}.{fenced.name}", "outcome": outcome}
         outcomes.append(probed)
-        if outcome != REFUSED and (_must_write(side, role) or outcome not in {CANNOT_WRITE, READ_ONLY, NO_POLICY}):
+        if outcome != REFUSED and (_must_write(side, role) or not outcome.startswith(FAILS)):
             leaks.append(probed)
     if leaks:
         first = leaks[0]
-        fails = first["outcome"] in {CANNOT_WRITE, READ_ONLY, NO_POLICY}
+        fails = first["outcome"].startswith(FAILS)
         raise FenceError(
             f"{side.database}: {first['role']} cannot write {first['table']} of the {side.name} once it opens: "
             f"{first['outcome']} ({len(leaks)} of {len(outcomes)} probes)"
@@ -79,12 +83,39 @@ def require_open(side: Side) -> None:
 
 
 def _remedy(side: Side, role: str, outcome: str) -> str:
+    return f"{fix(side, role, outcome)}; then run the same command again"
+
+
+def fix(side: Side, role: str, outcome: str) -> str:
+    """What makes a role able to write."""
     fixes = {
         CANNOT_WRITE: f"grant {role} what it needs there (USAGE on schema {side.schema}, INSERT, UPDATE and DELETE)",
         READ_ONLY: f"ALTER ROLE {role} IN DATABASE {side.settings.dbname} SET default_transaction_read_only = off",
         NO_POLICY: f"create a policy for {role}, or ALTER ROLE {role} BYPASSRLS",
+        SHUT_OUT: f"GRANT CONNECT ON DATABASE {side.settings.dbname} TO {role}",
+        LACKS: f"GRANT USAGE ON SEQUENCE … (or EXECUTE ON FUNCTION …) TO {role}",
     }
-    return f"{fixes.get(outcome, 'find out what refuses it')}; then run the same command again"
+    return next((text for start, text in fixes.items() if outcome.startswith(start)), "find out what refuses it")
+
+
+def shortcoming(conn: Connection, role: str, table: Fenced) -> str:
+    """Why a role could write no row there though a statement of its that touches none passes; '' where it could."""
+    return _shortcoming(_facts(conn, role, table))
+
+
+def _shortcoming(facts: Row) -> str:
+    if facts["shut_out"]:
+        return SHUT_OUT
+    if facts["lacking"]:
+        return f"{LACKS} {', '.join(facts['lacking'])}"
+    return NO_POLICY if facts["unprotected"] else ""
+
+
+def _facts(conn: Connection, role: str, table: Fenced) -> Row:
+    found = dicts(conn, query("fence/role_on_table"), {"role": role, "table": table.oid})
+    if not found:
+        return _UNKNOWN  # no such role: SET ROLE says so
+    return found[0] | {"read_only": bool(begin_read_only(conn, [role]))}
 
 
 def _outcomes(side: Side) -> Iterator[tuple[str, Fenced, str]]:
@@ -109,8 +140,7 @@ def _outcome(conn: Connection, side: Side, role: str, fenced: Fenced) -> str:
 
     A role that is to write the target must have every way.
     """
-    found = dicts(conn, query("fence/role_on_table"), {"role": role, "table": fenced.oid})
-    facts = found[0] if found else _UNKNOWN  # no such role: SET ROLE says so
+    facts = _facts(conn, role, fenced)
     outcome = CANNOT_WRITE
     for command, statement in _STATEMENTS.items():
         asked_twice = command == "COPY" and outcome != CANNOT_WRITE
@@ -123,8 +153,8 @@ def _outcome(conn: Connection, side: Side, role: str, fenced: Fenced) -> str:
             return f"could not probe (SQLSTATE {error.pgcode})"
         names = {"table": fenced.identifier, "column": sql.Identifier(facts["column"] or "")}
         outcome = _try(conn, command, sql.SQL(statement).format(**names), read_only=facts["read_only"])
-        if outcome in {REFUSED, PASSED} and facts["unprotected"]:
-            return NO_POLICY
+        if _must_write(side, role) and outcome in {REFUSED, PASSED} and (lacks := _shortcoming(facts)):
+            return lacks
         decided = outcome == CANNOT_WRITE if _must_write(side, role) else outcome != CANNOT_WRITE
         if decided or outcome not in {REFUSED, PASSED, CANNOT_WRITE}:
             return outcome

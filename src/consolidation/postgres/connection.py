@@ -48,8 +48,8 @@ class Settings:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     def conninfo(self, **more: Any) -> str:
-        """The same as a libpq connection string, for pg_dump and its kin."""
-        return str(make_dsn(**{**self.keywords(), **more}))
+        """The same as a libpq connection string, for pg_dump and its kin; a role's setting changes no encoding."""
+        return str(make_dsn(**{**self.keywords(), "client_encoding": "UTF8", **more}))
 
     def __str__(self) -> str:
         return f"{self.dbname} on {self.host}:{self.port} as {self.user}"

@@ -40,6 +40,7 @@ _BOTH_SIDES = (
     ("role.missing", BLOCKER, "The runbook's role does not exist."),
     ("role.cannot_connect", BLOCKER, "The runbook's role may not log in to the database."),
     ("role.cannot_create_schema", BLOCKER, "The runbook's role may not create a schema it needs."),
+    ("role.cannot_create_temporary", BLOCKER, "The runbook's role may not create the temporary tables it needs."),
     ("role.cannot_use_schema", BLOCKER, "A schema that the runbook needs is there, and its role may not use it."),
     ("role.cannot_fence", BLOCKER, "The runbook's role does not act as the owner of a table: no fence, no rollback."),
     ("role.cannot_probe", BLOCKER, "The fence cannot be probed as a role of the application."),
@@ -193,6 +194,7 @@ _SCHEMA = (
 
 _TARGET = (
     ("target.application_role.read_only", BLOCKER, "A role that is to write the target begins read-only."),
+    ("target.application_role.cannot_connect", BLOCKER, "A role that is to write the target may not connect to it."),
     ("target.object.subscription", BLOCKER, "A subscription writes into the target's tables, past the copy.", True),
     ("target.version.older", BLOCKER, "The target's server is older than the source's."),
     ("target.encoding.differs", BLOCKER, "The databases have different encodings."),

@@ -193,7 +193,7 @@ class _Examination:
             self._run("the source's columns", columns.checks(source, lineage))
             self._run("the source's constraints", constraints.checks(source, lineage, copies=database.mode.copies))
             self._run("the source's rows", data.checks(source, lineage))
-            self._run("what no lineage carries over", carried.checks(source, database, lineage))
+            self._run("what no lineage carries over", carried.checks(source, target, database, lineage))
             if database.mode == Mode.ONLINE:
                 self._run("what mode online needs", online.checks(source, lineage))
             if database.mode.copies:

@@ -26,6 +26,7 @@ def checks(side: Side, application_roles: tuple[str, ...], *, has_drill: bool = 
         return
     yield Check("the role's login", lambda: _login(side, facts))
     yield Check("the role's right to create schemas", lambda: _schemas(side, facts))
+    yield Check("the role's right to create temporary tables", lambda: _temporary(side))
     if side.name == "source" or has_drill:
         yield Check("the role's right to create databases", lambda: _create_database(side, facts))
     yield Check("the ownership of the tables", lambda: _ownership(side))
@@ -76,6 +77,13 @@ def _schemas(side: Side, facts: Row) -> Iterator[Finding]:
             what = f"schema {schema} exists, and role {side.role} may not create in it"
             fix = side.paste("ALTER SCHEMA {} OWNER TO {};", schema, side.role)
             yield found(f"{side.name}.role.cannot_use_schema", schema, what, fix)
+
+
+def _temporary(side: Side) -> Iterator[Finding]:
+    if not privilege(side, "has_database_privilege", side.settings.dbname, "TEMPORARY"):
+        what = f"role {side.role} may not create temporary tables: the verification tests itself with one"
+        fix = side.paste("GRANT TEMPORARY ON DATABASE {} TO {};", side.settings.dbname, side.role)
+        yield found(f"{side.name}.role.cannot_create_temporary", side.role, what, fix)
 
 
 def _create_database(side: Side, facts: Row) -> Iterator[Finding]:
@@ -139,12 +147,22 @@ def _application(side: Side, roles: tuple[str, ...]) -> Iterator[Finding]:
             what = f"role {role} of consolidation_database.{option} does not exist on the {side.name}"
             fix = f"{side.paste('CREATE ROLE {} LOGIN;', role)} or correct consolidation_database.{option}"
             yield found(f"{side.name}.application_role.missing", role, what, fix)
-        elif not may_become(side, role):
+            continue
+        if not may_become(side, role):
             what = f"role {side.role} may not SET ROLE to {role}: the fence cannot be probed as the application"
             fix = (
                 f"take {role}, a superuser, out of consolidation_database.{option}: the fence stops superusers as well"
             )
             yield found(f"{side.name}.role.cannot_probe", role, what, fix if role in superusers else grant(side, role))
+        if side.name == "target" and _is_shut_out(side, role):
+            what = f"role {role} logs in, and may not connect to {side.settings.dbname}: the service could not go there"
+            fix = side.paste("GRANT CONNECT ON DATABASE {} TO {};", side.settings.dbname, role)
+            yield found("target.application_role.cannot_connect", role, what, fix)
+
+
+def _is_shut_out(side: Side, role: str) -> bool:
+    statement = "SELECT rolcanlogin AND NOT has_database_privilege(oid, %s, 'CONNECT') FROM pg_roles WHERE rolname = %s"
+    return bool(value(side.conn, statement, [side.settings.dbname, role]))
 
 
 def _statistics(side: Side) -> Iterator[Finding]:

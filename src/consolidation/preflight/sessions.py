@@ -8,13 +8,12 @@ from psycopg2 import sql
 
 from consolidation.model import Database, Mode
 from consolidation.postgres.queries import query, rows
+from consolidation.postgres.roles import begin_read_only
 from consolidation.postgres.settings import REQUIRED
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
 from consolidation.preflight.roles import grant
 from consolidation.preflight.side import Check, Side
-
-TRUE = frozenset({"on", "true", "yes", "1", "t", "y"})
 
 
 def checks(side: Side, database: Database) -> Iterator[Check]:
@@ -28,7 +27,7 @@ def checks(side: Side, database: Database) -> Iterator[Check]:
 
 def _required(side: Side) -> Iterator[Finding]:
     parameters = {"roles": [side.role], "settings": list(REQUIRED)}
-    for role, name, value in rows(side.conn, query("preflight/begun_with"), parameters):
+    for role, name, value in rows(side.conn, query("postgres/begun_with"), parameters):
         if value.lower() != REQUIRED[name]:
             what = f"{name} = {value} for role {role}: rows could be lost unseen, no session of the runbook begins"
             fix = side.paste(
@@ -63,9 +62,8 @@ def _sequences(side: Side) -> Iterator[Finding]:
 
 
 def _read_only(side: Side, database: Database) -> Iterator[Finding]:
-    parameters = {"roles": list(database.target_roles), "settings": ["default_transaction_read_only"]}
-    for role, name, value in rows(side.conn, query("preflight/begun_with"), parameters):
-        if value.lower() in TRUE:
-            what = f"{name} = {value} for role {role}: the service could write nothing after the cutover"
-            fix = side.paste(f"ALTER ROLE {{}} IN DATABASE {{}} SET {name} = off;", role, side.settings.dbname)
-            yield found("target.application_role.read_only", role, what, fix)
+    for role in sorted(begin_read_only(side.conn, database.target_roles)):
+        name = "default_transaction_read_only"
+        what = f"{name} = on for role {role}: the service could write nothing after the cutover"
+        fix = side.paste(f"ALTER ROLE {{}} IN DATABASE {{}} SET {name} = off;", role, side.settings.dbname)
+        yield found("target.application_role.read_only", role, what, fix)

@@ -89,6 +89,8 @@ def _read(conn: Connection, word: str, schema: str) -> Type:
     arguments = ARGUMENTS.search(word)
     if found["modifier_function"] and arguments and not found["built_in"]:
         return parse(_modified(conn, found, arguments.group(1)))
+    if found["name"] == "interval":
+        return parse(" ".join(word.lower().split()).replace(" (", "("))
     # float(24) is real: its number is no modifier.
     return Type(found["name"], () if found["name"] in ("real", "double precision") else parse(word).modifier)
 

@@ -24,6 +24,8 @@ LARGEST_BYTES = 2**29
 """Of one value, half of what a line of COPY holds: bytea is printed with two digits for each byte."""
 LONGEST = {"bit": 8, "bit varying": 8}
 """Bytes in print for each byte uncompressed, at most; of other types 4 (numbers and times are stored more tightly)."""
+NUMERIC = 16384
+"""The same of types that hold numerics: 9e131071 is twelve bytes in an array."""
 DENSEST = {"pglz": 100, "lz4": 255}
 """Bytes for each byte compressed, at most."""
 DENSEST_OF_ALL = 8 * 255
@@ -66,12 +68,16 @@ def checks(source: Side) -> Iterator[Check]:
 
 def _values(source: Side, table: Table) -> Iterator[Finding]:
     oid = {"oid": table.oid}
-    if value(source.conn, query("preflight/largest_toast"), oid) < LARGEST_BYTES // DENSEST_OF_ALL:
-        return
     columns = rows(source.conn, query("preflight/wide_columns"), oid)
     if not columns:
         return
-    measures = [_measure(source, name, type_name, len(columns)) for name, type_name in columns]
+    largest = value(source.conn, query("preflight/largest_toast"), oid)
+    if largest < LARGEST_BYTES // DENSEST_OF_ALL and not any(is_dense for *_, is_dense in columns):
+        return
+    measures = [
+        _measure(source, name, NUMERIC if is_dense else LONGEST.get(type_name, 4), type_name, len(columns))
+        for name, type_name, is_dense in columns
+    ]
     tests = [*((each.name, each.bytes, each.test) for each in measures), _together(measures)]
     everything = _figures(source, table, tests)  # one scan
     for number, (name, measure, test) in enumerate(tests):
@@ -97,8 +103,8 @@ def _values(source: Side, table: Table) -> Iterator[Finding]:
         yield found("source.backup.value_too_large", subject, what, fix)
 
 
-def _measure(source: Side, name: str, type_name: str, columns: int) -> Measure:
-    """columns: how many share a row; together they must not be too large either."""
+def _measure(source: Side, name: str, longest: int, type_name: str, columns: int) -> Measure:
+    """longest: bytes in print for each one. columns: how many share a row, which must not be too large either."""
     column = sql.Identifier(name)
     if type_name in REPORTED:
         return Measure(name, sql.SQL(REPORTED[type_name]).format(column), 2 if type_name == "bytea" else 1)
@@ -106,9 +112,7 @@ def _measure(source: Side, name: str, type_name: str, columns: int) -> Measure:
     if source.major >= 14:
         times = [sql.SQL("WHEN {} THEN {}").format(sql.Literal(word), sql.Literal(n)) for word, n in DENSEST.items()]
         packed = sql.SQL("CASE pg_column_compression({}) {} ELSE 1 END").format(column, sql.SQL(" ").join(times))
-    bound = sql.SQL("pg_column_size({})::bigint * {} * {}").format(
-        column, packed, sql.Literal(LONGEST.get(type_name, 4))
-    )
+    bound = sql.SQL("pg_column_size({})::bigint * {} * {}").format(column, packed, sql.Literal(longest))
     exact = sql.SQL("CASE WHEN {} > {} THEN octet_length({}::text) END")
     return Measure(name, exact.format(bound, sql.Literal(LARGEST_BYTES // columns), column), 1)
 

@@ -17,6 +17,7 @@ from psycopg2.extensions import connection as Connection
 from consolidation.borders import Json
 from consolidation.compare.digest import Incomparable, comparison
 from consolidation.errors import StepRefused, describe
+from consolidation.fence import probe
 from consolidation.fence import state as fence
 from consolidation.journal.records import ROLLED_BACK
 from consolidation.journal.results import Phase
@@ -183,7 +184,12 @@ def _writes(sides: _Sides) -> Iterator[Fault | str]:
     for role in sides.database.target_roles:
         for fenced in fence.read(sides.target, sides.database.target_side):
             sides.target.rollback()
-            yield from _try(sides.target, role, fenced, _statements(fenced.identifier, columns.get(fenced.oid)))
+            statements = _statements(fenced.identifier, columns.get(fenced.oid))
+            faults = tuple(_try(sides.target, role, fenced, statements))
+            yield from faults
+            if not faults and (lacks := probe.shortcoming(sides.target, role, fenced)):
+                what = f"role {role} cannot write {fenced.schema}.{fenced.name}: {lacks}"
+                yield Fault(what, probe.fix(sides.database.target_side, role, lacks))
 
 
 def _try(

@@ -251,6 +251,28 @@ def test_rows_hidden_by_a_policy_are_an_error(database: Database, dumps: Path, s
         plan(database, dumps)
 
 
+def test_forced_row_security_hides_no_row_from_the_drill(database: Database, dumps: Path, source: OnServer) -> None:
+    """Its role owns what it restores, and needs no BYPASSRLS."""
+    forced = "ALTER TABLE campaigns ENABLE ROW LEVEL SECURITY; ALTER TABLE campaigns FORCE ROW LEVEL SECURITY;"
+    source.execute(f"{forced} CREATE POLICY p ON campaigns USING (name = current_user)", role="campaign_owner")
+    source.execute("ALTER ROLE consolidation BYPASSRLS")
+    assert backup.apply(plan(database, dumps))["drill"]["tables"] > 1
+
+
+def test_no_setting_of_the_role_changes_dump_or_drill(
+    database: Database, dumps: Path, source: OnServer, target: OnServer
+) -> None:
+    source.execute("ALTER ROLE consolidation SET client_encoding = 'LATIN1'")  # has no snowman
+    source.execute("CREATE TABLE snow (id int, man text[]); INSERT INTO snow VALUES (1, ARRAY['\u2603', NULL])")
+    source.execute("GRANT SELECT ON snow TO consolidation")
+    target.execute(
+        "ALTER ROLE consolidation SET array_nulls = off;ALTER ROLE consolidation SET default_transaction_read_only = on"
+    )
+    assert backup.apply(plan(database, dumps))["drill"]["tables"] > 1
+    kept = "SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'consolidation'::regrole"
+    assert target.rows(kept) == [(["array_nulls=off", "default_transaction_read_only=on"],)]
+
+
 def test_drill_needs_createdb(database: Database, dumps: Path, target: OnServer) -> None:
     target.execute("ALTER ROLE consolidation NOCREATEDB")
     with pytest.raises(ConfigurationError, match="may not create the scratch database"):

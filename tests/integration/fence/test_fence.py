@@ -286,3 +286,87 @@ def test_the_probe_asks_for_no_words_of_the_server(window: Window) -> None:
     }
     assert outcomes.pop(("campaign_app", "public.Plain")) == "role cannot write"
     assert set(outcomes.values()) == {"refused by the fence"}
+
+
+ROWS_NEED = {
+    "a sequence": ("REVOKE USAGE ON SEQUENCE t_id_seq FROM storage_service", "sequence campaign_db.t_id_seq"),
+    "a function of a default": (
+        "CREATE FUNCTION d() RETURNS int LANGUAGE sql AS 'SELECT 1'; REVOKE EXECUTE ON FUNCTION d() FROM PUBLIC;"
+        "ALTER TABLE t ALTER n SET DEFAULT d()",
+        r"function campaign_db.d\(\)",
+    ),
+    "a function of an index": (
+        "CREATE FUNCTION i(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; CREATE INDEX ON t (i(n));"
+        "REVOKE EXECUTE ON FUNCTION i(int) FROM PUBLIC",
+        r"function campaign_db.i\(integer\)",
+    ),
+    "a server that begins read-only": ("", "read-only"),
+    "a connection": ("REVOKE CONNECT ON DATABASE storage FROM PUBLIC, storage_service", "may not connect"),
+    "the role it becomes": (
+        "CREATE ROLE plain; GRANT plain TO storage_service; ALTER ROLE storage_service SET role = 'plain'",
+        "role cannot write",
+    ),
+}
+
+
+@pytest.fixture
+def read_only_target(target: Database) -> Iterator[None]:
+    conn = target.server.connect()
+    cursor = conn.cursor()
+    cursor.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+    cursor.execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
+    yield
+    cursor.execute("SET default_transaction_read_only = off")
+    cursor.execute("ALTER SYSTEM RESET default_transaction_read_only")
+    cursor.execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
+    conn.close()
+
+
+@pytest.mark.parametrize(("done", "said"), ROWS_NEED.values(), ids=ROWS_NEED)
+def test_what_no_statement_without_a_row_asks_for_is_looked_at(
+    window: Window, request: pytest.FixtureRequest, done: str, said: str
+) -> None:
+    window.own_schema("CREATE TABLE t (id serial PRIMARY KEY, n int)")
+    side = window.database.target_side
+    assert {each["outcome"] for each in probe.probe(side)} == {probe.REFUSED}
+    if done:
+        window.target.execute(f"SET search_path = campaign_db; {done}")
+    else:
+        request.getfixturevalue("read_only_target")
+    with pytest.raises(
+        FenceError, match=f"storage_service cannot write campaign_db.t of the target .*{said}"
+    ) as raised:
+        probe.probe(side)
+    assert "storage_service" in raised.value.hint
+    window.shut("source")
+    assert {each["outcome"] for each in probe.probe(window.database.source_side)} == {probe.REFUSED}
+
+
+def test_a_role_is_probed_with_the_settings_of_its_sessions(window: Window) -> None:
+    """Of the database, of the role, of the application's own; the role's win."""
+    window.own_schema("CREATE TABLE t (id int)")
+    window.target.execute(
+        "CREATE FUNCTION campaign_db.f() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN IF current_setting(''app.tenant'') <> ''ours'' THEN RAISE ''no''; END IF; RETURN NULL; END';"
+        "CREATE TRIGGER f BEFORE DELETE ON campaign_db.t EXECUTE FUNCTION campaign_db.f();"
+        "ALTER ROLE ALL SET app.tenant = 'all'; ALTER DATABASE storage SET app.tenant = 'theirs';"
+        "ALTER ROLE storage_service SET app.tenant = 'ours'; ALTER ROLE storage_service SET statement_timeout = '1ms'"
+    )
+    try:
+        with session(window.database.target, "test") as conn:
+            trigger.open_side(conn, window.database.target_side, 10)
+        probe.require_open(window.database.target_side)
+        window.target.execute("ALTER ROLE storage_service RESET app.tenant")
+        with pytest.raises(FenceError, match="after the opening"):
+            probe.require_open(window.database.target_side)
+    finally:
+        window.target.execute("ALTER ROLE ALL RESET app.tenant")
+
+
+def test_a_leak_is_one_also_where_a_policy_lets_no_row_in(window: Window) -> None:
+    window.source.execute('ALTER TABLE "Plain" ENABLE ROW LEVEL SECURITY; ALTER TABLE "Plain" FORCE ROW LEVEL SECURITY')
+    window.source.execute('CREATE POLICY p ON "Plain" FOR DELETE TO campaign_app USING (true)')
+    window.fence("source", "closed")
+    window.source.execute('ALTER TABLE "Plain" DISABLE TRIGGER aa_consolidation_fence')
+    with pytest.raises(FenceError, match=r"as campaign_app on public\.Plain: WRITE WENT THROUGH"):
+        probe.probe(window.database.source_side)

@@ -159,6 +159,9 @@ LARGE = {
     "text[]": f"ARRAY[{LONG}]",
     "bit varying": "repeat('1', 4000000)::bit varying",
     "bigint[]": "(SELECT array_agg(1000000000000 + g) FROM generate_series(1, 300000) g)",
+    "numeric[]": "(SELECT array_agg(9.9e131000) FROM generate_series(1, 31))",
+    "nummultirange": "(SELECT range_agg(numrange(g * 1e131000, (g + 0.5) * 1e131000)) FROM generate_series(1, 16) g)",
+    "public.sums": "ROW((SELECT array_agg(9.9e131000) FROM generate_series(1, 31)))::public.sums",
     "public.note": f"ROW(1, {LONG})::public.note",
     "public.long": LONG,
     "public.longer": LONG,
@@ -173,6 +176,7 @@ def test_a_value_too_large_is_named(
     """Of any type, compressed or not; and none that is small in print."""
     monkeypatch.setattr(values, "LARGEST_BYTES", 3_000_000)
     campaign.execute(
+        "CREATE DOMAIN public.price AS numeric; CREATE TYPE public.sums AS (n public.price[]);"
         "CREATE TYPE public.note AS (n int, t text); CREATE DOMAIN public.long AS text;"
         "CREATE DOMAIN public.longer AS public.long CHECK (value <> '');"
         "CREATE TABLE public.none (id int PRIMARY KEY, a text, b jsonb);"

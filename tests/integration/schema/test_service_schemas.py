@@ -264,6 +264,8 @@ REFUSED = {
     "trigger": (ROW, ROW + "DROP TRIGGER tr ON {s}t;", "trigger tr on public.t", "CREATE TRIGGER tr BEFORE INSERT ON {s}t FOR EACH ROW EXECUTE FUNCTION {s}f()"),
     "policy": ("CREATE POLICY p ON t USING (true);", "CREATE POLICY p ON {s}t USING (true); DROP POLICY p ON {s}t;", "policy p on public.t", "CREATE POLICY p ON {s}t USING (true)"),
     "check": ("ALTER TABLE t ADD CONSTRAINT ck CHECK (p > 0);", "ALTER TABLE {s}t ADD CONSTRAINT ck CHECK (p > 0); ALTER TABLE {s}t DROP CONSTRAINT ck;", "check constraint public.t.ck", "ALTER TABLE {s}t ADD CONSTRAINT ck CHECK (p > 0)"),
+    "row_function": ("", "CREATE FUNCTION {s}f(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true'; REVOKE EXECUTE ON FUNCTION {s}f(int) FROM PUBLIC; ALTER TABLE {s}t ADD CONSTRAINT t_ck CHECK ({s}f(p));", "storage_service cannot write svc_db.t: new rows use what the role may not use: function svc_db.f(integer)", "GRANT EXECUTE ON FUNCTION {s}f(int) TO storage_service"),
+    "no_policy": ("", "ALTER TABLE {s}t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON {s}t FOR SELECT USING (true);", "storage_service cannot write svc_db.t: row security has no policy that lets", "CREATE POLICY q ON {s}t TO storage_service USING (true)"),
     "type": ("ALTER TABLE t ADD q circle;", "ALTER TABLE {s}t ADD q point;", "column q of public.t is circle on one side and point", "ALTER TABLE {s}t DROP q, ADD q circle"),
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ SELECT s.name, coalesce(own.value, s.setting || coalesce(s.unit, ''))
         WHERE r.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = %(role)s))
           AND r.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
           AND split_part(entry, '=', 1) = s.name
-        ORDER BY r.setrole <> 0 AND r.setdatabase <> 0 DESC, r.setrole <> 0 DESC
+        ORDER BY r.setrole <> 0 AND r.setdatabase <> 0 DESC, r.setrole <> 0 DESC, r.setdatabase <> 0 DESC
         LIMIT 1) own ON true
  WHERE s.name IN ('idle_session_timeout', 'transaction_timeout')
    AND CASE WHEN own.value IS NOT NULL THEN own.value !~ '^0'

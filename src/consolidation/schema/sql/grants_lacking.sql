@@ -14,8 +14,10 @@ SELECT statement
     (3, 'GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}',
         EXISTS (
           SELECT FROM pg_class c
-           WHERE c.relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND c.relkind = 'S'
-             AND NOT (has_sequence_privilege(%(role)s, c.oid, 'USAGE') AND has_sequence_privilege(%(role)s, c.oid, 'UPDATE')))),
+           WHERE c.relnamespace = to_regnamespace(quote_ident(%(schema)s))
+             -- No plan may ask it of a table.
+             AND CASE c.relkind WHEN 'S' THEN NOT (has_sequence_privilege(%(role)s, c.oid, 'USAGE')
+                                                   AND has_sequence_privilege(%(role)s, c.oid, 'UPDATE')) END)),
     -- The Storage Service's readiness check compares the heads.
     (4, 'GRANT USAGE ON SCHEMA {journal} TO {role}',
         CASE WHEN to_regnamespace('consolidation') IS NULL THEN true
