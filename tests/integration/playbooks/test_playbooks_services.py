@@ -127,6 +127,7 @@ def another_host(service: services.Service, directory: Path) -> services.Service
     config = directory / "config.yml"
     text = config.read_text().replace(f"port: {service.port}", f"port: {port}")
     config.write_text(text.replace(str(service.directory), str(directory)))
+    (directory / supervisor.SOCKET_FILE).write_text(f"127.0.0.1:{port}\n")
     return services.Service(service.name, directory, port)
 
 
