@@ -131,6 +131,8 @@ class Outage:
     """Seconds since 1970; None: there was none."""
     errors: Mapping[str, int]
     """Answer -> how often, among the writes sent within the window."""
+    longest_wait: float
+    """Seconds from sending a write to its answer, whatever it was, among the same."""
 
     @property
     def seconds(self) -> float | None:
@@ -153,5 +155,7 @@ def _outage(service: str, operations: list[Operation], begin: float, end: float)
     gaps = list(zip(before, [*answers, None], strict=True))
     within = [gap for gap in gaps if (gap[0] or 0) < end and (gap[1] or end) > begin]
     longest = max(within, key=lambda gap: min(gap[1] or end, end) - max(gap[0] or begin, begin))
-    failed = Counter(each.answer for each in operations if each.outcome != "acknowledged" and begin < each.sent < end)
-    return Outage(service, *longest, dict(failed.most_common()))
+    sent = [each for each in operations if begin < each.sent < end]
+    failed = Counter(each.answer for each in sent if each.outcome != "acknowledged")
+    longest_wait = max((each.answered - each.sent for each in sent), default=0.0)
+    return Outage(service, *longest, dict(failed.most_common()), longest_wait)

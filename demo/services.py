@@ -1,7 +1,7 @@
 """The three services of the demo: where they live, their configuration and releases before the consolidation.
 
 Each has a directory: `config.yml`, `passfile` and `token` (0600), `releases/1.0` and, for those that move,
-`releases/2.0`, the link `current`, and what the supervisor keeps.
+`releases/2.0`, the link `current`, `socket`, and what the supervisor keeps.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import httpx
 
 from consolidation import files
 from demo import releases, supervisor
@@ -94,14 +96,18 @@ class Service:
         self._supervise("start")
 
     def wait_until_it_answers(self, seconds: float = START_SECONDS) -> None:
-        """Raises ServerError when it ends, or does not listen in time."""
+        """Raises ServerError when it ends, or does not answer in time."""
         deadline = time.monotonic() + seconds
         while self.running and time.monotonic() < deadline:
-            with suppress(OSError):
-                socket.create_connection((HOST, self.port), timeout=1).close()
+            with suppress(httpx.TransportError):
+                httpx.get(f"{self.url}/health", timeout=5, trust_env=False)
                 return
             time.sleep(0.05)
         raise ServerError(f"the {self.name} service does not answer; see {self.directory / 'service.log'}")
+
+    def restart(self) -> None:
+        """End its process and start the current release; no connection is refused meanwhile."""
+        self._supervise("restart")
 
     def stop(self) -> None:
         """Stop it; no change when it is down."""
@@ -130,6 +136,7 @@ def create(directory: Path, servers: Mapping[str, Server], password_lines: Seque
         for version, requirements in _releases(service.name).items():
             releases.create(service.directory / "releases" / version, requirements)
         (service.directory / "current").symlink_to("releases/1.0")
+        (service.directory / supervisor.SOCKET_FILE).write_text(f"{HOST}:{service.port}\n")
     return services
 
 

@@ -102,12 +102,12 @@ def play_under_load(environment: Environment, playbook: str, traffic: Traffic) -
     play(environment, playbook)
     end = now()
     unserved = traffic.wait_for_writes(SERVED_SECONDS)
-    table = Table("service", "mode", "last write", "next write", "outage", "answers to clients meanwhile")
+    table = Table("service", "mode", "last write", "next write", "longest wait of a client", "failed requests")
     for outage in checker.outages(traffic.operations, begin, end):
-        answers = "\n".join(f"{count} x {answer}" for answer, count in outage.errors.items()) or "no error"
-        seconds = "-" if outage.seconds is None else f"{outage.seconds:.1f} s"
+        failed = "\n".join(f"[red]{count} x {answer}" for answer, count in outage.errors.items()) or "0"
+        wait = f"{outage.longest_wait:.1f} s"
         mode = _mode(outage.service) if playbook == "migrate.yml" else "noted keys"
-        table.add_row(outage.service, mode, _clock(outage.last_before), _clock(outage.first_after), seconds, answers)
+        table.add_row(outage.service, mode, _clock(outage.last_before), _clock(outage.first_after), wait, failed)
     console.print(table)
     if unserved:
         raise DemoError(f"{' and '.join(sorted(unserved))}: no write is taken {SERVED_SECONDS} s after {playbook}")

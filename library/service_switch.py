@@ -12,7 +12,8 @@ description:
     mode of the configuration stay. The service is restarted in any case, and has to be healthy then.
   - A configuration that is neither the one it was prepared from nor the prepared one is left alone, see RV(edited).
   - Started before the change-over on every host of a service at once (C(async)), with O(opening) it waits until the
-    Storage Service takes writes; what Ansible needs for itself is then outside the write outage.
+    Storage Service takes writes, or has handed the database back to the source; what Ansible needs for itself is then
+    outside the write outage.
   - Who comes last has the turn. A switch that still waits when a later command switches the host, back or over, or
     when the prepared files are gone, ends without having changed anything.
 options:
@@ -44,9 +45,16 @@ options:
         elements: str
         required: true
       database:
-        description: The database that each of them must call open for writes.
+        description: The database that is to be opened.
         type: str
         required: true
+      side:
+        description:
+          - V(target), until each of them calls the database open for writes; or V(source), until each calls it fenced
+            and its capture off, which the rollback by noted keys makes true once the source is open.
+        type: str
+        choices: [target, source]
+        default: target
       wait_seconds:
         description: How long that may take, in seconds.
         type: float
@@ -118,6 +126,7 @@ from ansible.module_utils.urls import ConnectionError, open_url
 OPENING = {
     "urls": {"type": "list", "elements": "str", "required": True},
     "database": {"type": "str", "required": True},
+    "side": {"type": "str", "choices": ["target", "source"], "default": "target"},
     "wait_seconds": {"type": "float", "required": True},
 }
 SPEC = {
@@ -133,7 +142,7 @@ SPEC = {
     "lineages": {"type": "list", "elements": "str", "default": []},
     "timeout_seconds": {"type": "float", "default": 60},
 }
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.05
 TURN = ".service-switch"
 """File beside the link, or the configuration: the command that has the turn. It stays, as lock files do."""
 
@@ -211,16 +220,19 @@ class Turn:
 
 
 def wait_until_open(turn: Turn, given: dict[str, Any]) -> None:
-    """Until every host of the Storage Service takes writes to the database. Raises Failed."""
+    """Until every host of the Storage Service says that its side, or the other, takes writes. Raises Failed."""
     opening = given["opening"]
+    wanted = {"writes": "open"} if opening["side"] == "target" else {"writes": "fenced", "capture": "off"}
 
     def is_open(said: Any) -> bool:
-        return bool(said["databases"][opening["database"]]["writes"] == "open")
+        found = said["databases"][opening["database"]]
+        return all(found[name] == value for name, value in wanted.items())
 
     deadline = time.monotonic() + opening["wait_seconds"]
     for url in opening["urls"]:
         if said := poll(turn, given["after"], url, deadline, is_open):
-            what = f"did not call {opening['database']} open within {opening['wait_seconds']:g} s"
+            state = " and ".join(f"{name} {value}" for name, value in wanted.items())
+            what = f"did not call {opening['database']} {state} within {opening['wait_seconds']:g} s"
             raise Failed(f"{url} {what}: {said}")
 
 

@@ -32,6 +32,7 @@ GRANTS = """
     GRANT SELECT ON consolidation.alembic_version TO storage_service;
 """
 START_SECONDS = 30
+WRITES = {"fence_wait_seconds": 1}
 EMPTY = """TRUNCATE campaign_db.campaigns, campaign_db.chapters, image_db.images, image_db.overlays,
                     storage_service.idempotency_keys"""
 
@@ -200,7 +201,8 @@ def reference(service: str, backend: str, cluster: Cluster, directory: Path) -> 
         source = cluster.source(cluster.server("source", min(installations())), service)
         create_tables(source.server, service)
         section = {"type": "postgresql", **connection(source, f"{service}_app")}
-        with running(module, {"database": section, "others": {"key": "value"}}, directory) as direct:
+        configuration = {"database": section, "others": {"key": "value"}, "writes": WRITES}
+        with running(module, configuration, directory) as direct:
             yield Reference(direct.http, backend, source, "public", direct.log)
         return
     storage = prepare_storage(cluster.target(cluster.server("storage", max(installations()))))
@@ -210,6 +212,7 @@ def reference(service: str, backend: str, cluster: Cluster, directory: Path) -> 
         configuration = {
             "database": {"type": "storage_service", "schema": schema, "client": "storage_client"},
             "storage": {"url": at.url, "token_file": str(token_file), "retry_seconds": 0.2},
+            "writes": WRITES,
         }
         with running(module, configuration, directory) as remote:
             yield Reference(remote.http, backend, storage, schema, at.log)

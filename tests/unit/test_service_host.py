@@ -20,11 +20,12 @@ BEFORE, AFTER = b"type: postgresql\r\n", b"type: storage_service\r\n"
 class Answers(BaseHTTPRequestHandler):
     """`/ready` and `/health` are well, `/fenced` is not, `/text` speaks no JSON, `/soon` serves at the third asking.
 
-    `/opens` says whether a database takes writes.
+    `/opens` says whether a database takes writes, and whether its changes are noted.
     """
 
     asked = 0
     open = False
+    capture = b"off"
 
     def do_GET(self) -> None:
         self.send_response(503 if self.path == "/fenced" else 200)
@@ -36,7 +37,8 @@ class Answers(BaseHTTPRequestHandler):
             return
         if self.path == "/opens":
             writes = b"open" if Answers.open else b"fenced"
-            self.wfile.write(b'{"ok": true, "databases": {"campaign_db": {"writes": "%s"}}}' % writes)
+            state = b'{"writes": "%s", "capture": "%s"}' % (writes, Answers.capture)
+            self.wfile.write(b'{"ok": true, "databases": {"campaign_db": %s}}' % state)
             return
         said = "healthy" if self.path == "/health" else "said"
         self.wfile.write(b"well" if self.path == "/text" else b'{"status": "%s"}' % said.encode())
@@ -181,11 +183,24 @@ def test_nothing_is_switched_before_the_opening(
     opening = {"urls": [f"{address}/opens"], "database": "campaign_db", "wait_seconds": 0.3}
     Answers.open = False
     result = run_module(capsys, "service_switch", False, host | {"opening": opening})
-    assert "did not call campaign_db open within 0.3 s: it answers 200" in result["msg"]
+    assert "did not call campaign_db writes open within 0.3 s: it answers 200" in result["msg"]
     assert (state(host), starts(host)) == ((BEFORE, "1.0", 0o640), [])
     Answers.open = True
     assert run_module(capsys, "service_switch", False, host | {"opening": opening})["changed"]
     assert state(host) == (AFTER, "2.0", 0o640)
+
+
+def test_back_nothing_is_switched_before_the_database_is_handed_over(
+    host: dict[str, Any], address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = {"urls": [f"{address}/opens"], "database": "campaign_db", "side": "source", "wait_seconds": 0.2}
+    for is_open, capture in ((True, b"on"), (True, b"off"), (False, b"on")):
+        monkeypatch.setattr(Answers, "open", is_open)
+        monkeypatch.setattr(Answers, "capture", capture)
+        result = run_module(capsys, "service_switch", False, host | {"opening": opening})
+        assert "did not call campaign_db writes fenced and capture off within 0.2 s" in result["msg"]
+    monkeypatch.setattr(Answers, "capture", b"off")
+    assert run_module(capsys, "service_switch", False, host | {"opening": opening})["changed"]
 
 
 @pytest.mark.parametrize("ending", ["a later command", "a rollback"])

@@ -37,7 +37,8 @@ def test_ready_with_its_database_at_the_heads(service: Running) -> None:
         "database": "up",
         "lineages": dict.fromkeys(["campaign_db", "image_db", "storage_service"], "current"),
         "databases": {
-            name: {"writes": "open", "pool": "free", "missing_grants": []} for name in ("campaign_db", "image_db")
+            name: {"writes": "open", "capture": "off", "pool": "free", "missing_grants": []}
+            for name in ("campaign_db", "image_db")
         },
     }
     assert service.http.get("/health/ready").json() == current

@@ -12,6 +12,7 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation.borders import Json
 from consolidation.capture import state as capture
+from consolidation.capture import trigger as capture_trigger
 from consolidation.capture.memory import Memory
 from consolidation.follow import changeover
 from consolidation.follow.phase import Plan, end_sources_capture
@@ -57,6 +58,9 @@ def apply(plan: Plan, options: changeover.Options) -> Json:
         found = dict(work.result)
     with recorded(database, Phase.ROLLBACK_OPEN) as work:
         work.note(FenceResult(opened_at=changed.opened_at))
+    with session(database.target, "end of the capture") as target:
+        # The services' hosts see it through the Storage Service, and go back to the source.
+        capture_trigger.turn_off(target, database.target_side, options.lock_seconds)
     return found
 
 

@@ -95,6 +95,16 @@ def test_outage_is_the_longest_silence(
     assert outage.errors == ({"503 fenced": 1} if window[1] > 5 else {})
 
 
+def test_longest_wait_is_that_of_a_write_sent_in_the_window() -> None:
+    times = [(0.0, 9.0), (1.0, 1.5), (2.0, 4.5), (6.0, 20.0)]
+    operations = [
+        Operation("image", "images", "t", "create", "", sent, answered, "acknowledged", "201", None)
+        for sent, answered in times
+    ]
+    [outage] = checker.outages(operations, 0.5, 5)
+    assert outage.longest_wait == 2.5
+
+
 @pytest.mark.parametrize(
     ("status", "body", "outcome"),
     [

@@ -5,6 +5,7 @@ uvicorn waits for ever for the head of a request, takes heads of any size and as
 
 import asyncio
 import resource
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,10 +14,12 @@ from typing import Any, cast
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service_common import handover
 from service_common.config import ServerConfig
 
 START_FAILED = 3
 LINGER_SECONDS = 1
+TICK_SECONDS = 0.02
 RESERVED_FILES = 128
 """Of the process's limit: log, configuration, connections to the database."""
 
@@ -26,19 +29,20 @@ class Connections:
     """The connections of one server. Above the limit, who has not authenticated goes first, the oldest of them."""
 
     limit: int
+    store: handover.Store | None = None
     open: int = 0
     strangers: dict["BoundedHttp", None] = field(default_factory=dict)
 
     @classmethod
-    def within(cls, config: ServerConfig) -> "Connections":
+    def within(cls, config: ServerConfig, store: handover.Store | None) -> "Connections":
         """As many as the configuration says, or as the process may have files open."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = config.max_connections + RESERVED_FILES
         if soft != resource.RLIM_INFINITY and soft < wanted:
             soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-            return cls(min(config.max_connections, max(soft - RESERVED_FILES, 1)))
-        return cls(config.max_connections)
+            return cls(min(config.max_connections, max(soft - RESERVED_FILES, 1)), store)
+        return cls(config.max_connections, store)
 
     def add(self, connection: "BoundedHttp") -> None:
         self.open += 1
@@ -62,11 +66,30 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_complete = False
         self._ended = False
         self._head_timer: asyncio.TimerHandle | None = None
+        self._unanswered: bytearray | None = None
+        """What the next process would have to read again; None: it cannot go on with this connection."""
+        self._within_request = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
         self._head_timer = self.loop.call_later(self._limits.head_timeout_seconds, transport.abort)
         self._connections.add(self)
+        if self._connections.store is not None and self.scheme == "http":  # TLS is in this process's memory
+            self._unanswered = bytearray()
+        if handover.ending.is_set():  # accepted just before
+            self.loop.call_soon(self.shutdown)
+
+    def resume(self, unanswered: bytes) -> None:
+        """Go on with a connection of the process before."""
+        if self.transport.is_closing():
+            return
+        if unanswered:
+            self.data_received(unanswered)
+        else:
+            self._stop_timer()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
@@ -77,6 +100,8 @@ class BoundedHttp(HttpToolsProtocol):
         if self._ended:
             return
         self._head_bytes += len(data)
+        if self._unanswered is not None:
+            self._unanswered += data
         super().data_received(data)
         if self._head_complete or self.transport.is_closing():
             return
@@ -87,6 +112,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        if self._within_request:
+            self._unanswered = None  # sent before the last one was answered: somewhere among the bytes
+        self._within_request = True
         self._head_complete = False
         self.scope["state"]["connection"] = self
 
@@ -99,6 +127,39 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._head_bytes = 0
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._within_request = bool(self.pipeline)
+        if self.cycle.more_body or self.pipeline:
+            self._unanswered = None
+        elif self._unanswered is not None:
+            self._unanswered.clear()
+        if handover.ending.is_set():
+            self.loop.call_soon(self.shutdown)  # once the answer is written
+
+    def shutdown(self) -> None:
+        """The server ends: what is under way is answered, then the connection goes on to the next process or ends."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = self.cycle.keep_alive and self._unanswered is not None
+        elif not self.transport.is_closing() and not self.hand_over():
+            self.transport.close()
+
+    def hand_over(self) -> bool:
+        """Leave the connection to the next process, with a request that has not begun; whether that was possible."""
+        store, transport = self._connections.store, self.transport
+        in_order = not transport.is_closing() and not transport.get_write_buffer_size()
+        complete = self.cycle is None or not self.cycle.more_body
+        if store is None or self._unanswered is None or not in_order or not complete:
+            return False
+        self.flow.pause_reading()
+        if not store.keep(transport.get_extra_info("socket").fileno(), bytes(self._unanswered)):
+            self.flow.resume_reading()
+            return False
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        transport.abort()  # this process's end alone
+        return True
 
     def authenticated(self) -> None:
         """The application knows who this is."""
@@ -157,12 +218,14 @@ class BoundedServer(uvicorn.Server):
         super().__init__(config)
         self._server = server
         self._on_start = on_start
+        self._store: handover.Store | None = None
 
     async def startup(self, sockets: Any = None) -> None:  # noqa: ARG002 - uvicorn's signature
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(START_FAILED)
-        connections = Connections.within(self._server)
+        store, inherited = handover.Store.of_this_process(), handover.inherited()
+        connections = Connections.within(self._server, store)
         loop = asyncio.get_running_loop()
 
         def protocol() -> BoundedHttp:
@@ -172,16 +235,49 @@ class BoundedServer(uvicorn.Server):
         try:
             listening = await loop.create_server(
                 protocol,
-                self._server.host,
-                self._server.port,
+                **self._address(inherited.listening),
                 ssl=self.config.ssl,
                 ssl_handshake_timeout=self._server.head_timeout_seconds if self.config.ssl else None,
                 backlog=2048,
             )
         except OSError as error:
-            sys.stderr.write(f"cannot listen on {self._server.host}:{self._server.port}: {error.strerror}\n")
+            sys.stderr.write(f"cannot listen on {self._server.host}:{self._server.port}: {error.strerror or error}\n")
             await self.lifespan.shutdown()
             sys.exit(START_FAILED)
         self.servers = [listening]
+        self._store = store
+        if store is not None and inherited.connections:
+            store.forget()
+        for passed, unanswered in inherited.connections:
+            _, connection = await loop.connect_accepted_socket(protocol, passed)
+            connection.resume(unanswered)
         self.started = True
         self._on_start()
+
+    def _address(self, passed: socket.socket | None) -> dict[str, Any]:
+        """Raises OSError."""
+        if passed is None:
+            return {"host": self._server.host, "port": self._server.port}
+        if (port := passed.getsockname()[1]) != self._server.port:
+            raise OSError(f"the socket that was passed in has port {port}: correct the one or the other")
+        return {"sock": passed}
+
+    async def shutdown(self, sockets: Any = None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Accept no more, answer what is under way. uvicorn's own takes 0.2 s, in which no one is served."""
+        for server in self.servers:
+            server.close()
+        handover.ending.set()
+        for connection in [*self.server_state.connections]:
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                await asyncio.sleep(TICK_SECONDS)  # connections that were accepted just before
+                while (self.server_state.connections or self.server_state.tasks) and not self.force_exit:
+                    await asyncio.sleep(TICK_SECONDS)
+        except TimeoutError:
+            for task in self.server_state.tasks:
+                task.cancel()
+        if self._store is not None:
+            self._store.settle()
+        if not self.force_exit:
+            await self.lifespan.shutdown()

@@ -11,6 +11,7 @@ from uuid import uuid4
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_common.config import ServerConfig
+from service_common.handover import Ending
 from service_common.problem import Problem, bounded, unavailable
 
 log = logging.getLogger("request")
@@ -32,6 +33,7 @@ def request_id_of(header: bytes) -> str:
 class RequestLimits:
     """Refuses bodies over the limit (413) and ends requests that take too long (503).
 
+    One that still waits when the process ends goes on to the next process; where it cannot, it is a 503, too.
     FastAPI's own body limit answers in plain text; ours is a problem document like every other error.
     """
 
@@ -72,10 +74,16 @@ class RequestLimits:
                 "send it again with the same Idempotency-Key.",
             )
             await late.response()(scope, receive, send)
+        except Ending as error:
+            connection = scope["state"].get("connection")
+            if connection is None or not connection.hand_over():
+                restarts = unavailable("fenced", str(error))
+                restarts.headers = {**(restarts.headers or {}), "Connection": "close"}
+                await restarts.response()(scope, receive, send)
 
 
 class RequestLog:
-    """One line per request: method, path, status, duration, and who asked (`request.state.caller`)."""
+    """One line per request: method, path, status (null: left to the next process), duration, and who asked."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -86,7 +94,7 @@ class RequestLog:
         begun = time.perf_counter()
         request_id = request_id_of(dict(scope["headers"]).get(b"x-request-id", b""))
         current_request_id.set(request_id)
-        status = 500
+        status: int | None = None
 
         async def tagged_send(message: Message) -> None:
             nonlocal status
@@ -97,6 +105,9 @@ class RequestLog:
 
         try:
             await self.app(scope, receive, tagged_send)
+        except BaseException:
+            status = 500
+            raise
         finally:
             fields = {
                 "method": scope["method"],

@@ -20,6 +20,9 @@ from service_common.problem import Problem, unavailable
 
 log = logging.getLogger(__name__)
 
+FENCED = "25006"
+"""read_only_sql_transaction: what the runbook's fence raises, and a standby."""
+
 
 def create_engine(
     config: PostgresConfig,
@@ -90,7 +93,7 @@ class _Meaning:
 # The most specific prefix wins. A statement is a transaction of its own: whatever error the server gives, it wrote
 # nothing, unless the connection ended with it (08, 57P: it may end between the commit and the answer).
 _MEANING = {
-    "25006": _Meaning(503, "fenced", "The table is closed for writes while its data moves; nothing was written.", 0.1),
+    FENCED: _Meaning(503, "fenced", "The table is closed for writes while its data moves; nothing was written.", 0.1),
     "08": _Meaning(503, "database-unavailable", "The connection to the database was lost."),
     "40003": _Meaning(503, "database-unavailable", "The database does not know whether it wrote."),
     "57P": _Meaning(503, "database-unavailable", "The database ended the connection."),

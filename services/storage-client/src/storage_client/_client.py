@@ -24,6 +24,7 @@ class StorageClient:
     at most `timeout_seconds`. Writes carry an idempotency key that stays the same over repetitions: they happen once.
 
     ca_file: the CA of the service's certificate, where it is not one of the system's.
+    retry_fenced: repeat a write while its table is closed by the runbook; else NotWritten is raised at once.
     allow_plaintext: send the token over http:// to another machine than this one.
     request_id: gives the id of the request that is being served, which the Storage Service's log then names too.
     transport: replaces the network.
@@ -36,6 +37,7 @@ class StorageClient:
         *,
         timeout_seconds: float = 10,
         retry_seconds: float = 5,
+        retry_fenced: bool = True,
         ca_file: str | Path | None = None,
         allow_plaintext: bool = False,
         request_id: Callable[[], str | None] | None = None,
@@ -49,6 +51,7 @@ class StorageClient:
             timeout_seconds,
             retry_seconds,
             request_id,
+            retry_fenced,
         )
 
     async def __aenter__(self) -> Self:

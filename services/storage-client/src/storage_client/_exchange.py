@@ -41,6 +41,7 @@ class Exchange:
     timeout_seconds: float
     retry_seconds: float
     request_id: Callable[[], str | None] | None
+    retry_fenced: bool = True
 
     async def write(self, write: Write) -> tuple[Response, str]:
         """The answer, and the key of the write. Every error carries id and key."""
@@ -92,6 +93,8 @@ class Exchange:
                     wait = 0 if cause.stale and attempt == 0 else wait
                 elif not isinstance(error, errors.NotWritten):
                     in_doubt = True
+                elif not in_doubt and error.problem == "fenced" and not self.retry_fenced:
+                    raise
                 elif in_doubt:
                     # An earlier attempt may be on its way still, and find the table open again.
                     told = errors.Unavailable(

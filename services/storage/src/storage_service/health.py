@@ -21,7 +21,7 @@ from service_common.problem import Problem
 from storage_service.db.pool import NotSent, Pool
 from storage_service.db.statements import IN_RECOVERY
 
-FRESH_SECONDS = 0.25
+FRESH_SECONDS = 0.1
 """For so long one look serves all who ask: strangers can ask as often as they like."""
 WAIT_SECONDS = 5
 _TABLES = (files("storage_service.db") / "sql" / "health.sql").read_text()
@@ -38,6 +38,8 @@ class DatabaseHealth(BaseModel):
 
     writes: Literal["open", "fenced"]
     """fenced: closed by the runbook while its data moves; reads are served."""
+    capture: Literal["on", "off"] = "off"
+    """on: the changes of all tables are noted for a rollback. Off and fenced: the source takes writes, or no side."""
     pool: Literal["free", "busy"]
     """busy: requests wait for a connection."""
     missing_grants: list[str] = []
@@ -98,6 +100,7 @@ class HealthCheck:
             mine = [row for row in tables if row["schema_name"] == schema]
             databases[database] = DatabaseHealth(
                 writes="fenced" if any(row["fenced"] for row in mine) else "open",
+                capture="on" if mine and all(row["noted"] for row in mine) else "off",
                 pool="busy" if self.pools[database].busy else "free",
                 missing_grants=[row["table_name"] for row in mine if not row["granted"]],
             )

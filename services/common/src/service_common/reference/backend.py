@@ -39,6 +39,14 @@ class StorageAddress(Section):
     """For how long a request is repeated while the Storage Service is away."""
 
 
+class WritesConfig(Section):
+    """How writes are taken."""
+
+    fence_wait_seconds: float = Field(default=10, ge=0)
+    """For how long a write waits while its table is closed by the runbook; it is answered 503 then. Never longer than
+    `server.request_timeout_seconds` leaves for it."""
+
+
 class ServiceSettings(BaseModel):
     """A reference service's file. Sections that others added are none of our business."""
 
@@ -47,6 +55,7 @@ class ServiceSettings(BaseModel):
     server: ServerConfig
     database: Annotated[DirectConfig | RemoteConfig, Field(discriminator="type")]
     storage: StorageAddress | None = None
+    writes: WritesConfig = WritesConfig()
 
 
 class ListRecords(Protocol):
@@ -81,6 +90,10 @@ class Backend(Protocol):
 
     def install(self, app: FastAPI) -> None:
         """Make the backend's errors problem documents of `app`."""
+
+    def is_fenced(self, error: Exception) -> bool:
+        """Whether the table is closed for writes, and certainly nothing was written."""
+        ...
 
     async def health(self) -> dict[str, Any]:
         """`ok`, and which backend it is."""

@@ -39,6 +39,9 @@ class DirectBackend:
     def install(self, app: FastAPI) -> None:
         postgres.install(app)
 
+    def is_fenced(self, error: Exception) -> bool:
+        return postgres.sqlstate_of(error) == postgres.FENCED  # a statement is a transaction: it wrote nothing
+
     async def health(self) -> dict[str, Any]:
         try:
             async with self._engine.connect() as connection:

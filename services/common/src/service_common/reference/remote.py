@@ -22,6 +22,7 @@ def open_client(address: StorageAddress | None) -> StorageClient:
             address.url,
             read_secret(address.token_file),
             retry_seconds=address.retry_seconds,
+            retry_fenced=False,  # service_common.reference.fenced waits
             ca_file=address.ca_file,
             allow_plaintext=address.allow_plaintext,
             request_id=current_request_id.get,
@@ -42,6 +43,9 @@ class RemoteBackend:
             return _problem(error).response()
 
         app.add_exception_handler(StorageError, storage_error)
+
+    def is_fenced(self, error: Exception) -> bool:
+        return isinstance(error, NotWritten) and error.problem == "fenced"
 
     async def health(self) -> dict[str, Any]:
         return {**await self._client.health(), "backend": "storage_service"}

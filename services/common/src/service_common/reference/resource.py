@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service_common.problem import Problem, documented
 from service_common.reference.backend import Backend, Records, ServiceSettings
+from service_common.reference.fenced import PatientWrites
 from service_common.server import prepare
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -62,11 +63,15 @@ def reference_app(title: str, settings: ServiceSettings, backend: Backend) -> Fa
         return _json(content, 200 if healthy else 503)
 
     backend.install(app)
+    app.state.writes = PatientWrites.within(
+        settings.writes.fence_wait_seconds, settings.server.request_timeout_seconds, backend.is_fenced
+    )
     return prepare(app, settings.server)
 
 
 def add_resource(app: FastAPI, path: str, records: Records, create: type[Changes], update: type[Changes]) -> None:
-    """Add create, get, list, update and soft delete of one table's records below `path`."""
+    """Add create, get, list, update and soft delete of one table's records below `path`; writes wait for a fence."""
+    records = app.state.writes.of(records)
 
     @app.post(path, status_code=201, responses=PROBLEMS)
     async def create_record(values: create) -> Response:  # type: ignore[valid-type]  # a parameter
