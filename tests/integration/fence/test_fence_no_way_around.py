@@ -97,9 +97,18 @@ def publisher() -> Iterator[Server]:
             server.destroy()
 
 
-@pytest.mark.parametrize("side", ["source", "target"])
-def test_an_apply_worker_is_refused_and_goes_on_after_the_opening(
-    source: Database, target: Database, publisher: Server, side: str
+BEHIND = {
+    "insert": ("source", "INSERT INTO {} VALUES (2, 'behind'), (3, 'behind')", 3),
+    "insert, target": ("target", "INSERT INTO {} VALUES (2, 'behind')", 2),
+    "update": ("source", "UPDATE {0} SET id = 5; INSERT INTO {0} VALUES (2, 'behind')", 2),
+    "delete": ("source", "DELETE FROM {}", 0),
+    "truncate": ("source", "TRUNCATE {}", 0),
+}
+
+
+@pytest.mark.parametrize(("side", "behind", "left"), BEHIND.values(), ids=BEHIND)
+def test_an_apply_worker_is_refused_and_goes_on_after_the_opening(  # noqa: PLR0917 - three are fixtures
+    source: Database, target: Database, publisher: Server, side: str, behind: str, left: int
 ) -> None:
     """Its writes fire no statement trigger; it stops, tries again, and loses nothing."""
     ddl = "CREATE TABLE t (id int PRIMARY KEY, a text)"
@@ -135,10 +144,10 @@ def test_an_apply_worker_is_refused_and_goes_on_after_the_opening(
         assert holds(1, 20)
         with session(window.database.side(side).settings, "test") as closing:
             trigger.close_side(closing, window.database.side(side), 10)
-        cursor.execute(f"INSERT INTO {schema}.t VALUES (2, 'behind')")
-        assert not holds(2, 2), "an apply worker wrote behind the closed fence"
+        cursor.execute(behind.format(f"{schema}.t"))
+        assert not holds(left, 2), "an apply worker wrote behind the closed fence"
         window.lift(side)
-        assert holds(2, 30)
+        assert holds(left, 30)
     finally:
         with database.connection() as subscriber:
             subscriber.autocommit = True
