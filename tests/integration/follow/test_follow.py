@@ -241,6 +241,6 @@ def test_a_standby_that_is_away_is_not_waited_for_without_end(
                 follower.round()
             assert time.monotonic() - begun < 15
             assert follower.waiting(), "the key is kept"
-        assert follower.round().rows == 1
+        follower.round()
         assert not follower.waiting()
     assert target.value("SELECT count(*) FROM campaign_db.plain") == 1
