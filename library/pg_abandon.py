@@ -56,6 +56,10 @@ tables:
   type: list
   elements: str
   returned: when they were opened
+writers:
+  description: Which side takes writes right now, in words.
+  type: str
+  returned: on a refusal
 blockers:
   description: Who was in the way of a lock.
   type: list

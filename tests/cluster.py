@@ -137,6 +137,21 @@ class Cluster:
             server.destroy()
 
 
+@contextmanager
+def standby_away(database: Database) -> Iterator[None]:
+    """A synchronous standby that no commit reaches."""
+    with database.connection() as conn:
+        conn.autocommit = True
+        cursor = conn.cursor()
+        cursor.execute("ALTER SYSTEM SET synchronous_standby_names = 'away'")
+        cursor.execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
+        try:
+            yield
+        finally:
+            cursor.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            cursor.execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
+
+
 def missing_versions(pair: Sequence[int]) -> str:
     """The versions of the pair that this machine does not have, for the reason of a skip; '' when it has all."""
     return ", ".join(str(major) for major in sorted(set(pair)) if major not in installations())

@@ -129,6 +129,14 @@ OWNER: list[Case] = [
         "GRANT SELECT ON roots.parted, part TO PUBLIC",
     ),
     Case(
+        "source.sequence.elsewhere",
+        BLOCKER,
+        "CREATE SCHEMA numbers; GRANT USAGE ON SCHEMA numbers TO PUBLIC; CREATE SEQUENCE numbers.drawn;"
+        "GRANT SELECT ON SEQUENCE numbers.drawn TO PUBLIC;"
+        "ALTER TABLE chapters ALTER sequence_number SET DEFAULT nextval('numbers.drawn')",
+        {"schema.column.unnumbered"},
+    ),
+    Case(
         "source.rule.instead",
         WARNING,
         "CREATE RULE r AS ON DELETE TO chapters DO INSTEAD NOTHING",

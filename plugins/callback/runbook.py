@@ -115,6 +115,7 @@ class CallbackModule(CallbackBase):
         self._seen.active.pop(result.host.get_name(), None)
         self._find_run(result)
         self._keep_result(result, "failed, ignored" if ignore_errors else "failed")
+        self._seen.fails(result.host.get_name(), result.task.action, result.result)
         if not ignore_errors:
             self._remember_failure(result)
 
@@ -122,6 +123,7 @@ class CallbackModule(CallbackBase):
         """A host did not answer."""
         self._seen.active.pop(result.host.get_name(), None)
         self._keep_result(result, "unreachable")
+        self._seen.fails(result.host.get_name(), result.task.action, result.result)
         if not result.task.ignore_unreachable:
             self._remember_failure(result)
 

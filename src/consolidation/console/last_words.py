@@ -15,6 +15,8 @@ from consolidation.console.figures import BAD, OUTAGE, WARNING
 from consolidation.console.writes import Writes
 
 Values = Mapping[str, Any]
+SAYS = ("ansible.builtin.fail", "ansible.builtin.assert")
+"""Tasks that only say why the command ends."""
 
 
 @dataclass
@@ -65,6 +67,13 @@ class Seen:
             self.begun.add(values["run"]["id"])
         if module == "run_report" and "verdict" in (report := values.get("report") or {}):
             self.reports[report["run_id"]] = report
+
+    def fails(self, host: str, module: str, values: Values) -> None:
+        """A task has failed: what was seen of the fences before it need not be so any more."""
+        if values.get("writers"):
+            self.writers[host] = str(values["writers"])
+        elif module not in SAYS and host in self.writers:
+            self.writers[host] = f"which side takes writes was not looked at since this failure: {self.status()}"
 
     def command(self, playbook: str = "") -> str:
         """This command again, or another playbook with the same options."""

@@ -11,9 +11,10 @@ The order within a round, each point with its reason:
 2. The marks as S sees them, and once more at the end as they are then: TRUNCATE and rewrites are not MVCC-safe, an
    older snapshot sees an empty table. A mark that changed meanwhile: the round is rolled back and done again.
 3. Delete, insert, compare; foreign keys and triggers stand aside meanwhile.
-4. The origin's commits that S saw are flushed to its disk before the destination commits: else a crash of an origin
-   with synchronous_commit = off leaves a row on the destination that the origin has lost.
-5. The log is emptied in the transaction of S, which sees exactly what was brought.
+4. The origin's commits that S saw are on its disk and its synchronous standbys before the destination commits: else a
+   crash of an origin with synchronous_commit = off leaves a row on the destination that the origin has lost.
+5. The log is emptied in the transaction of S, which sees exactly what was brought; when the destination's synchronous
+   standbys have it, for a failover there must not lose what no key names any more.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ from consolidation.follow.content import bring_whole
 from consolidation.follow.rows import Brought, bound, bring
 from consolidation.follow.way import Followed, Way, followed, require_captured
 from consolidation.journal.records import LOCK_SPACE
+from consolidation.model import Side
 from consolidation.postgres.connection import session
+from consolidation.postgres.durability import await_standbys
 from consolidation.postgres.locks import lock_for_snapshot
 from consolidation.postgres.queries import execute, value
 
@@ -50,6 +53,8 @@ TRIES = 5
 """Of a round whose tables are rewritten at this very moment, before it is given up."""
 VACUUM_ENTRIES = 50_000
 """Entries taken out of a log before it is vacuumed: autovacuum comes once a minute, and every round reads the log."""
+STANDBY_SECONDS = 30.0
+"""For the synchronous standbys of either side, where no budget leaves less."""
 LOCK_TIMEOUT = "30s"
 """For the tables of either side, and for a round of another process."""
 
@@ -115,6 +120,7 @@ class Follower:
     """Called with the name of what has just been done; for progress, and for tests that stop there."""
     taken: dict[str, int] = field(default_factory=dict)
     """Entries taken out of each log since it was last vacuumed."""
+    standby_seconds: float = STANDBY_SECONDS
 
     def round(self, entries: int = ENTRIES_A_ROUND, during: During | None = None) -> Round:
         """Bring over what is noted. Raises StepRefused, VerificationFailed, Incomparable, psycopg2's errors.
@@ -150,7 +156,8 @@ class Follower:
         return {table.name: table.log_bytes for table in tables if table.name in names}
 
     def limit(self, seconds: float) -> None:
-        """Have a statement of either side fail when it takes longer; 0: no limit."""
+        """Have a statement of either side fail when it takes longer, and its standbys; 0: no limit for statements."""
+        self.standby_seconds = min(seconds or STANDBY_SECONDS, STANDBY_SECONDS)
         for conn in (self.origin, self.destination):
             execute(conn, "SELECT set_config('statement_timeout', %s, false)", [str(round(seconds * 1000))])
             conn.commit()
@@ -186,6 +193,7 @@ class Follower:
         self._flush()
         self.step("before the destination's commit")
         self.destination.commit()
+        self._confirm(self.destination, self.way.destination)
         self.step("after the destination's commit")
         seconds = time.monotonic() - started
         done = Round(brought, seconds, complete=not any(ends.values()))
@@ -201,7 +209,6 @@ class Follower:
         self, tables: Mapping[str, Followed], whole: set[str], ends: Mapping[str, str | None]
     ) -> dict[str, Brought]:
         fence.pass_through(self.destination)
-        execute(self.destination, "SET LOCAL synchronous_commit = on")
         stand_aside = aside.put(self.destination, [table.destination.oid for table in tables.values()])
         self.memory.remember_to_validate(aside.to_validate(stand_aside))
         brought = {}
@@ -221,6 +228,14 @@ class Follower:
     def _flush(self) -> None:
         """Have the origin's commits so far on its disk, whatever synchronous_commit they were made with."""
         execute(self.now, "SELECT pg_logical_emit_message(true, 'consolidation', '')")
+        self._confirm(self.now, self.way.origin)
+
+    def _confirm(self, conn: Connection, side: Side) -> None:
+        """Have the side's synchronous standbys all that is committed there. Raises StatementFailed."""
+        has_standbys = value(conn, "SHOW synchronous_standby_names")
+        conn.rollback()
+        if has_standbys:
+            await_standbys(side.settings, self.standby_seconds)
 
     def _forget_entries(self, logs: Mapping[str, tuple[Followed, str | None]]) -> None:
         """Delete from the logs what the snapshot saw and the destination has."""
@@ -261,6 +276,4 @@ def following(way: Way, memory: Memory, step: Step = lambda _: None) -> Iterator
             )
             conn.commit()
         origin.set_session(isolation_level="REPEATABLE READ")
-        # In `now` every statement is a transaction of its own, and flushes its commit: see `_flush`.
-        execute(now, "SET synchronous_commit = on")
         yield Follower(way, memory, origin, now, destination, step)

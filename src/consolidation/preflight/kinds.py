@@ -71,6 +71,12 @@ _SOURCE = (
         True,
     ),
     (
+        "source.sequence.elsewhere",
+        BLOCKER,
+        "A column draws its numbers from a sequence of another schema: they are not handed over.",
+        True,
+    ),
+    (
         "source.rule.instead",
         WARNING,
         "A rule takes statements elsewhere: the fence refuses them only where that is one of its tables.",

@@ -140,6 +140,14 @@ def _database_wide(source: Side, database: Database) -> Iterator[Finding]:
         yield found(kind, dbname, what, fix)
     if not database.mode.copies:  # the other schemas of the storage database are other services'
         return
+    for table, column, sequence in rows(source.conn, query("preflight/sequences_elsewhere"), parameters):
+        kind, subject = "source.sequence.elsewhere", f"{source.schema}.{table}.{column}"
+        what = f"its default draws from {sequence}: its position is not handed over, the target gives numbers again"
+        fix = (
+            f"ALTER SEQUENCE {sequence} SET SCHEMA {source.schema}; and have its callers name it there\n"
+            f"or set the target's sequence yourself before the cutover: {ACCEPT}: ['{kind} {subject}']"
+        )
+        yield found(kind, subject, what, fix)
     for schema, tables in rows(source.conn, query("preflight/other_schemas"), {"schema": source.schema}):
         what = f"schema {schema} holds {tables} table(s); only {source.schema} is migrated"
         fix = f"give schema {schema} an inventory host of its own if the service uses it"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from consolidation.borders import Json
 from consolidation.errors import ConnectionFailed, StepRefused
+from consolidation.fence import sides, trigger
 from consolidation.fence import state as fence
-from consolidation.fence import trigger
 from consolidation.model import Database
 from consolidation.postgres import reach
 from consolidation.postgres.connection import connect, session
@@ -22,6 +22,9 @@ RETURNED = (
     "When the storage database is back, ansible-playbook playbooks/resolve.yml comes before any other command: both"
     " sides may take writes then"
 )
+
+
+WRITERS = "right now the source takes no writes, and whether the storage database does is not known"
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,14 @@ def plan(database: Database) -> Plan:
                 f"{database.name}: the server of its storage database answers, others may write there: {unreachable}",
                 hint="make the database reachable, then run ansible-playbook rollback.yml; if that is not possible,"
                 " stop that server",
+                facts={"writers": sides.writers(database)},
             ) from error
     else:
         raise StepRefused(
             f"{database.name}: its storage database answers, it is not lost",
             hint="run ansible-playbook rollback.yml: it brings the writes made since the cutover back; where the source"
             " is open already or the journal is older, ansible-playbook playbooks/resolve.yml resolves it",
+            facts={"writers": sides.writers(database)},
         )
     side = database.source_side
     with session(database.source, "abandon plan") as conn:
@@ -103,7 +108,7 @@ def apply(plan: Plan, consent: str, timeout_seconds: float) -> Json:
     if not plan.changed:
         return {"msg": plan.skip_reason}
     if consent != plan.sentence:
-        raise StepRefused(plan.loss, hint=plan.next_step)
+        raise StepRefused(plan.loss, hint=plan.next_step, facts={"writers": WRITERS})
     with session(database.source, "abandon") as conn:
         opened_at = trigger.open_side(conn, database.source_side, timeout_seconds)
     return {

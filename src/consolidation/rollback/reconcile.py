@@ -14,7 +14,7 @@ from psycopg2 import sql
 
 from consolidation.borders import Json
 from consolidation.compare.buckets import Differences, Digests, Pair, bucket_digests, differing, examine
-from consolidation.errors import StepRefused
+from consolidation.errors import StepRefused, VerificationFailed
 from consolidation.fence import state as fence
 from consolidation.fence.sides import HINT, is_unbroken
 from consolidation.journal import state
@@ -29,7 +29,7 @@ from consolidation.postgres.queries import execute
 from consolidation.postgres.snapshot import Snapshot, frozen
 from consolidation.rollback.counterparts import behind, paired
 from consolidation.rollback.exchange import Change, exchange
-from consolidation.rollback.refused import hint, is_of_rows, json_refused, refused, refusing
+from consolidation.rollback.refused import hint, is_of_rows, json_refused, refused, refusing, rounded
 
 SIDES = (SOURCE, TARGET)
 
@@ -156,6 +156,10 @@ def carry_out(plan: Plan, run: Run) -> None:
         except psycopg2.Error as error:
             if is_of_rows(error):
                 raise refused(database, origin, destination, plan.changes, hint(plan.to, plan.fences)) from error
+            raise
+        except VerificationFailed as error:
+            if found := rounded(database, plan.to, plan.pairs):
+                raise refusing(database, plan.to, found, hint(plan.to, plan.fences)) from error
             raise
         for ours, theirs in plan.sequences:
             name = sql.Identifier(theirs.schema, theirs.name).as_string(destination)

@@ -6,6 +6,7 @@ one by one, so that the operator knows all of it at once; names and figures only
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -26,6 +27,9 @@ from consolidation.rollback.exchange import Change, ends, set_aside
 from consolidation.text import count
 
 JSON_TO_JSONB = {("json", "jsonb"), ("json[]", "jsonb[]")}
+ROUNDED = "01004"
+"""SQLSTATE of a warning that PostgreSQL does not give: a value that another scale or precision changes."""
+MODIFIER = re.compile(r"\([\d,]+\)")
 CLASSES = ("22", "23", "P0")
 """SQLSTATE classes of errors that rows are to blame for: data, integrity, and what a function of a CHECK raises."""
 
@@ -59,6 +63,8 @@ class Refusal:
             return "not unique"
         if self.code == "23503":
             return "no row to refer to"
+        if self.code == ROUNDED:
+            return f"type {self.type} would change the value"
         if self.code.startswith("22"):
             return f"the value does not fit type {self.type}" if self.type else "a value does not fit"
         return "violates it" if self.constraint else "refused"
@@ -128,6 +134,24 @@ def json_refused(database: Database, to: str, pairs: Iterable[Pair]) -> tuple[Re
                 if number := value(conn, sql.SQL(statement).format(*names)):
                     found.append(Refusal(str(taking), column.name, "", "22P05", there, number))
         conn.rollback()
+    return tuple(found)
+
+
+def rounded(database: Database, to: str, pairs: Iterable[Pair]) -> tuple[Refusal, ...]:
+    """Values of the origin that the destination's scale or precision changes without an error: it never gets equal."""
+    origin = database.target if to == "source" else database.source
+    found = []
+    with session(origin, "rows refused") as conn:
+        for each in pairs:
+            giving, taking = ends(each, to)
+            for column in giving.stored_columns:
+                there = next((other.type for other in taking.columns if other.name == column.name), "")
+                if column.type == there or MODIFIER.sub("", column.type) != MODIFIER.sub("", there):
+                    continue
+                statement = "SELECT count(*) FROM {} WHERE {column}::text IS DISTINCT FROM {column}::{type}::text"
+                names = {"column": sql.Identifier(column.name), "type": sql.SQL(there)}
+                if number := value(conn, sql.SQL(statement).format(scan(giving), **names)):
+                    found.append(Refusal(str(taking), column.name, "", ROUNDED, there, number))
     return tuple(found)
 
 

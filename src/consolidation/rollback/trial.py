@@ -10,7 +10,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from consolidation.errors import StepRefused
+from consolidation.errors import StepRefused, VerificationFailed
 from consolidation.journal import state
 from consolidation.journal.results import Phase
 from consolidation.model import Database
@@ -19,7 +19,7 @@ from consolidation.postgres.queries import execute, rows
 from consolidation.postgres.snapshot import Snapshot, frozen
 from consolidation.rollback import reconcile
 from consolidation.rollback.exchange import exchange
-from consolidation.rollback.refused import hint, is_of_rows, refused
+from consolidation.rollback.refused import hint, is_of_rows, refused, refusing, rounded
 
 
 def look(database: Database, workers: int = 2) -> bool:
@@ -55,6 +55,10 @@ def _try(plan: reconcile.Plan, target: Snapshot) -> None:
         except psycopg2.Error as error:
             if is_of_rows(error):
                 raise refused(database, origin, destination, plan.changes, hint(plan.to, plan.fences)) from error
+            raise
+        except VerificationFailed as error:
+            if found := rounded(database, plan.to, plan.pairs):
+                raise refusing(database, plan.to, found, hint(plan.to, plan.fences)) from error
             raise
         finally:
             destination.rollback()

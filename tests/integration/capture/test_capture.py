@@ -113,6 +113,23 @@ def test_the_mark_changes_when_the_keys_do_not_tell_all(online: Online, what: st
     assert states(online) == {capture.ON}
 
 
+def test_a_type_that_changes_what_rows_hold_is_another_mark(source: Database, target: Database) -> None:
+    """No row is written, none is noted; a table of built-in types only is not compared for it."""
+    types = "CREATE TYPE mood AS ENUM ('glad'); CREATE TYPE pair AS (a int, b int); CREATE TABLE row_of (a int, b int);"
+    own = "CREATE TABLE own (id int PRIMARY KEY, m mood, p pair, r row_of);"
+    online = started(source, target, f"{types} {own} CREATE TABLE plain (id int PRIMARY KEY, v text)")
+    for statement in (
+        "ALTER TYPE mood RENAME VALUE 'glad' TO 'merry'",
+        "ALTER TYPE pair DROP ATTRIBUTE b",
+        "ALTER TYPE pair ADD ATTRIBUTE c int",
+        "ALTER TABLE row_of ADD c int",
+    ):
+        before = {table.name: table.mark for table in online.captured()}
+        source.execute(statement, role="campaign_owner")
+        changed = {table.name for table in online.captured() if table.mark != before[table.name]}
+        assert changed - {"row_of"} == {"own"}, statement
+
+
 def test_what_does_not_matter_leaves_the_marks_alone(online: Online) -> None:
     before = {table.name: table.mark for table in online.captured()}
     online.source.execute(

@@ -97,9 +97,18 @@ def publisher() -> Iterator[Server]:
             server.destroy()
 
 
-@pytest.mark.parametrize("side", ["source", "target"])
-def test_an_apply_worker_is_refused_and_goes_on_after_the_opening(
-    source: Database, target: Database, publisher: Server, side: str
+BEHIND = {
+    "insert": ("source", "INSERT INTO {} VALUES (2, 'behind'), (3, 'behind')", 3),
+    "insert, target": ("target", "INSERT INTO {} VALUES (2, 'behind')", 2),
+    "update": ("source", "UPDATE {0} SET id = 5; INSERT INTO {0} VALUES (2, 'behind')", 2),
+    "delete": ("source", "DELETE FROM {}", 0),
+    "truncate": ("source", "TRUNCATE {}", 0),
+}
+
+
+@pytest.mark.parametrize(("side", "behind", "left"), BEHIND.values(), ids=BEHIND)
+def test_an_apply_worker_is_refused_and_goes_on_after_the_opening(  # noqa: PLR0917 - three are fixtures
+    source: Database, target: Database, publisher: Server, side: str, behind: str, left: int
 ) -> None:
     """Its writes fire no statement trigger; it stops, tries again, and loses nothing."""
     ddl = "CREATE TABLE t (id int PRIMARY KEY, a text)"
@@ -135,10 +144,10 @@ def test_an_apply_worker_is_refused_and_goes_on_after_the_opening(
         assert holds(1, 20)
         with session(window.database.side(side).settings, "test") as closing:
             trigger.close_side(closing, window.database.side(side), 10)
-        cursor.execute(f"INSERT INTO {schema}.t VALUES (2, 'behind')")
-        assert not holds(2, 2), "an apply worker wrote behind the closed fence"
+        cursor.execute(behind.format(f"{schema}.t"))
+        assert not holds(left, 2), "an apply worker wrote behind the closed fence"
         window.lift(side)
-        assert holds(2, 30)
+        assert holds(left, 30)
     finally:
         with database.connection() as subscriber:
             subscriber.autocommit = True
@@ -147,13 +156,16 @@ def test_an_apply_worker_is_refused_and_goes_on_after_the_opening(
 
 
 TABLES = """
-CREATE TYPE mood AS ENUM ('glad', 'sad');
-CREATE TABLE t (id int PRIMARY KEY, a text, m mood, doubled int GENERATED ALWAYS AS (id * 2) STORED);
+CREATE TYPE mood AS ENUM ('glad', 'sad'); CREATE TYPE pair AS (a int, b int);
+CREATE TABLE elsewhere.row_of (a int, b int); CREATE TABLE elsewhere.other (a int, b int);
+CREATE TABLE t (id int PRIMARY KEY, a text, m mood, doubled int GENERATED ALWAYS AS (id * 2) STORED,
+                p pair, ps pair[], r elsewhere.row_of[]);
 CREATE TABLE other (LIKE t INCLUDING ALL);
 CREATE TABLE parted (id int, part int) PARTITION BY LIST (part);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
 CREATE TABLE loose (id int, part int);
-INSERT INTO t VALUES (1, 'a', 'glad'); INSERT INTO parted VALUES (1, 1);
+INSERT INTO t VALUES (1, 'a', 'glad', DEFAULT, (1, 2), ARRAY[(1, 2)::pair], ARRAY[(1, 2)::elsewhere.row_of]);
+INSERT INTO parted VALUES (1, 1);
 """
 REPLACED = (
     "CREATE OR REPLACE FUNCTION consolidation.fence() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
@@ -173,6 +185,9 @@ BEHIND_IT = [
     "DROP TABLE loose",
     "CREATE TABLE fresh (id int)",
     "ALTER TYPE mood RENAME VALUE 'glad' TO 'merry'",
+    "ALTER TYPE pair DROP ATTRIBUTE b",
+    "ALTER TYPE pair ADD ATTRIBUTE c int",
+    "ALTER TABLE elsewhere.row_of DROP b",
     "ALTER TABLE t SET UNLOGGED; ALTER TABLE t SET LOGGED",
     "ALTER TABLE t DISABLE TRIGGER aa_consolidation_fence_rows; ALTER TABLE t ENABLE ALWAYS TRIGGER"
     " aa_consolidation_fence_rows",
@@ -184,6 +199,7 @@ BEHIND_IT = [
 
 @pytest.mark.parametrize("versions", [(18, 18), (15, 15)], indirect=True, ids=["18", "15"])
 def test_what_could_change_content_is_another_epoch(source: Database, target: Database) -> None:
+    source.execute("CREATE SCHEMA elsewhere AUTHORIZATION campaign_owner")
     source.execute(TABLES, role="campaign_owner")
     window = Window(source, target)
     window.begin()
@@ -192,7 +208,10 @@ def test_what_could_change_content_is_another_epoch(source: Database, target: Da
     side = window.database.source_side
     with source.connection() as conn:
         before = fence.epoch(fence.read(conn, side))
-        conn.cursor().execute("ANALYZE; GRANT SELECT ON t TO PUBLIC; COMMENT ON TABLE t IS 'x'; CREATE INDEX ON t (a)")
+        conn.cursor().execute(
+            "ANALYZE; GRANT SELECT ON t TO PUBLIC; COMMENT ON TABLE t IS 'x'; CREATE INDEX ON t (a);"
+            "ALTER TABLE elsewhere.other DROP b; CREATE TABLE elsewhere.fresh (id int)"
+        )
         assert fence.epoch(fence.read(conn, side)) == before, "what cannot change content breaks nothing"
         conn.rollback()
         for statement in BEHIND_IT:

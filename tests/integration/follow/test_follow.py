@@ -8,9 +8,10 @@ import time
 
 import pytest
 
+from consolidation.errors import StatementFailed
 from demo.servers import Server
 from tests import builtin_types
-from tests.cluster import TEST_SETTINGS, Cluster, Database, quoted
+from tests.cluster import TEST_SETTINGS, Cluster, Database, quoted, standby_away
 from tests.following import Online, started
 from tests.integration.copy.test_anything import DATA, NAME, ROWS, TABLES, WRITES, types_of_both
 
@@ -222,3 +223,24 @@ def test_anything_is_followed(source: Database, target: Database) -> None:
         keyless = {table.name for table in online.captured() if not table.key}
         assert set(second.whole) <= keyless
         assert follower.round().idle
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_standby_that_is_away_is_not_waited_for_without_end(
+    source: Database, target: Database, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    """And no key is forgotten before the standby has its row."""
+    monkeypatch.setattr("consolidation.follow.rounds.STANDBY_SECONDS", 1.0)
+    online = started(source, target, "CREATE TABLE plain (id int PRIMARY KEY)")
+    source.execute("INSERT INTO plain VALUES (1)", user="campaign_app")
+    with online.follower() as follower:
+        follower.limit(0)
+        with standby_away(source if side == "source" else target):
+            begun = time.monotonic()
+            with pytest.raises(StatementFailed, match=r"no synchronous standby \(away\)"):
+                follower.round()
+            assert time.monotonic() - begun < 15
+            assert follower.waiting(), "the key is kept"
+        follower.round()
+        assert not follower.waiting()
+    assert target.value("SELECT count(*) FROM campaign_db.plain") == 1

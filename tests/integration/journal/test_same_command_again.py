@@ -38,7 +38,9 @@ def test_repair_then_the_same_command(campaign: Database, target: Database) -> N
     target.execute(f"{BEHIND_THE_FENCE}; UPDATE campaign_db.chapters SET title = title || '!'")
     with pytest.raises(VerificationFailed, match="not proved equal"):
         _verify(window)
+    damaged = window.state().copy.copy_id
     reconcile.apply(reconcile.plan(window.database, "target"))
+    assert window.state().copy.copy_id not in {damaged, None}, "what was verified before is another copy"
     window.copy()
     assert _verify(window)["outcome"] == "equal"
     assert window.cutover()["outage_seconds"] > 0

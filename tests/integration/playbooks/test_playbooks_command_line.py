@@ -69,15 +69,19 @@ def test_an_inventory_without_databases_is_no_success(fresh: Site, tmp_path: Pat
     assert "has no host in group databases" in misspelt.play("migrate.yml").failed().text
 
 
-def test_two_hosts_for_one_database_are_refused(fresh: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [("name", "share a consolidation_database.name"), ("source", "share tables of a source: campaign_db and image_db")],
+)
+def test_two_hosts_for_one_database_are_refused(fresh: Site, tmp_path: Path, option: str, words: str) -> None:
     inventory = json.loads((fresh.directory / "hosts.json").read_text())
     hosts = inventory["all"]["children"]["databases"]["hosts"]
-    hosts["image_db"]["consolidation_database"]["name"] = "campaign_db"
+    hosts["image_db"]["consolidation_database"][option] = hosts["campaign_db"]["consolidation_database"][option]
     (tmp_path / "home").mkdir()
     (tmp_path / "hosts.json").write_text(json.dumps(inventory))
     before = digest_of_everything(fresh.target.server)
     twice = Site(tmp_path, fresh.sources, fresh.target)
-    assert "share a consolidation_database.name" in twice.play("migrate.yml").failed().text
+    assert words in twice.play("migrate.yml").failed().text
     assert digest_of_everything(fresh.target.server) == before
 
 

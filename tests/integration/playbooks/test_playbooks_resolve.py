@@ -33,6 +33,7 @@ def refused(site: Site, *others: str) -> None:
     for command in ("migrate.yml", "rollback.yml", *others):
         stopped = site.play(command).failed()
         assert RESOLVE in stopped.text, stopped.output
+        assert re.search(r"campaign_db: right now [a-z, ]+$", stopped.output.rstrip()), stopped.output
         assert not re.search(r"TRUNCATE|DISABLE TRIGGER", stopped.text)
     after = site.everything()
     assert {name: each for name, each in after.items() if name != "runs"} == {

@@ -17,7 +17,7 @@ from consolidation.errors import ConsolidationError, CopyError, FenceError, Step
 from consolidation.journal import records
 from consolidation.postgres import locks
 from consolidation.verify import phase as verify
-from tests.cluster import Database
+from tests.cluster import Database, standby_away
 from tests.window import Window
 
 DDL = "CREATE TABLE t (id int PRIMARY KEY, a text); CREATE TABLE u (id int PRIMARY KEY, t int REFERENCES t);"
@@ -166,21 +166,6 @@ def test_a_reader_that_comes_while_rows_are_loaded_is_named_too(
                                " AND contype IN ('p', 'f')") == 3  # fmt: skip
 
 
-@contextmanager
-def standby_away(database: Database) -> Iterator[None]:
-    """A synchronous standby that no commit reaches."""
-    with database.connection() as conn:
-        conn.autocommit = True
-        cursor = conn.cursor()
-        cursor.execute("ALTER SYSTEM SET synchronous_standby_names = 'away'")
-        cursor.execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
-        try:
-            yield
-        finally:
-            cursor.execute("ALTER SYSTEM RESET synchronous_standby_names")
-            cursor.execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
-
-
 def test_a_fence_that_no_standby_has_opens_again_in_time(source: Database, target: Database) -> None:
     """It held its locks, and waited for ever."""
     source.execute(DDL, role="campaign_owner")
@@ -205,6 +190,18 @@ def test_a_cutover_that_no_standby_of_the_target_has_is_refused(
             window.cutover()
     assert "cutover" not in window.phases()
     window.cutover()
+
+
+def test_a_source_that_no_standby_has_is_not_opened(window: Window) -> None:
+    """A failover would lose what was brought back."""
+    window.copy()
+    window.begin(records.ROLLING_BACK)
+    with standby_away(window.source), pytest.raises(ConsolidationError, match=r"no synchronous standby \(away\)"):
+        window.fence("source", "open", "rollback_open", timeout=1)
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+        window.source.execute("INSERT INTO t VALUES (1000)", user="campaign_app")
+    window.fence("source", "open", "rollback_open")
+    window.source.execute("INSERT INTO t VALUES (1000)", user="campaign_app")
 
 
 def test_a_reader_is_named_when_a_load_is_taken_back(window: Window) -> None:

@@ -10,6 +10,7 @@ import pytest
 from consolidation.console import command, ending
 from consolidation.console.board import Board, Event
 from consolidation.console.figures import BAD, OUTAGE
+from consolidation.console.last_words import Seen
 from consolidation.console.writes import Writes
 from tests.report_facts import at, database
 
@@ -193,3 +194,17 @@ def test_a_command_shows_no_secret_and_runs_from_here(tmp_path: Path) -> None:
     )
     typed = command.typed(f"ansible-playbook rollback.yml -i {tmp_path}/inventories/production", tmp_path)
     assert typed.endswith("ansible-playbook rollback.yml -i inventories/production")
+
+
+def test_who_takes_writes_is_of_a_look_after_the_failure(tmp_path: Path) -> None:
+    seen = Seen("migrate.yml", {}, tmp_path)
+    assert texts(seen.who_writes(["campaign_db"])) == []
+    seen.ends("campaign_db", "run_journal_info", {}, {"writers": "right now the source takes writes"})
+    seen.fails("campaign_db", "ansible.builtin.assert", {})
+    assert texts(seen.who_writes(["campaign_db"])) == ["Writes campaign_db: right now the source takes writes"]
+    seen.fails("campaign_db", "pg_cutover", {})
+    [line] = texts(seen.who_writes(["campaign_db"]))
+    assert "was not looked at since this failure" in line
+    assert "consolidation status" in line
+    seen.fails("campaign_db", "pg_abandon", {"writers": "right now the source takes no writes"})
+    assert texts(seen.who_writes(["campaign_db"])) == ["Writes campaign_db: right now the source takes no writes"]

@@ -1,7 +1,8 @@
 -- The tables of a side and the capture on each. Plain reads of the catalog: they show what this transaction's snapshot
 -- sees, unlike pg_relation_filenode() and to_regclass(), which show what is committed now.
 -- mark: another one after the table was truncated or rewritten, a partition came or went, its key or its columns
--- changed, or its capture was switched or made again, whoever did it: then the noted keys do not say all that changed.
+-- changed, an enum or a composite type where it has a column of a type that is not built in, or its capture was switched
+-- or made again, whoever did it: then the noted keys do not say all that changed.
 -- members: the table and its partitions. triggers: how many they have of the capture's, and how many should be enabled.
 -- schema: name of the schema; tables: text[] of table names, empty for all; left_behind: text[] of names not to take
 -- along; trigger: pattern of the names of the capture's triggers.
@@ -35,6 +36,15 @@ WITH RECURSIVE root AS (
            WHERE t.tgrelid = c.oid AND t.tgname LIKE %(trigger)s
       ) AS t ON true
      GROUP BY m.root
+), types AS (
+    SELECT jsonb_build_array(
+             (SELECT jsonb_agg(jsonb_build_array(enumtypid::bigint, enumlabel) ORDER BY oid) FROM pg_enum),
+             (SELECT jsonb_agg(jsonb_build_array(a.attrelid::bigint, a.attnum, a.atttypid::bigint, a.atttypmod, a.attisdropped)
+                               ORDER BY a.attrelid, a.attnum)
+                FROM pg_attribute a JOIN pg_class k ON k.oid = a.attrelid JOIN pg_type t ON t.oid = k.reltype
+               WHERE a.attnum > 0
+                 AND (k.relkind = 'c' OR t.oid IN (SELECT u.atttypid FROM pg_attribute u)
+                      OR t.typarray IN (SELECT u.atttypid FROM pg_attribute u)))) AS made
 )
 SELECT r.nspname AS schema,
        r.relname AS name,
@@ -43,8 +53,8 @@ SELECT r.nspname AS schema,
        coalesce(key.columns, '[]') AS key,
        coalesce(log.columns, '{}') AS log_columns,
        log.bytes AS log_bytes,
-       left(encode(sha256(convert_to(jsonb_build_array(
-           p.made, key.columns, log.made, functions.made, columns.made)::text, 'UTF8')), 'hex'), 32) AS mark
+       left(encode(sha256(convert_to((jsonb_build_array(
+           p.made, key.columns, log.made, functions.made, columns.made) || columns.types)::text, 'UTF8')), 'hex'), 32) AS mark
   FROM root r
   JOIN part p ON p.root = r.oid
   LEFT JOIN LATERAL (
@@ -77,7 +87,8 @@ SELECT r.nspname AS schema,
   ) AS functions ON true
   LEFT JOIN LATERAL (
       SELECT jsonb_agg(jsonb_build_array(a.attname, a.atttypid::bigint, a.atttypmod, a.attgenerated::text)
-                       ORDER BY a.attnum) AS made
+                       ORDER BY a.attnum) AS made,
+             CASE WHEN max(a.atttypid) >= 16384 THEN (SELECT made FROM types) ELSE '[]' END AS types -- 16384: built in below
         FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
   ) AS columns ON true
  ORDER BY r.relname

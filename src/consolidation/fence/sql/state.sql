@@ -3,7 +3,8 @@
 -- statements, rows: pg_trigger.tgenabled of either trigger, NULL where there is none; a partitioned table has no rows.
 -- epoch: another one after anything that could change what the table holds without the fence's noticing: a trigger that
 -- was switched or recreated (xmin: the transaction that did it), its function, the relation's file, name, columns and
--- generation expressions, its place among parents and partitions, and labels of enums.
+-- generation expressions, its place among parents and partitions, labels of enums, and attributes of composite types and
+-- of tables whose rows are a column's values.
 -- schema: name of the schema; tables: text[] of table names, empty for all; trigger, row_trigger: their names.
 WITH RECURSIVE fenced (oid) AS (
     SELECT c.oid
@@ -21,7 +22,13 @@ WITH RECURSIVE fenced (oid) AS (
              (SELECT string_agg(concat_ws(' ', p.oid, p.xmin), ',' ORDER BY p.oid)
                 FROM pg_proc p WHERE p.pronamespace = to_regnamespace('consolidation') AND p.proname = 'fence'),
              (SELECT md5(string_agg(concat_ws(' ', enumtypid, enumsortorder, enumlabel), ',' ORDER BY oid))
-                FROM pg_enum)) AS made
+                FROM pg_enum),
+             (SELECT md5(string_agg(concat_ws(' ', a.attrelid, a.attnum, a.atttypid, a.atttypmod, a.attisdropped),
+                                    ',' ORDER BY a.attrelid, a.attnum))
+                FROM pg_attribute a JOIN pg_class k ON k.oid = a.attrelid JOIN pg_type t ON t.oid = k.reltype
+               WHERE a.attnum > 0
+                 AND (k.relkind = 'c' OR t.oid IN (SELECT u.atttypid FROM pg_attribute u)
+                      OR t.typarray IN (SELECT u.atttypid FROM pg_attribute u)))) AS made
 )
 SELECT n.nspname AS schema,
        c.relname AS name,
