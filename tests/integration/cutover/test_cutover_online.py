@@ -22,7 +22,7 @@ from consolidation.journal import records
 from consolidation.journal.decisions import Standing
 from consolidation.postgres.connection import session
 from consolidation.rollback import changeover as back
-from consolidation.rollback import reconcile
+from consolidation.rollback import reconcile, trial
 from tests.cluster import BEHIND_THE_FENCE, Database
 from tests.following import Online
 from tests.integration.follow.test_follow import same
@@ -243,6 +243,20 @@ def test_back_by_content_where_the_keys_do_not_tell(campaign: Database, target: 
     window.begin(records.ROLLING_BACK)
     assert "by content" in window.change_back()["msg"]
     assert window.state().standing == Standing.BRINGING_BACK
+
+
+def test_the_rollback_is_tried_and_done_by_content_while_the_source_still_notes(
+    campaign: Database, target: Database
+) -> None:
+    """Cut off between the opening and the proof, which ends that."""
+    window = opened(campaign, target, "online")
+    written(window)
+    target.execute("ALTER TABLE campaign_db.campaigns DISABLE TRIGGER zz_consolidation_capture_change")
+    assert trial.look(window.database)
+    window.begin(records.ROLLING_BACK)
+    window.fence("target", "closed", "rollback_fence")
+    reconcile.apply(reconcile.plan(window.database, "source"))
+    assert window.state().standing == Standing.RECONCILED
 
 
 def test_over_the_budget_the_target_opens_again(campaign: Database, target: Database) -> None:
