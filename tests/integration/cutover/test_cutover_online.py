@@ -82,6 +82,7 @@ def test_written_until_the_cutover(window: Window) -> None:
         tables = capture.read(conn, window.database.target_side)
         assert {table.state for table in tables} == {capture.ON}
         assert capture.with_entries(conn, tables) == {"campaigns"}, "noted for the way back"
+    assert state.phases["cutover"].attempts == 1
     assert window.cutover()["opened_at"] == result["opened_at"]
     window.end(records.MIGRATED)
     assert "already" in window.cutover()["msg"]
@@ -266,6 +267,7 @@ def test_over_the_budget_the_target_opens_again(campaign: Database, target: Data
         window.change_back(Options(QUICK.gate, budget_seconds=0))
     target.execute(INSERT.format("campaign_db.", "kept"), user="storage_service")
     assert no_conflict(window)
+    assert len(window.phases()["rollback_fence"].result["aborted"]) == 1
     window.change_back()
     assert same(Online(window))
 

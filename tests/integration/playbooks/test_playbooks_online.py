@@ -55,7 +55,7 @@ def test_held_killed_gone_on_and_followed_back(cluster: Cluster, tmp_path: Path)
         held.kill()
         hold.unlink()  # the module that was left follows until then; it closes nothing
         wait_for(site.nothing_left, "the end of the module that was left")
-        held = site.start("migrate.yml", "-e", "follow_hold=true")
+        held = site.start("migrate.yml", "-e", "follow_hold=true", "-e", "consolidation_cutover=yes")
         wait_for(hold.exists, "the hold")
         assert (site.is_open("source"), site.is_open("target")) == (True, False)
         hold.unlink()
