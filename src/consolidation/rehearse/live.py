@@ -29,7 +29,7 @@ from consolidation.journal.decisions import Standing
 from consolidation.journal.phase import refuse_others
 from consolidation.model import SOURCE, TARGET, Database, Mode
 from consolidation.postgres.connection import session
-from consolidation.postgres.queries import query, value
+from consolidation.postgres.queries import execute, query, value
 from consolidation.verify import phase as verify
 
 FREE = (Standing.NO_RUN, Standing.ROLLED_BACK)
@@ -71,16 +71,20 @@ def no_run(target: Connection, database: Database) -> Iterator[None]:
 @contextmanager
 def uncaptured(database: Database, lock_seconds: float) -> Iterator[None]:
     """Nothing of the capture is on the source before and after."""
-    _remove(database, lock_seconds)
+    with session(database.source, "rehearsal") as source:
+        schema_is_theirs = value(source, query("rehearse/empty_schema"))  # made by hand, for us
+    _remove(database, lock_seconds, keep_schema=schema_is_theirs)
     try:
         yield
     finally:
-        _remove(database, lock_seconds)
+        _remove(database, lock_seconds, keep_schema=schema_is_theirs)
 
 
-def _remove(database: Database, lock_seconds: float) -> None:
+def _remove(database: Database, lock_seconds: float, *, keep_schema: bool) -> None:
     with session(database.source, "rehearsal") as source:
         trigger.remove(source, database.source_side, lock_seconds)
+        if not keep_schema and value(source, query("rehearse/empty_schema")):
+            execute(source, "DROP SCHEMA consolidation")
 
 
 def migrate(database: Database, workers: int, seconds: float, lock_seconds: float) -> Json:

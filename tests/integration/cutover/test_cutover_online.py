@@ -294,10 +294,9 @@ def test_killed_in_a_rollback_and_the_same_command_again(campaign: Database, tar
     written(window, "after")
 
 
-@pytest.mark.parametrize("mode", ["online", "window"])
-def test_the_proof(campaign: Database, target: Database, mode: str) -> None:
+def test_the_proof(campaign: Database, target: Database) -> None:
     """Rows that the target has changed since are left out, any other difference is found."""
-    window = opened(campaign, target, mode)
+    window = opened(campaign, target, "online")
     written(window)
     target.execute("UPDATE campaign_db.campaigns SET name = 'since' WHERE name <> 'since'", user="storage_service")
     one = "(SELECT id FROM public.chapters ORDER BY id LIMIT 1)"
@@ -305,11 +304,25 @@ def test_the_proof(campaign: Database, target: Database, mode: str) -> None:
     campaign.execute(f"{BEHIND_THE_FENCE}; {lost.format(1)}")
     with pytest.raises(VerificationFailed, match="table chapters different"):
         window.prove()
-    assert window.phases()["proof"].state == "failed"
+    assert (window.phases()["proof"].state, window.state().proved) == ("failed", False)
     campaign.execute(f"{BEHIND_THE_FENCE}; {lost.format(-1)}")
     assert window.prove()["outcome"] == "equal"
+    assert window.state().proved
     assert "proved already" in window.prove()["msg"]
     assert target.value("SELECT bool_and(convalidated) FROM pg_constraint WHERE contype = 'f'")
+
+
+def test_in_a_window_the_verification_behind_the_closed_fence_is_the_proof(
+    campaign: Database, target: Database
+) -> None:
+    window = opened(campaign, target, "window")
+    assert "is the proof" in window.prove()["msg"]
+    assert "proof" not in window.phases()
+    assert window.state().proved
+    target.execute(
+        "UPDATE consolidation.phase SET result = result || '{\"fence_epoch\": \"other\"}' WHERE name = 'verify'"
+    )
+    assert not window.state().proved, "of another closing of the fence"
 
 
 @contextmanager
