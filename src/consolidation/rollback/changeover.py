@@ -55,7 +55,9 @@ def apply(plan: Plan, options: changeover.Options) -> Json:
             changeover.catch_up(follower, options, lambda done: work.note_progress(done.as_progress(work.now())))
             work.replace(begun)
             try:
-                changed = changeover.change_over(follower, options, lambda known: _journal(work, opening, memory, known))
+                changed = changeover.change_over(
+                    follower, options, lambda known: _journal(work, opening, memory, known)
+                )
             except ConsolidationError as error:
                 if reopened_at := error.facts.get("reopened_at"):
                     moments = {"closing_at": error.facts["closing_at"], "reopened_at": reopened_at}
