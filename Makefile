@@ -84,6 +84,10 @@ integration: setup ## Tests on real PostgreSQL servers, the runbook's and the se
 playbooks: setup ## Tests of whole migrations and rollbacks: interrupted, failing, lost servers, lost runs
 	$(PYTEST) $(WHOLE)
 
+.PHONY: kill-matrix
+kill-matrix: setup ## Faults within every step of both modes, each followed by the same command or a rollback; about an hour
+	KILL_MATRIX=long pytest --numprocesses=0 -s tests/integration/journal/test_killed_anywhere.py
+
 .PHONY: quick
 quick: setup ## For the daily rhythm: lint, types, unit tests, one migration there, back and there again
 	$(MAKE) --jobs=2 --output-sync lint types unit

@@ -65,6 +65,10 @@ blockers:
   type: list
   elements: str
   returned: on the failure to lock the tables or sequences
+closing_at:
+  description: When the first lock was asked for.
+  type: str
+  returned: when the change-over failed before the opening
 reopened_at:
   description: When the source was opened again.
   type: str

@@ -13,7 +13,9 @@ description:
   - The source is only read by pg_dump, nothing of it is fenced. The storage database is not touched.
   - Everything is dropped at the end, also after a failure. What a killed rehearsal has left is dropped by the next one,
     known by its owner and its comment.
-  - The capture and the rounds of mode V(online) are not rehearsed.
+  - In mode V(online) the source itself is captured, copied and followed into the scratch database for a while, as far
+    as the change-over, while its writers go on; the triggers and the noted keys are gone afterwards. What a killed
+    rehearsal has left of them is removed by the next one, and reported by preflight.
 extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.drill]
 options:
   backup_directory:
@@ -33,6 +35,10 @@ options:
     type: list
     elements: str
     default: []
+  follow_seconds:
+    description: In mode V(online), how long rounds bring over what changes.
+    type: float
+    default: 120
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -59,6 +65,8 @@ ticket:
   description:
     - C(made_at), C(subject) (what it is valid for), C(read_from), C(database_bytes), C(dump_bytes), C(tables) with
       their rows and bytes, C(journal) with the phases' beginnings and ends.
+    - In mode V(online) also C(online) with the rounds, their median and 95th percentile, the keys, the oldest
+      transaction that had written, and what the capture costs a changed row.
   type: dict
   returned: when not in check mode
 differences:
@@ -100,6 +108,7 @@ def main() -> None:
         drill=arguments.connection() | {"required": False},
         workers={"type": "int", "default": 2},
         accepted={"type": "list", "elements": "str", "default": []},
+        follow_seconds={"type": "float", "default": 120},
     )
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
@@ -107,7 +116,8 @@ def main() -> None:
         database = Database.from_options(given["database"])
         drill = connection_settings(given["drill"]) if given["drill"] else database.target
         places = (Path(given["backup_directory"]), Path(given["postgresql_bin"]))
-        options = rehearse.Options(*places, drill, given["workers"], tuple(given["accepted"]))
+        accepted = tuple(given["accepted"])
+        options = rehearse.Options(*places, drill, given["workers"], accepted, given["follow_seconds"])
         plan = rehearse.plan(database, options)
         result = {} if module.check_mode else rehearse.apply(plan)
         msg = {"ticket": result, "msg": rehearse.summary(result)} if result else {}

@@ -87,6 +87,11 @@ msg:
   description: Why nothing is brought back here.
   type: str
   returned: when there was nothing to do, not in check mode
+aborted:
+  description: Earlier attempts, that have opened the target again, each with C(closing_at) and C(reopened_at).
+  type: list
+  elements: dict
+  returned: when not in check mode, unless there was nothing to do
 reopened_at:
   description: When the target was opened again.
   type: str

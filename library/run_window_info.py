@@ -32,6 +32,10 @@ options:
     type: str
     choices: [outage, cutover]
     required: true
+  online:
+    description: Whether the database is followed while it is written, so that only its change-over is an outage.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: The module changes nothing in any mode.

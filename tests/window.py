@@ -70,10 +70,15 @@ class Window:
 
     def schema(self) -> dict[str, Any]:
         """Lineage, grants, a look at both, closed target."""
+        result = self.build()
+        self.fence("target", "closed", "schema_fence")
+        return result
+
+    def build(self) -> dict[str, Any]:
+        """The same with the target as it was."""
         result = schema.apply(schema.plan(self.database))
         grants.apply_grants(grants.plan_grants(self.database))
         built.require(self.database, tuple(self.accepted))
-        self.fence("target", "closed", "schema_fence")
         return result
 
     def own_schema(self, ddl: str) -> None:

@@ -25,6 +25,7 @@ class ActionModule(ActionBase):
 
 
 def _judged(given: dict[str, Any]) -> dict[str, Any]:
-    expected = expect(given["database"], given["size_bytes"], Path(given["directory"]))
+    base = Path(given["directory"])
+    expected = expect(given["database"], given["size_bytes"], base, online=given["online"])
     found = judge(given["database"], expected, given["upcoming"], given["window_end"], datetime.now(UTC))
     return {"changed": False, "failed": not found.go} | found.as_result()

@@ -123,7 +123,7 @@ def change_over(follower: Follower, options: Options, opening: Callable[[FenceRe
         session(way.destination.settings, "change-over") as there,
         ExitStack() as held,
     ):
-        with _reopened_on_failure(follower, options):
+        with _reopened_on_failure(follower, options, closing_at):
             follower.step("closing")
             tables = _require_prepared(follower, origin, there)
             if any(table.state != fence.CLOSED for table in tables):
@@ -192,7 +192,7 @@ def _require_prepared(follower: Follower, origin: Connection, destination: Conne
 
 
 @contextmanager
-def _reopened_on_failure(follower: Follower, options: Options) -> Iterator[None]:
+def _reopened_on_failure(follower: Follower, options: Options, closing_at: str) -> Iterator[None]:
     """Whatever goes wrong before the opening is journalled: the origin takes writes again."""
     side = follower.way.origin
     try:
@@ -210,7 +210,7 @@ def _reopened_on_failure(follower: Follower, options: Options) -> Iterator[None]
             ) from error
         if isinstance(error, ConsolidationError):
             error.message += f"; the {side.name} is open again since {reopened_at}, nothing is lost"
-            error.facts["reopened_at"] = reopened_at
+            error.facts.update(closing_at=closing_at, reopened_at=reopened_at)
         raise
     finally:
         with suppress(psycopg2.Error):

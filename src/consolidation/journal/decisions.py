@@ -104,6 +104,7 @@ CLOSED_FOR_THE_COPY = Skip("only mode online follows the source: here it is clos
 NOT_OPENED_YET = After(
     "the target was not opened yet, there is nothing to prove", "run ansible-playbook migrate.yml: it comes to it"
 )
+VERIFIED_CLOSED = Skip("its source was verified behind the closed fence, which is the proof in mode window")
 NO_ROLLBACK = Skip("there is no rollback to cancel")
 NOT_OPENED = Refuse(
     "run {run} has not opened the target", "finish the rollback with ansible-playbook rollback.yml: it opens the source"
@@ -143,7 +144,7 @@ TABLE: dict[Phase, dict[Standing, Decision]] = {
     Phase.REPAIR: _row(NOT_BEGUN, GO, TOO_LATE, TOO_LATE, TOO_LATE, *_NOT_NOW, NOT_BEGUN),
     Phase.CUTOVER: _row(GO, GO, GO, MIGRATED_ALREADY, FINALIZED_ALREADY, *_NOT_NOW, GO),
     Phase.CUTOVER_SERVICES: _row(GO, GO, GO, MIGRATED_ALREADY, FINALIZED_ALREADY, *_NOT_NOW, GO),
-    Phase.PROOF: _row(NOT_OPENED_YET, NOT_OPENED_YET, GO, GO, FINALIZED_ALREADY, *_NOT_NOW, NOT_OPENED_YET),
+    Phase.PROOF: _nothing(VERIFIED_CLOSED),
     Phase.FOLLOW_BACK: _row(
         NOTHING_BEGUN, NEVER_OPENED, GO, GO, RETIRED, NEVER_OPENED, GO, ALL_BACK, ROLLED_BACK_ALREADY
     ),
@@ -185,6 +186,7 @@ FOLLOWED: dict[Phase, dict[Standing, Decision]] = {
     Phase.FENCE_REOPEN: _nothing(NOT_CUT_OFF) | {Standing.MIGRATING: GO},
     Phase.CAPTURE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, FINALIZED_ALREADY, *_NOT_NOW, GO),
     Phase.FOLLOW: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, FINALIZED_ALREADY, *_NOT_NOW, GO),
+    Phase.PROOF: _row(NOT_OPENED_YET, NOT_OPENED_YET, GO, GO, FINALIZED_ALREADY, *_NOT_NOW, NOT_OPENED_YET),
     Phase.REPAIR: _row(NOT_BEGUN, FOLLOWED_ON, TOO_LATE, TOO_LATE, TOO_LATE, *_NOT_NOW, NOT_BEGUN),
 }
 """What differs for a database in mode online."""

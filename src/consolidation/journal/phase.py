@@ -18,7 +18,7 @@ from consolidation.journal.records import LOCK_SPACE, Run
 from consolidation.journal.results import Phase, Result
 from consolidation.journal.state import RunState, read
 from consolidation.model import Database
-from consolidation.postgres.connection import connect
+from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, query, rows, value
 
 R = TypeVar("R", bound=Result)
@@ -80,8 +80,7 @@ def recorded(
     An error is written to the journal, without row data, and raised on; psycopg2's errors leave as StatementFailed.
     """
     phase = Phase(name)
-    target = connect(database.target, f"{phase} journal", autocommit=True)
-    try:
+    with session(database.target, f"{phase} journal", autocommit=True) as target:
         require_entered(database)
         _lock(target, database.name)  # what is read behind it stays as it is
         state = read(target, database)
@@ -101,8 +100,6 @@ def recorded(
             _end(work, "failed", text)
             raise
         _end(work, "done", None)
-    finally:
-        target.close()
 
 
 def require_entered(database: Database, run: Run | None = None) -> None:

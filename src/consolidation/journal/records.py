@@ -138,9 +138,12 @@ def renew_copy(target: Connection, run: Run, *, emptied: bool | None = None) -> 
 
 
 def start(target: Connection, run: Run, phase: str, result: Result) -> None:
-    """Have a phase be under way in the caller's transaction, with this added to its result."""
+    """Have a phase be under way in the caller's transaction, with this added to its result; its own attempt follows."""
     before = value(target, query("journal/phase_start"), [run.id, run.database, phase])
-    statement = "UPDATE consolidation.phase SET result = %s WHERE run_id = %s AND database = %s AND name = %s"
+    statement = (
+        "UPDATE consolidation.phase SET result = %s, attempts = attempts - 1"
+        " WHERE run_id = %s AND database = %s AND name = %s"
+    )
     execute(target, statement, [json.dumps({**(before or {}), **result.as_json()}), run.id, run.database, phase])
 
 

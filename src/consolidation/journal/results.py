@@ -39,7 +39,7 @@ class Phase(StrEnum):
     CUTOVER = "cutover"
     CUTOVER_SERVICES = "cutover_services"
     PROOF = "proof"
-    """The closed source compared with the open target, without what the target has changed since."""
+    """Online mode: the closed source compared with the open target, without what the target has changed since."""
     FOLLOW_BACK = "follow_back"
     """What the target has noted since its opening is brought to the source, while the target is written."""
     ROLLBACK_FENCE = "rollback_fence"

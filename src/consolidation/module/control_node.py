@@ -27,6 +27,7 @@ WINDOW: Json = {
     "directory": DIRECTORY,
     "window_end": TEXT,
     "upcoming": {**TEXT, "choices": ["outage", "cutover"]},
+    "online": {"type": "bool", "default": False},
 }
 
 REPORT: Json = {

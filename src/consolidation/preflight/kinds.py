@@ -108,7 +108,7 @@ _SOURCE = (
     ("source.comment.left", INFO, "Comments stay behind."),
     ("source.replica_identity.left", INFO, "A replica identity stays behind: subscribers of the target may need it."),
     ("source.storage_parameter.left", INFO, "Storage parameters or statistics targets stay behind."),
-    ("source.capture.left", WARNING, "Triggers and noted keys of a former run in mode online; they cost every writer."),
+    ("source.capture.left", WARNING, "Triggers and noted keys of an earlier run or rehearsal; they cost every writer."),
 )
 
 _SOURCE_OBJECTS = (

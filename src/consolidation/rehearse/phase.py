@@ -1,8 +1,9 @@
 """A rehearsal: the source is dumped, restored beside the target, and that copy is migrated into a scratch database.
 
 The same code as a migration's: backup with its drill, schema, fence, copy, verify, cutover. The source is only read by
-pg_dump, nothing of it is fenced, and the storage database is not touched. What was made is dropped in every case; what
-a killed rehearsal has left is dropped by the next one.
+pg_dump, nothing of it is fenced, and the storage database is not touched. In mode online the source itself is migrated,
+as far as the rounds that follow it (``live``). What was made is dropped in every case; what a killed rehearsal has left
+is dropped by the next one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +35,7 @@ from consolidation.journal.results import Phase
 from consolidation.model import SOURCE, TARGET, Database, Mode
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, value
-from consolidation.rehearse import ticket
+from consolidation.rehearse import cost, live, ticket
 from consolidation.report.tables import tables
 from consolidation.schema import built, grants
 from consolidation.schema import phase as schema
@@ -54,6 +55,8 @@ class Options:
     workers: int = 2
     accepted: tuple[str, ...] = ()
     """Objects that may stay behind, as preflight takes them."""
+    follow_seconds: float = 120.0
+    """Mode online: how long rounds go on."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class Plan:
     database_bytes: int
     subject: Mapping[str, Any]
     """What a ticket is valid for."""
+    captured: tuple[str, ...] = ()
+    """Tables of the source that a killed rehearsal, or an abandoned run, has left with triggers."""
 
     @property
     def mark(self) -> str:
@@ -85,12 +90,20 @@ class Plan:
         at = f"{self.database.target.host}:{self.database.target.port}"
         copied = drill.database_name(ticket.RUN_ID, self.database.name)
         lines = [f"drop database {self.scratch} on {at}, which a killed rehearsal has left"] if self.leftover else []
+        if self.captured:
+            lines.append(f"remove the capture that was left on the source, from {', '.join(self.captured)}")
         lines += [
             f"dump {self.database.source} to {self.dump}",
             f"restore it as {copied} on {self.options.drill.host}:{self.options.drill.port}",
-            f"migrate that into database {self.scratch} on {at}",
+            f"migrate {'the source' if self.database.online else 'that'} into database {self.scratch} on {at}",
             "drop both databases and the dump",
         ]
+        if self.database.online:
+            lines[-1:-1] = [
+                f"follow the source for {text.duration(self.options.follow_seconds)}: triggers on its tables note what"
+                " changes",
+                "remove the triggers",
+            ]
         return {"prepared": "".join(f"{line}\n" for line in lines)}
 
 
@@ -112,7 +125,7 @@ def plan(database: Database, options: Options) -> Plan:
                 f"{database.target}: the role may not create the rehearsal's scratch database",
                 hint=f'as superuser there: ALTER ROLE "{database.target.user}" CREATEDB',
             )
-        return replace(made, leftover=_is_left(target, made))
+        return replace(made, leftover=_is_left(target, made), captured=live.left(database))
 
 
 def subject(database: Database) -> Json:
@@ -129,36 +142,48 @@ def subject(database: Database) -> Json:
 
 def apply(plan: Plan) -> Json:
     """Rehearse; the ticket.  Raises what a migration would."""
-    options, storage = plan.options, plan.database.target
+    options, storage, followed = plan.options, plan.database.target, {}
     with (
         programs.stoppable(),
         _alone(plan),
         _dumped(plan) as (made, begun),
-        drill.restored(made, plan.dump, options.tools, options.drill) as (source, _),
+        drill.restored(made, plan.dump, options.tools, options.drill) as (copied, _),
         _scratch(plan),
     ):
         backup = _phase(Phase.BACKUP, begun, datetime.now(UTC))
         # The service's roles need not be there, and no one else writes to a copy.
         database = replace(
             plan.database,
-            source=source,
+            source=copied,
             target=replace(storage, dbname=plan.scratch),
             application_roles=(),
             online=False,
         )
-        _migrate(database, options)
+        if plan.database.online:
+            with session(copied, "rehearsal cost") as conn:
+                paid = cost.measure(conn, database.source_side, LOCK_SECONDS)
+            database = replace(plan.database, target=database.target)
+            _build(database, options)
+            with live.uncaptured(database, LOCK_SECONDS):
+                followed = live.migrate(database, options.workers, options.follow_seconds, LOCK_SECONDS)
+            followed["cost"] = paid
+        else:
+            _build(database, options)
+            _migrate(database, options)
         found = next(each for each in facts.read(database)["databases"] if each["name"] == database.name)
     phases = [backup, *(_brief(phase) for phase in found["phases"])]
-    copied = [{"name": table.name, "rows": table.target_rows, "bytes": table.bytes} for table in tables(found)]
+    at = f"{options.drill.host}:{options.drill.port}"
+    loaded = [{"name": table.name, "rows": table.target_rows, "bytes": table.bytes} for table in tables(found)]
     return {
         "format": ticket.FORMAT,
         "name": database.name,
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "subject": dict(plan.subject),
-        "read_from": f"a restored copy on {plan.options.drill.host}:{plan.options.drill.port}",
+        "read_from": "the source itself" if plan.database.online else f"a restored copy on {at}",
+        "online": followed,
         "database_bytes": plan.database_bytes,
         "dump_bytes": made.dump_bytes,
-        "tables": copied,
+        "tables": loaded,
         "journal": {"phases": phases},
     }
 
@@ -168,7 +193,22 @@ def summary(found: Mapping[str, Any]) -> str:
     seconds = {phase["name"]: _seconds(phase) for phase in found["journal"]["phases"]}
     timed = ", ".join(f"{name} {text.duration(took)}" for name, took in seconds.items())
     size = sum(table["bytes"] or 0 for table in found["tables"])
-    return f"{found['name']}: {len(found['tables'])} tables, {text.size(size)}, {found['read_from']}: {timed}"
+    measured = f"{found['name']}: {len(found['tables'])} tables, {text.size(size)}, {found['read_from']}: {timed}"
+    return f"{measured}; {_followed(found['online'])}" if found["online"] else measured
+
+
+def _followed(found: Mapping[str, Any]) -> str:
+    """Rounds, and what the capture costs, in words."""
+    said = (
+        f"{found['rounds']} rounds in {text.duration(found['seconds'])}, {text.count(found['keys'])} keys: median"
+        f" {text.duration(found['median_seconds'])}, 95 of 100 within {text.duration(found['p95_seconds'])}"
+    )
+    if paid := found["cost"]:
+        said += (
+            f"; a changed row of {paid['table']} took {paid['microseconds_a_row']:g} us,"
+            f" {paid['microseconds_a_row_captured']:g} us with the capture"
+        )
+    return said
 
 
 def _seconds(phase: Mapping[str, Any]) -> float:
@@ -176,14 +216,19 @@ def _seconds(phase: Mapping[str, Any]) -> float:
     return (ended - begun).total_seconds()
 
 
-def _migrate(database: Database, options: Options) -> None:
-    """The phases as the playbook calls them."""
+def _build(database: Database, options: Options) -> None:
+    """A run, and its target."""
     caller = runs.Caller({"host": socket.gethostname(), "pid": os.getpid(), "started": ticket.RUN_ID}, None, "")
     runs.apply(runs.plan(database, records.MIGRATING, caller), caller)
     schema.apply(schema.plan(database))
     grants.apply_grants(grants.plan_grants(database))
     built.require(database, options.accepted)
-    for side, wanted in ((TARGET, CLOSED), (SOURCE, PREPARED), (SOURCE, CLOSED)):
+    fence.apply(fence.plan(database, TARGET, CLOSED), LOCK_SECONDS)
+
+
+def _migrate(database: Database, options: Options) -> None:
+    """The phases as the playbook calls them."""
+    for side, wanted in ((SOURCE, PREPARED), (SOURCE, CLOSED)):
         fence.apply(fence.plan(database, side, wanted), LOCK_SECONDS)
     copy.apply(copy.plan(database), options.workers)
     verify.apply(verify.plan(database), verify.Options(options.workers))
@@ -200,7 +245,8 @@ def _alone(plan: Plan) -> Iterator[None]:
                 f"{plan.database.name}: another rehearsal of it is running",
                 hint="wait for its end; a module whose ansible-playbook was killed goes on to its own end",
             )
-        yield
+        with live.no_run(target, plan.database) if plan.database.online else nullcontext():
+            yield
 
 
 @contextmanager

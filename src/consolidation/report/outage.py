@@ -59,6 +59,17 @@ def outages(database: Facts) -> tuple[Outage, ...]:
     return tuple(found for found in (migration, rollback) if found is not None)
 
 
+def aborted(database: Facts) -> tuple[Outage, ...]:
+    """Change-overs that were given up, over the budget or for a failure: whoever was closed was opened again."""
+    found = []
+    for name, opened in ((Phase.FENCE, SOURCE), (Phase.ROLLBACK_FENCE, STORAGE)):
+        for attempt in phase(database, name).get("result", {}).get("aborted", []):
+            closed_at, opened_at = time_of(attempt.get("closing_at")), time_of(attempt.get("reopened_at"))
+            if closed_at and opened_at:
+                found.append(Outage(closed_at, opened_at, opened))
+    return tuple(found)
+
+
 def service_outages(database: Facts) -> tuple[ServiceOutage, ...]:
     """The same as the clients of the database's services saw them.
 

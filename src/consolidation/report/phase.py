@@ -16,7 +16,7 @@ from consolidation import evidence as run_directory
 from consolidation.borders import Json
 from consolidation.journal.results import Phase
 from consolidation.report import commands as next_commands
-from consolidation.report import outage, outcome, page, services, unchecked
+from consolidation.report import left, outage, outcome, page, services, unchecked
 from consolidation.report.outcome import Facts
 from consolidation.report.tables import tables
 
@@ -172,9 +172,11 @@ def _database(found: outcome.Outcome, database: Facts, kept: Kept) -> Json:
         "name": name,
         "outcome": asdict(found),
         "outages": [_outage(shut) for shut in outage.outages(database)],
+        "aborted": [_outage(shut) for shut in outage.aborted(database)],
         "service_outages": [_service_outage(shut) for shut in outage.service_outages(database)] if has_services else [],
         "services": list(of_services),
         "not_checked": list(unchecked.not_checked(database, kept.findings.get(name), has_services=has_services)),
+        "left": list(left.left(database)),
         "tables": [table.as_result() for table in tables(database)],
         "preflight": kept.findings.get(name),
         "journal": database,

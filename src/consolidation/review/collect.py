@@ -55,6 +55,8 @@ class Database:
     revisions: list[str] = field(default_factory=list)
     services: list[str] = field(default_factory=list)
     """Hosts that are reconfigured."""
+    online: bool = False
+    """Whether its source is followed, not closed for the copy."""
 
 
 class Collector:
@@ -73,6 +75,8 @@ class Collector:
         ):
             return
         database = self.databases.setdefault(host, Database(host))
+        given = arguments.get("database")
+        database.online |= isinstance(given, Mapping) and given.get("mode") == "online"
         database.findings += values.get("findings") or []
         database.tables += values.get("tables") or [] if module == "pg_preflight_info" else []
         if module == "alembic_upgrade":

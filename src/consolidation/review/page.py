@@ -15,11 +15,11 @@ from consolidation import text as figures
 from consolidation.borders import Json
 from consolidation.report.outcome import moment
 from consolidation.review.collect import CONFIGURATION, KINDS, Collector, Database
-from consolidation.review.expect import OUTAGE, expect
+from consolidation.review.expect import expect
 
 DIRECTORY, HTML, JSON = "plan", "plan.html", "plan.json"
 LABEL_WIDTH = 10
-PHASES = ("backup", "schema", *OUTAGE)
+BEFORE, LOADING = ("backup", "schema"), ("copy", "verify")
 NO_RETURN = (
     "Until the cutover: none. rollback.yml opens the source again within seconds, nothing has to be brought back.",
     "From the cutover on: rollback.yml brings the new writes back first, which takes as long as they are many.",
@@ -46,7 +46,8 @@ def content(found: Collector, base: Path, playbook: str, command: str, now: date
 
 def _database(found: Database, base: Path) -> Json:
     size = sum(table.get("bytes") or 0 for table in found.tables)
-    expected = expect(found.name, size, base)
+    expected = expect(found.name, size, base, online=found.online)
+    loading = () if set(LOADING) <= set(expected.outage) else LOADING
     restarted = [change.title for change in found.changes if change.kind == CONFIGURATION]
     counts = {
         severity: sum(each.get("severity") == severity for each in found.findings)
@@ -57,7 +58,8 @@ def _database(found: Database, base: Path) -> Json:
         "tables": len(found.tables),
         "rows": sum(table.get("rows") or 0 for table in found.tables),
         "bytes": size,
-        "expected_seconds": {phase: expected.seconds.get(phase) for phase in PHASES},
+        "online": found.online,
+        "expected_seconds": {phase: expected.seconds.get(phase) for phase in (*BEFORE, *loading, *expected.outage)},
         "expected_outage_seconds": expected.outage_seconds,
         "expected_total_seconds": expected.total_seconds,
         "basis": expected.basis,
@@ -90,7 +92,7 @@ def render(plan: Mapping[str, Any]) -> str:
     )
     environment.filters.update(count=figures.count, size=figures.size, duration=figures.duration, moment=moment)
     css = PackageLoader("consolidation.report").get_source(environment, "report.css")[0]
-    return environment.get_template("plan.html.j2").render(plan=plan, css=css, phases=PHASES)
+    return environment.get_template("plan.html.j2").render(plan=plan, css=css)
 
 
 def lines(plan: Mapping[str, Any], *, texts: bool) -> Iterator[str]:

@@ -9,9 +9,9 @@ from consolidation import text
 from consolidation.borders import Json
 from consolidation.errors import ConfigurationError
 from consolidation.report.outcome import time_of
-from consolidation.review.expect import BETWEEN, OUTAGE, Expected
+from consolidation.review.expect import BETWEEN, Expected
 
-UPCOMING = {"outage": OUTAGE, "cutover": ("cutover", "services", BETWEEN)}
+OUTAGE, CUTOVER = "outage", ("cutover", "services", BETWEEN)
 """From where on: before the fence the whole outage, before the cutover the rest of it."""
 
 
@@ -56,5 +56,6 @@ def judge(database: str, expected: Expected, upcoming: str, end: str, now: datet
             f"consolidation_window_end is {end!r}, not a moment with a zone",
             hint="give it as 2026-11-29T02:00:00+00:00; nothing was closed",
         )
-    needed = sum(expected.seconds.get(phase, 0.0) for phase in UPCOMING[upcoming])
+    phases = expected.outage if upcoming == OUTAGE else CUTOVER
+    needed = sum(expected.seconds.get(phase, 0.0) for phase in phases)
     return Verdict(database, needed, (ends_at - now).total_seconds(), expected.basis)

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 
 from consolidation.borders import Json
+from consolidation.capture import state as capture
 from consolidation.errors import ConnectionFailed, StepRefused
 from consolidation.fence import sides, trigger
 from consolidation.fence import state as fence
@@ -14,6 +15,8 @@ from consolidation.model import Database
 from consolidation.postgres import reach
 from consolidation.postgres.connection import connect, session
 
+QUIET = (capture.ABSENT, capture.PREPARED)
+"""Captures that cost no one anything."""
 SERVICES = (
     "If its services had been cut over, repoint them by hand, on each of their hosts: put <config>.before-<run id> "
     "in the place of the configuration, let the link current of the release point where before-<run id> points, restart"
@@ -35,6 +38,8 @@ class Plan:
     closed: tuple[fence.Fenced, ...]
     unreachable: str
     """What became of the attempt to reach the storage database."""
+    captured: tuple[str, ...] = ()
+    """Tables whose triggers note what changes, of a run in mode online."""
 
     @property
     def sentence(self) -> str:
@@ -64,7 +69,17 @@ class Plan:
     @property
     def skip_reason(self) -> str:
         """Where nothing is to be done."""
-        return f"{self.database.name}: the source is open already. {SERVICES}. {RETURNED}"
+        return f"{self.database.name}: the source is open already. {SERVICES}. {RETURNED}{self.left}"
+
+    @property
+    def left(self) -> str:
+        """What stays on the source until the storage database is back, or preflight is followed."""
+        if not self.captured:
+            return ""
+        return (
+            f". Triggers of mode online still note what changes in {', '.join(self.captured)}, which every writer pays"
+            " for; preflight of the next run prints the statements that remove them (source.capture.left)"
+        )
 
     @property
     def changed(self) -> bool:
@@ -99,7 +114,8 @@ def plan(database: Database) -> Plan:
     side = database.source_side
     with session(database.source, "abandon plan") as conn:
         closed = tuple(table for table in fence.read(conn, side) if table.enabled)
-    return Plan(database, closed, unreachable)
+        noting = tuple(table.name for table in capture.read(conn, side) if table.state not in QUIET)
+    return Plan(database, closed, unreachable, noting)
 
 
 def apply(plan: Plan, consent: str, timeout_seconds: float) -> Json:
@@ -113,6 +129,6 @@ def apply(plan: Plan, consent: str, timeout_seconds: float) -> Json:
         opened_at = trigger.open_side(conn, database.source_side, timeout_seconds)
     return {
         "opened_at": opened_at,
-        "msg": f"{database.name}: the source is open, its writers go on there. {SERVICES}. {RETURNED}",
+        "msg": f"{database.name}: the source is open, its writers go on there. {SERVICES}. {RETURNED}{plan.left}",
         "tables": [f"{table.schema}.{table.name}" for table in plan.closed],
     }

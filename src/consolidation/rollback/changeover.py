@@ -14,6 +14,7 @@ from consolidation.borders import Json
 from consolidation.capture import state as capture
 from consolidation.capture import trigger as capture_trigger
 from consolidation.capture.memory import Memory
+from consolidation.errors import ConsolidationError
 from consolidation.follow import changeover
 from consolidation.follow.phase import Plan, end_sources_capture
 from consolidation.follow.rounds import following
@@ -47,13 +48,22 @@ def apply(plan: Plan, options: changeover.Options) -> Json:
         return {"msg": plan.skip_reason}
     database = plan.database
     with recorded(database, Phase.ROLLBACK_FENCE, require_closed_since) as work:
-        work.replace(FenceResult())
+        begun = FenceResult(aborted=tuple(work.found(FenceResult).aborted or ()))
+        work.replace(begun)
         end_sources_capture(database, options.lock_seconds)
         memory = Memory(work.journal, work.run, SOURCE)
         with following(Way(database, SOURCE), memory) as follower, session(database.target, "opening") as opening:
             changeover.catch_up(follower, options, lambda done: work.note_progress(done.as_progress(work.now())))
-            work.replace(FenceResult())
-            changed = changeover.change_over(follower, options, lambda known: _journal(work, opening, memory, known))
+            work.replace(begun)
+            try:
+                changed = changeover.change_over(
+                    follower, options, lambda known: _journal(work, opening, memory, known)
+                )
+            except ConsolidationError as error:
+                if reopened_at := error.facts.get("reopened_at"):
+                    moments = {"closing_at": error.facts["closing_at"], "reopened_at": reopened_at}
+                    work.note(FenceResult(aborted=(*(begun.aborted or ()), moments)))
+                raise
         work.note(changed.as_result())
         found = dict(work.result)
     with recorded(database, Phase.ROLLBACK_OPEN) as work:

@@ -22,7 +22,7 @@ from consolidation.journal import records
 from consolidation.journal.decisions import Standing
 from consolidation.postgres.connection import session
 from consolidation.rollback import changeover as back
-from consolidation.rollback import reconcile
+from consolidation.rollback import reconcile, trial
 from tests.cluster import BEHIND_THE_FENCE, Database
 from tests.following import Online
 from tests.integration.follow.test_follow import same
@@ -82,6 +82,7 @@ def test_written_until_the_cutover(window: Window) -> None:
         tables = capture.read(conn, window.database.target_side)
         assert {table.state for table in tables} == {capture.ON}
         assert capture.with_entries(conn, tables) == {"campaigns"}, "noted for the way back"
+    assert state.phases["cutover"].attempts == 1
     assert window.cutover()["opened_at"] == result["opened_at"]
     window.end(records.MIGRATED)
     assert "already" in window.cutover()["msg"]
@@ -245,6 +246,20 @@ def test_back_by_content_where_the_keys_do_not_tell(campaign: Database, target: 
     assert window.state().standing == Standing.BRINGING_BACK
 
 
+def test_the_rollback_is_tried_and_done_by_content_while_the_source_still_notes(
+    campaign: Database, target: Database
+) -> None:
+    """Cut off between the opening and the proof, which ends that."""
+    window = opened(campaign, target, "online")
+    written(window)
+    target.execute("ALTER TABLE campaign_db.campaigns DISABLE TRIGGER zz_consolidation_capture_change")
+    assert trial.look(window.database)
+    window.begin(records.ROLLING_BACK)
+    window.fence("target", "closed", "rollback_fence")
+    reconcile.apply(reconcile.plan(window.database, "source"))
+    assert window.state().standing == Standing.RECONCILED
+
+
 def test_over_the_budget_the_target_opens_again(campaign: Database, target: Database) -> None:
     window = opened(campaign, target, "online")
     window.begin(records.ROLLING_BACK)
@@ -252,6 +267,7 @@ def test_over_the_budget_the_target_opens_again(campaign: Database, target: Data
         window.change_back(Options(QUICK.gate, budget_seconds=0))
     target.execute(INSERT.format("campaign_db.", "kept"), user="storage_service")
     assert no_conflict(window)
+    assert len(window.phases()["rollback_fence"].result["aborted"]) == 1
     window.change_back()
     assert same(Online(window))
 
@@ -278,10 +294,9 @@ def test_killed_in_a_rollback_and_the_same_command_again(campaign: Database, tar
     written(window, "after")
 
 
-@pytest.mark.parametrize("mode", ["online", "window"])
-def test_the_proof(campaign: Database, target: Database, mode: str) -> None:
+def test_the_proof(campaign: Database, target: Database) -> None:
     """Rows that the target has changed since are left out, any other difference is found."""
-    window = opened(campaign, target, mode)
+    window = opened(campaign, target, "online")
     written(window)
     target.execute("UPDATE campaign_db.campaigns SET name = 'since' WHERE name <> 'since'", user="storage_service")
     one = "(SELECT id FROM public.chapters ORDER BY id LIMIT 1)"
@@ -289,11 +304,25 @@ def test_the_proof(campaign: Database, target: Database, mode: str) -> None:
     campaign.execute(f"{BEHIND_THE_FENCE}; {lost.format(1)}")
     with pytest.raises(VerificationFailed, match="table chapters different"):
         window.prove()
-    assert window.phases()["proof"].state == "failed"
+    assert (window.phases()["proof"].state, window.state().proved) == ("failed", False)
     campaign.execute(f"{BEHIND_THE_FENCE}; {lost.format(-1)}")
     assert window.prove()["outcome"] == "equal"
+    assert window.state().proved
     assert "proved already" in window.prove()["msg"]
     assert target.value("SELECT bool_and(convalidated) FROM pg_constraint WHERE contype = 'f'")
+
+
+def test_in_a_window_the_verification_behind_the_closed_fence_is_the_proof(
+    campaign: Database, target: Database
+) -> None:
+    window = opened(campaign, target, "window")
+    assert "is the proof" in window.prove()["msg"]
+    assert "proof" not in window.phases()
+    assert window.state().proved
+    target.execute(
+        "UPDATE consolidation.phase SET result = result || '{\"fence_epoch\": \"other\"}' WHERE name = 'verify'"
+    )
+    assert not window.state().proved, "of another closing of the fence"
 
 
 @contextmanager

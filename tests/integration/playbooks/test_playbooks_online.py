@@ -8,7 +8,7 @@ import pytest
 
 from tests import playbooks
 from tests.cluster import Cluster
-from tests.playbooks import Site, Writer
+from tests.playbooks import Site, Writer, wait_for
 
 CAPTURE = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'zz_consolidation_capture_%%'"
 
@@ -40,3 +40,34 @@ def test_there_again_back_and_there_under_a_live_writer(site: Site) -> None:
     writer.check("target")
     assert site.contents("target")["images"] == images
     assert max(writer.gaps) < 5
+
+
+def test_held_killed_gone_on_and_followed_back(cluster: Cluster, tmp_path: Path) -> None:
+    """The operator ends the command before the cutover, then holds it; the control process is killed in the hold."""
+    site = playbooks.online(playbooks.create(cluster, tmp_path, ["campaign_db"]), "campaign_db")
+    hold = site.directory / "backups" / "campaign_db.hold"
+    with Writer(site).writing() as writer:
+        stopped = site.play("migrate.yml", "-e", "consolidation_cutover=no").succeeded()
+        assert "-e consolidation_cutover=yes" in stopped.text
+        assert (site.is_open("source"), site.is_open("target")) == (True, False)
+        held = site.start("migrate.yml", "-e", "follow_hold=true")
+        wait_for(hold.exists, "the hold")
+        held.kill()
+        hold.unlink()  # the module that was left follows until then; it closes nothing
+        wait_for(site.nothing_left, "the end of the module that was left")
+        held = site.start("migrate.yml", "-e", "follow_hold=true", "-e", "consolidation_cutover=yes")
+        wait_for(hold.exists, "the hold")
+        assert (site.is_open("source"), site.is_open("target")) == (True, False)
+        hold.unlink()
+        held.end().succeeded()
+        assert (site.is_open("source"), site.is_open("target")) == (False, True)
+        wait_for(lambda: site.target.value(NOTED) > 0, "a write on the target")
+        assert site.play("playbooks/follow.yml").succeeded().changed("campaign_db") == 1
+        site.play("rollback.yml").succeeded()
+    writer.check("source")
+
+
+NOTED = """
+SELECT sum(pg_relation_size(oid)) FROM pg_class
+ WHERE relnamespace = 'consolidation'::regnamespace AND relname LIKE 'changed_%%'
+"""

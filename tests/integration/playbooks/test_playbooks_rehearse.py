@@ -9,7 +9,7 @@ import pytest
 
 from tests import playbooks
 from tests.cluster import Cluster
-from tests.playbooks import Site
+from tests.playbooks import Site, Writer
 
 REQUIRED = ("-e", "consolidation_rehearsal_required=true")
 
@@ -35,6 +35,26 @@ def test_the_estimate_of_the_window_follows_from_the_rehearsal(site: Site) -> No
     plan = json.loads((site.directory / "runs" / "plan" / "plan.json").read_text())
     assert "measured by the rehearsal of" in plan["databases"][0]["basis"]
     assert plan["databases"][0]["expected_outage_seconds"] > 0
+
+
+def test_online_the_source_is_followed_and_a_window_that_is_over_closes_nothing(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    site = playbooks.online(playbooks.create(cluster, tmp_path, ["campaign_db"]), "campaign_db")
+    with Writer(site).writing() as writer:
+        rehearsed = site.play("rehearse.yml", "-e", "rehearse_minutes=0.05").succeeded()
+        assert "95 of 100 within" in rehearsed.text
+        looked = site.play("migrate.yml", "--check", *REQUIRED, confirm=False).succeeded()
+        assert "source.capture.left" not in looked.text
+        [planned] = json.loads((site.directory / "runs" / "plan" / "plan.json").read_text())["databases"]
+        assert "rounds took no longer than the last round here" in planned["basis"]
+        assert {"change-over", "last round"} <= planned["expected_seconds"].keys()
+        stopped = site.play("migrate.yml", "-e", "consolidation_window_end=2026-01-01T00:00:00+00:00").failed()
+        assert "NO-GO" in stopped.text
+        assert (site.is_open("source"), site.is_open("target")) == (True, False)
+        [left] = site.report()["databases"][0]["left"]
+        assert "rollback.yml removes them" in left
+    writer.check("source")
 
 
 def test_a_window_that_is_too_short_closes_nothing_and_one_that_is_over_rolls_back(site: Site) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from consolidation.capture.state import PREFIX as CAPTURE
 from consolidation.errors import RunInProgress, StepRefused
 from consolidation.postgres.connection import session
+from consolidation.preflight import phase as preflight
 from consolidation.rehearse import phase as rehearse
 from consolidation.rehearse import ticket
 from tests import backups
 from tests.cluster import Database, digest_of_everything
+from tests.following import Writers
 from tests.modules import run_module
 from tests.window import Window
 
@@ -51,6 +56,84 @@ def test_nothing_is_left_but_the_ticket(window: Window, options: rehearse.Option
     value = window.source.value("SELECT name FROM campaigns WHERE name <> '' LIMIT 1")
     assert value not in json.dumps(found)
     window.source.execute("DELETE FROM campaigns WHERE false", user="campaign_app")  # nothing is fenced
+
+
+@pytest.fixture
+def online(window: Window, options: rehearse.Options) -> rehearse.Options:
+    window.mode = "online"
+    return replace(options, follow_seconds=0.5)
+
+
+@pytest.mark.every_pair
+def test_online_the_source_is_followed_while_it_is_written_and_nothing_is_left(
+    window: Window, online: rehearse.Options
+) -> None:
+    before = everything(window)
+    ids = [key for (key,) in window.source.rows("SELECT id FROM campaigns")]
+
+    def write(conn: Any, chance: random.Random) -> None:
+        conn.cursor().execute("UPDATE campaigns SET updated_at = updated_at WHERE id = %s", [chance.choice(ids)])
+
+    with Writers(window.source, write).writing(1):
+        found = go(window, online)
+    assert window.source.value("SELECT to_regnamespace('consolidation') IS NULL")
+    assert not window.source.value("SELECT count(*) FROM pg_trigger WHERE tgname ~ 'consolidation'")
+    assert everything(window)[1] == before[1], "the writers have moved rows of the source"
+    rounds = found["online"]
+    assert rounds["rounds"] >= 2
+    assert rounds["keys"] > 0
+    assert 0 < rounds["median_seconds"] <= rounds["p95_seconds"]
+    assert rounds["cost"]["rows"] > 0
+    assert min(rounds["cost"]["microseconds_a_row_captured"], rounds["cost"]["microseconds_a_row"]) > 0
+    assert found["read_from"] == "the source itself"
+    assert {"capture", "copy", "follow", "verify"} <= {phase["name"] for phase in found["journal"]["phases"]}
+    assert "rounds in" in rehearse.summary(found)
+    assert "with the capture" in rehearse.summary(found)
+
+
+@pytest.mark.parametrize("place", ["copy", "verification", "_rounds"])
+def test_killed_online_preflight_reports_the_capture_and_the_next_rehearsal_removes_it(
+    window: Window, online: rehearse.Options, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    before = everything(window)
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rehearse.databases, "drop", lambda *_: None)
+        patched.setattr(rehearse.live, "_remove", lambda *_, **__: None)
+        patched.setattr(rehearse.cost, "measure", lambda *_: {})
+        patched.setattr(rehearse.live, place, killed)
+        with pytest.raises((Killed, AttributeError)):
+            go(window, online)
+    assert CAPTURE in window.source.value("SELECT string_agg(tgname, ' ') FROM pg_trigger")
+    reported = preflight.examine(window.database, preflight.Options(online.directory, online.tools))
+    assert "source.capture.left" in [each.id for each in reported.findings]
+    planned = rehearse.plan(window.database, online)
+    assert set(planned.captured) >= {"campaigns", "chapters"}
+    assert "remove the capture that was left" in planned.diff()["prepared"]
+    go(window, online)
+    assert everything(window) == before
+
+
+def test_online_it_is_refused_while_a_run_needs_the_capture_and_the_run_while_it_rehearses(
+    window: Window, online: rehearse.Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, tried = rehearse.live._rounds, []
+
+    def rounds(*given: Any) -> Any:
+        window.begin()
+        with pytest.raises(RunInProgress, match="another process works on it"):
+            window.schema()
+        tried.append(True)
+        return real(*given)
+
+    monkeypatch.setattr(rehearse.live, "_rounds", rounds)
+    go(window, online)
+    assert tried
+    with pytest.raises(StepRefused, match="its run is migrating"):
+        rehearse.plan(window.database, online)
 
 
 class Killed(BaseException):

@@ -12,6 +12,7 @@ from consolidation.errors import ConnectionFailed, StepRefused
 from consolidation.postgres import reach
 from consolidation.rollback import abandon
 from tests.cluster import Database
+from tests.following import Online
 from tests.window import Window
 
 WRITE = "DELETE FROM campaigns WHERE false"
@@ -52,6 +53,14 @@ def test_opened_with_the_typed_sentence_only(window: Window) -> None:
     abandon.apply(plan, plan.sentence, 5)
     window.source.execute(WRITE, user="campaign_app")
     assert not abandon.plan(window.database).changed
+
+
+def test_a_capture_that_stays_is_named(window: Window) -> None:
+    Online(window).capture()
+    window.target.server.stop("immediate")
+    plan = abandon.plan(window.database)
+    assert "source.capture.left" in abandon.apply(plan, plan.sentence, 5)["msg"]
+    assert "note what changes in campaigns, chapters" in abandon.plan(window.database).skip_reason
 
 
 def test_a_server_of_another_language_or_without_a_word_is_not_lost(

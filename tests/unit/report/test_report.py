@@ -174,6 +174,27 @@ def test_what_the_operator_needs_stands_on_the_page(tmp_path: Path) -> None:
         assert expected in text
 
 
+def test_online_what_was_given_up_and_what_is_left_on_the_source(tmp_path: Path) -> None:
+    def phase(name: str, **result: Any) -> dict[str, Any]:
+        moments = {"started_at": at(9), "finished_at": at(32)}
+        return {"name": name, "state": "failed", "attempts": 1, "error": "", **moments, "result": result}
+
+    found = database(state="migrating", last="schema")
+    noted = {"state": "on", "at": at(10), "tables": [{"name": "a"}, {"name": "b"}]}
+    aborted = [{"closing_at": at(20), "reopened_at": at(31)}]
+    found["phases"] += [phase("capture", source=noted), phase("fence", aborted=aborted)]
+    page_of = Path(write(tmp_path, journal(found))["path"])
+    [given] = json.loads((page_of.parent / report.JSON).read_text())["databases"]
+    assert [(each["seconds"], each["opened"]) for each in given["aborted"]] == [(11.0, "the source")]
+    assert "triggers on 2 tables" in given["left"][0]
+    text = " ".join("".join(Document(page_of.read_text()).texts).split())
+    assert "a change-over was given up, the source was opened again" in text
+    assert "What is left on the sources campaign_db: Capture:" in text
+    found["phases"].append(phase("rollback_capture", source={"state": "absent"}))
+    page_of = Path(write(tmp_path, journal(found))["path"])
+    assert json.loads((page_of.parent / report.JSON).read_text())["databases"][0]["left"] == []
+
+
 def test_a_thousand_tables(tmp_path: Path) -> None:
     loaded = database(tables=[table(f"t{number}") for number in range(1000)])
     [built] = [phase for phase in loaded["phases"] if phase["name"] == "schema"]

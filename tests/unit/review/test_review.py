@@ -133,5 +133,15 @@ def test_a_rehearsal_is_asked_before_an_earlier_run(tmp_path: Path) -> None:
     found = expect("campaign_db", 20 * MEGABYTE, tmp_path)
     assert "measured by the rehearsal of 2026-11-01" in found.basis
     assert found.seconds["copy"] == 4.0  # twice the size
+    assumed = expect("campaign_db", 20 * MEGABYTE, tmp_path, online=True)
+    assert "ASSUMED" in assumed.basis
+    rounds = {"rounds": 60, "p95_seconds": 0.25, "oldest_writer_seconds": 2.0}
+    evidence.write(path, json.dumps({**made, "tables": tables, "journal": {"phases": phases}, "online": rounds}))
+    followed = expect("campaign_db", 20 * MEGABYTE, tmp_path, online=True)
+    assert followed.seconds["last round"] == 0.25
+    assert followed.seconds["change-over"] == 3.0, "the fence waits for who has written"
+    assert followed.outage_seconds == 3.25 + followed.seconds["services"], "copy and verification are no outage"
+    assert followed.seconds["copy"] == 4.0
+    assert "60 rounds" in followed.basis
     path.write_text("{")
     assert expect("campaign_db", 20 * MEGABYTE, tmp_path).basis.startswith("ASSUMED")
