@@ -69,7 +69,8 @@ def default_of(column: Column[Any]) -> str | None:
         return "'" + default.arg.replace("'", "''") + "'"
     # "named": % is not doubled.
     dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
-    return str(default.arg.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    text = str(default.arg.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    return None if text.upper() == "NULL" else text  # the server keeps none
 
 
 def _compare(  # noqa: PLR0913, PLR0917 - Alembic calls it so

@@ -106,7 +106,7 @@ SPELLINGS: dict[str, tuple[str, list[sa.Column[object]]]] = {
     "own_function": ("v int DEFAULT {s}one()", [sa.Column("v", sa.Integer, server_default=sa.text("one()"))]),
 }  # fmt: skip
 
-SAID = ("boolean_letter",)
+SAID = ("boolean_letter", "concatenated", "escaped")
 """Spelt so that only the server knows it is the same: said, and no more (`info`)."""
 
 # DDL of the lineage and models that differ.
