@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # it brings no types
 import pytest
 
 from tests import playbooks
@@ -87,6 +88,44 @@ def test_backup_is_interrupted_killed_and_done_anew(site: Site) -> None:
     scratch = "SELECT datname FROM pg_database WHERE datname LIKE 'consolidation_drill%'"
     assert site.target.rows(scratch) == []
     site.play(*backup).unchanged("campaign_db")
+
+
+# The target is open by then, and no one has noted that the phase is done.
+HOLD_CUTOVER = """
+CREATE FUNCTION consolidation.hold() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN PERFORM pg_advisory_xact_lock_shared(1, 1); RETURN NEW; END';
+CREATE TRIGGER hold BEFORE UPDATE ON consolidation.phase FOR EACH ROW
+  WHEN (NEW.name = 'cutover' AND NEW.state = 'done') EXECUTE FUNCTION consolidation.hold()
+"""
+
+
+def test_a_cutover_that_is_killed_after_the_opening(site: Site) -> None:
+    """What is said is so, and the same command leads on."""
+    rows = site.contents("source")
+    site.play("migrate.yml", "--tags", "schema,fence,copy,verify").succeeded()
+    site.target.execute(HOLD_CUTOVER)
+    with held(site.target, "SELECT pg_advisory_lock(1, 1)"):
+        playing = start_until_held(site, site.target, "migrate.yml", "--tags", "cutover")
+        module_at_work(site).kill()
+        stopped = playing.end().failed()
+    assert "the module ended without a result, it was killed" in stopped.text
+    assert "not opened" not in stopped.output
+    assert "JSON" not in stopped.output.rpartition("PLAY RECAP")[2]
+    one, other = ("target", "source") if site.is_open("target") else ("source", "target")
+    assert stopped.output.rstrip().endswith(f"campaign_db: right now the {one} takes writes, the {other} does not")
+    site.target.execute(RELEASE_COPY)
+    site.play("migrate.yml").succeeded()
+    assert site.contents("target") == rows
+    assert [site.is_open("source"), site.is_open("target")] == [False, True]
+
+
+def module_at_work(site: Site) -> psutil.Process:
+    """The process of the module that waits for a lock."""
+    port = site.target.value(f"SELECT client_port FROM pg_stat_activity WHERE {HELD} LIMIT 1")
+    [found] = [
+        each for each in site.processes() if port in {link.laddr.port for link in each.net_connections() if link.laddr}
+    ]
+    return found
 
 
 def start_until_held(site: Site, where: Database, playbook: str = "migrate.yml", *options: str) -> Playing:
