@@ -272,8 +272,10 @@ def _scratch(plan: Plan) -> Iterator[None]:
             databases.drop(target, plan.scratch)
         databases.create_scratch(target, plan.scratch, value(target, query("backup/database_properties")))
         try:
-            comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
+            comment, granted = sql.SQL("COMMENT ON DATABASE {} IS {}"), sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
             execute(target, comment.format(sql.Identifier(plan.scratch), sql.Literal(plan.mark)))
+            for role in plan.database.target_roles:  # as on the storage database, or the built target is refused
+                execute(target, granted.format(sql.Identifier(plan.scratch), sql.Identifier(role)))
             yield
         finally:
             databases.drop(target, plan.scratch)
