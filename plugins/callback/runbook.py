@@ -25,6 +25,7 @@ from consolidation.console import ending
 from consolidation.console.board import Shown
 from consolidation.console.figures import BAD, GOOD, OUTAGE, WARNING
 from consolidation.console.last_words import Seen
+from consolidation.console.workers import Watch
 from consolidation.errors import ConsolidationError
 from consolidation.notices import hooks, metrics
 from consolidation.notices.outbox import Outbox
@@ -42,6 +43,7 @@ description:
   - Lines are kept in memory until a module names the run. Where none does, and in check mode, no log is written.
   - Ends with the outcome, causes and fixes, the next commands and where the report is, whichever callback writes to
     stdout. After Ctrl-C it says whether writes are refused, and what to type.
+  - Ends the playbook likewise where a worker process of Ansible was killed, for which the strategy C(free) waits without end.
   - Notifies the hooks of C(consolidation_hooks) of what happens behind the fence; it waits for none. At the end it
     prints which have failed.
   - Writes metrics of each run into C(consolidation_metrics_directory), where the inventory has it.
@@ -79,12 +81,14 @@ class CallbackModule(CallbackBase):
         self._base: Path | None = None
         """The folder of the run directories."""
         self._is_over = True
+        self._workers = Watch(lambda text: self._display.display(text, color=C.COLOR_ERROR))
         atexit.register(self._interrupted)
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """The beginning."""
         self._seen = Seen(str(playbook._file_name), context.CLIARGS, Path.cwd())
         self._is_over = False
+        self._workers.start()
         if C.DEFAULT_STDOUT_CALLBACK != "console" and self._display.verbosity == 0:
             self._display.display(
                 f"Every task is shown: the stdout callback is `{C.DEFAULT_STDOUT_CALLBACK}`. `console` shows one line a"
@@ -139,6 +143,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The end: index the evidence, say what the outcome is and what comes next."""
         self._is_over = True
+        self._workers.stop()
         self._keep("END")
         # What a rescue or the next try recovered is no failure at the end; the log has it.
         failed = [host for host in stats.processed if host in stats.failures or host in stats.dark]

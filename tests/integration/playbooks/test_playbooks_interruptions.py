@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,11 +102,23 @@ CREATE TRIGGER hold BEFORE UPDATE ON consolidation.phase FOR EACH ROW
 
 
 def test_a_cutover_that_is_killed_after_the_opening(site: Site) -> None:
-    """What is said is so, and the same command leads on."""
+    """First Ansible's fork with it, then the module alone: what is said is so, and the same command leads on."""
     rows = site.contents("source")
     site.play("migrate.yml", "--tags", "schema,fence,copy,verify").succeeded()
     site.target.execute(HOLD_CUTOVER)
     with held(site.target, "SELECT pg_advisory_lock(1, 1)"):
+        playing = start_until_held(site, site.target, "migrate.yml", "--tags", "cutover")
+        above = module_at_work(site).parents()
+        time.sleep(0.5)  # the fork has been seen
+        next(each for each in above if each.ppid() == playing.process.pid).kill()
+        stopped = playing.end().failed()
+        site.kill_everything()
+        assert re.search(r"^STOPPED +in phase cutover", stopped.output, re.M), stopped.output
+        assert "while these worked: pg_cutover of campaign_db" in stopped.text
+        assert re.search(r"^Writes +\S", stopped.output, re.M), stopped.output
+        assert re.search(r"^Resume +\S*ansible-playbook migrate.yml", stopped.output, re.M), stopped.output
+        wait_for(site.nothing_left, "the sessions of killed processes to end")
+
         playing = start_until_held(site, site.target, "migrate.yml", "--tags", "cutover")
         module_at_work(site).kill()
         stopped = playing.end().failed()
