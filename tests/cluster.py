@@ -139,16 +139,18 @@ class Cluster:
 
 @contextmanager
 def standby_away(database: Database) -> Iterator[None]:
-    """A synchronous standby that no commit reaches."""
+    """A synchronous standby that no commit reaches, and sessions that wait for it, as they do unless told otherwise."""
     with database.connection() as conn:
         conn.autocommit = True
         cursor = conn.cursor()
         cursor.execute("ALTER SYSTEM SET synchronous_standby_names = 'away'")
+        cursor.execute("ALTER SYSTEM SET synchronous_commit = on")
         cursor.execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
         try:
             yield
         finally:
             cursor.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            cursor.execute("ALTER SYSTEM RESET synchronous_commit")
             cursor.execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
 
 
