@@ -189,7 +189,7 @@ def test_a_hook_that_fails_stops_before_the_fence(site: Site) -> None:
 
 def test_ctrl_c_says_whether_writes_are_refused_and_what_to_type(site: Site) -> None:
     playing = site.start("migrate.yml", "--limit", "image_db", environment=CONSOLE)
-    playbooks.wait_for(lambda: re.search(r"^run ", playing.log.read_text(), re.M), "the run")
+    playbooks.wait_for(lambda: re.search(r"^backup ", playing.log.read_text(), re.M), "its backup")
     stopped = playing.interrupt().failed()
     playbooks.wait_for(site.nothing_left, "the end of its modules")
     assert re.search(r"^STOPPED +in phase \w+", stopped.output, re.M), stopped.output
