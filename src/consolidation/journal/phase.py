@@ -118,13 +118,10 @@ def require_entered(database: Database, run: Run | None = None) -> None:
 
 
 def _end(work: Work, state: str, error: str | None) -> None:
-    statement = (
-        "UPDATE consolidation.phase SET state = %s, finished_at = clock_timestamp(), result = %s, error = %s"
-        " WHERE run_id = %s AND database = %s AND name = %s"
-    )
-    key = [work.run.id, work.run.database, work.phase]
+    given = {"state": state, "result": json.dumps(work.result), "error": error}
+    key = {"run": work.run.id, "database": work.run.database, "phase": work.phase}
     try:
-        execute(work.journal, statement, [state, json.dumps(work.result), error, *key])
+        execute(work.journal, query("journal/phase_end"), given | key)
     except psycopg2.Error as failure:
         # The target is away: the phase stays 'running', and its lock is gone with the session. The re-run sees that.
         if state == "done":
