@@ -210,12 +210,17 @@ def test_row_security_of_the_application_is_no_leak(window: Window) -> None:
     assert {probed["outcome"] for probed in probes} == {"refused by the fence"}
 
 
-@pytest.mark.parametrize("lifted", ["ALTER TABLE parent {} TRIGGER USER", "ALTER TABLE parent {} TRIGGER ALL"])
-def test_a_fence_that_was_lifted_and_closed_again_is_another_closing(window: Window, lifted: str) -> None:
+@pytest.mark.parametrize(
+    ("again_by", "triggers"),
+    [("ENABLE", "USER"), ("ENABLE", "ALL"), ("ENABLE ALWAYS", "aa_consolidation_fence")],  # the last one as we close it
+)
+def test_a_fence_that_was_lifted_and_closed_again_is_another_closing(
+    window: Window, again_by: str, triggers: str
+) -> None:
     first = window.fence("source", "closed")
     assert window.fence("source", "closed") | {"probes": 0} == first | {"probes": 0}
-    for word in ("DISABLE", "ENABLE"):
-        window.source.execute(lifted.format(word))
+    for word in ("DISABLE", again_by):
+        window.source.execute(f"ALTER TABLE parent {word} TRIGGER {triggers}")
     with window.source.connection() as source, pytest.raises(StepRefused, match="lifted and closed again"):
         fence.require_unbroken(source, window.database, window.state())
     again = window.fence("source", "closed")
