@@ -43,7 +43,7 @@ description:
   - Lines are kept in memory until a module names the run. Where none does, and in check mode, no log is written.
   - Ends with the outcome, causes and fixes, the next commands and where the report is, whichever callback writes to
     stdout. After Ctrl-C it says whether writes are refused, and what to type.
-  - Ends the playbook likewise where a worker process of Ansible was killed: the strategy C(free) would wait for it
+  - Ends the playbook likewise where a worker process of Ansible was killed, for which the strategy C(free) would wait
     without end.
   - Notifies the hooks of C(consolidation_hooks) of what happens behind the fence; it waits for none. At the end it
     prints which have failed.
