@@ -2,11 +2,54 @@
 
 from __future__ import annotations
 
+from textwrap import indent
+
+_CONNECTION = r"""
+host:
+  description: Host name or address of the server.
+  type: str
+  required: true
+port:
+  description: Port of the server.
+  type: int
+  default: 5432
+dbname:
+  description: Name of the database.
+  type: str
+  required: true
+user:
+  description: Role to connect as.
+  type: str
+  required: true
+passfile:
+  description: libpq password file on the runner, mode 0600.
+  type: path
+sslmode:
+  description: libpq's sslmode; use V(verify-full) in production.
+  type: str
+  default: prefer
+  choices: [disable, allow, prefer, require, verify-ca, verify-full]
+sslrootcert:
+  description: File with the CA's certificates.
+  type: path
+sslcert:
+  description: Client certificate.
+  type: path
+sslkey:
+  description: Key of the client certificate.
+  type: path
+connect_timeout:
+  description: Seconds to wait for a connection.
+  type: int
+  default: 10
+"""
+
 
 class ModuleDocFragment:
     """The options of ``consolidation.arguments``."""
 
-    DOCUMENTATION = r"""
+    DOCUMENTATION = (
+        r"""
 options:
   database:
     description: The service database, as the inventory variable C(consolidation_database) describes it.
@@ -22,44 +65,9 @@ options:
         type: dict
         required: true
         suboptions:
-          host:
-            description: Host name or address of the server.
-            type: str
-            required: true
-          port:
-            description: Port of the server.
-            type: int
-            default: 5432
-          dbname:
-            description: Name of the database.
-            type: str
-            required: true
-          user:
-            description: Role to connect as.
-            type: str
-            required: true
-          passfile:
-            description: libpq password file on the runner, mode 0600.
-            type: path
-          sslmode:
-            description: libpq's sslmode; use V(verify-full) in production.
-            type: str
-            default: prefer
-            choices: [disable, allow, prefer, require, verify-ca, verify-full]
-          sslrootcert:
-            description: File with the CA's certificates.
-            type: path
-          sslcert:
-            description: Client certificate.
-            type: path
-          sslkey:
-            description: Key of the client certificate.
-            type: path
-          connect_timeout:
-            description: Seconds to wait for a connection.
-            type: int
-            default: 10
-      source_schema:
+"""
+        + indent(_CONNECTION, 10 * " ")
+        + r"""      source_schema:
         description: Schema of the source that holds the tables.
         type: str
         default: public
@@ -89,6 +97,7 @@ options:
 author:
   - The storage consolidation team (@storage-consolidation)
 """
+    )
 
     RUN = r"""
 options:
@@ -137,44 +146,8 @@ options:
   drill:
     description:
       - Connection to the server for the restore drill. The role needs CREATEDB there.
+      - Its database is connected to for creating the scratch database.
       - Without it the drill takes place on the target's server.
     type: dict
     suboptions:
-      host:
-        description: Host name or address of the server.
-        type: str
-        required: true
-      port:
-        description: Port of the server.
-        type: int
-        default: 5432
-      dbname:
-        description: Database to connect to for creating the scratch database.
-        type: str
-        required: true
-      user:
-        description: Role to connect as.
-        type: str
-        required: true
-      passfile:
-        description: libpq password file on the runner, mode 0600.
-        type: path
-      sslmode:
-        description: libpq's sslmode; use V(verify-full) in production.
-        type: str
-        default: prefer
-        choices: [disable, allow, prefer, require, verify-ca, verify-full]
-      sslrootcert:
-        description: File with the CA's certificates.
-        type: path
-      sslcert:
-        description: Client certificate.
-        type: path
-      sslkey:
-        description: Key of the client certificate.
-        type: path
-      connect_timeout:
-        description: Seconds to wait for a connection.
-        type: int
-        default: 10
-"""
+""" + indent(_CONNECTION, 6 * " ")

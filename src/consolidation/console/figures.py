@@ -228,12 +228,11 @@ FIGURES: Mapping[str, Callable[[Values, Values], Figure | None]] = {
     "pg_move_tables": _move,
     "pg_verify_info": _verify,
     "pg_cutover": _cutover,
-    "service_services": _proof,
+    "service_proof": _services,
     "pg_reconcile": _reconcile,
     "pg_restore": _restore,
     "pg_cancel_rollback": _cancel,
     "pg_abandon": _abandon,
-    "pg_force_open": _abandon,
     "pg_finalize": _finalize,
     "pg_rehearse": _rehearse,
 }

@@ -11,7 +11,7 @@ from consolidation.report.outage import open_outage
 from consolidation.report.outcome import time_of
 
 Values = Mapping[str, Any]
-OPENING = {"pg_cutover", "pg_rollback", "pg_cancel_rollback", "pg_abandon", "pg_force_open"}
+OPENING = {"pg_cutover", "pg_rollback", "pg_cancel_rollback", "pg_abandon"}
 """Modules that open a side, besides pg_fence."""
 
 

@@ -9,11 +9,13 @@ import pytest
 
 from consolidation.console import command, ending
 from consolidation.console.board import Board, Event
-from consolidation.console.figures import BAD, OUTAGE
+from consolidation.console.figures import BAD, FIGURES, OUTAGE
 from consolidation.console.last_words import Seen
-from consolidation.console.writes import Writes
+from consolidation.console.writes import OPENING, Writes
+from consolidation.review.collect import STEPS
 from tests.report_facts import at, database
 
+LIBRARY = Path(__file__).parents[3] / "library"
 CLOSED = {"changed": True, "closed_at": at(43.5), "waited_seconds": 0.3}
 FENCE = {"side": "source", "state": "closed"}
 FINDING = {
@@ -43,6 +45,18 @@ def preflight(*findings: dict[str, str], **more: Any) -> dict[str, Any]:
 @pytest.fixture
 def board() -> Board:
     return Board(now=lambda: 100.0)
+
+
+def test_every_module_that_has_a_line_is_one() -> None:
+    modules = {path.stem for path in LIBRARY.glob("*.py")}
+    assert {*FIGURES, *OPENING, *STEPS} <= modules
+
+
+def test_how_long_the_clients_of_a_service_waited_is_shown(board: Board) -> None:
+    written = {"changed": True, "written_at": at(70), "outage_seconds": 9.6}
+    assert texts(board.ends(event("service_proof", written))) == [
+        "services campaign_db done 1.0 s repointed, smoke test passed; clients waited at most 9.6 s"
+    ]
 
 
 def test_the_moment_writes_are_refused_is_shown_at_once_and_stands_out(board: Board) -> None:
