@@ -40,15 +40,12 @@ def change_over(database: Database, options: changeover.Options) -> str:
         memory = Memory(work.journal, work.run, TARGET)
         with following(Way(database, TARGET), memory) as follower, session(database.target, "opening") as opening:
             changeover.catch_up(follower, options, lambda done: work.note_progress(done.as_progress(work.now())))
-            closing_at = work.now()
-            work.replace(replace(begun, closing_at=closing_at))
+            work.replace(replace(begun, closing_at=work.now()))
             work.keep()  # killed from here on, writers may be refused
             try:
                 changed = changeover.change_over(follower, options, lambda known: _journal(work, opening, known))
             except BaseException as error:
-                aborted = begun.aborted or ()
-                if reopened_at := getattr(error, "facts", {}).get("reopened_at"):
-                    aborted = (*aborted, {"closing_at": closing_at, "reopened_at": reopened_at})
+                aborted = changeover.with_given_up(begun.aborted or (), error)
                 # Where the opening is in the journal already, what is known of this closing stays there.
                 work.replace(replace(work.found(FenceResult), closing_at=None, aborted=aborted))
                 raise

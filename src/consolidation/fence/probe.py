@@ -36,8 +36,7 @@ _STATEMENTS = {
     "UPDATE": "UPDATE {table} SET {column} = {column} WHERE false",
     "COPY": "COPY {table} FROM STDIN",
 }
-_UNKNOWN: Row = {"read_only": False, "ruled": [], "column": None, "unprotected": False, "shut_out": False,
-                            "lacking": []}  # fmt: skip
+_UNKNOWN: Row = {"ruled": [], "column": None, "unprotected": False, "shut_out": False, "lacking": []}
 
 
 def probe(side: Side) -> list[dict[str, str]]:
@@ -113,9 +112,7 @@ def _shortcoming(facts: Row) -> str:
 
 def _facts(conn: Connection, role: str, table: Fenced) -> Row:
     found = dicts(conn, query("fence/role_on_table"), {"role": role, "table": table.oid})
-    if not found:
-        return _UNKNOWN  # no such role: SET ROLE says so
-    return found[0] | {"read_only": bool(begin_read_only(conn, [role]))}
+    return found[0] if found else _UNKNOWN  # no such role: SET ROLE says so
 
 
 def _outcomes(side: Side) -> Iterator[tuple[str, Fenced, str]]:
@@ -127,15 +124,15 @@ def _outcomes(side: Side) -> Iterator[tuple[str, Fenced, str]]:
             [PROBE_TIMEOUT],
         )
         conn.commit()
-        tables = read(conn, side)
+        tables, read_only = read(conn, side), begin_read_only(conn, side.roles)
         for role in side.roles:
             for fenced in tables:
-                outcome = _outcome(conn, side, role, fenced)
+                outcome = _outcome(conn, side, role, fenced, read_only=role in read_only)
                 conn.rollback()
                 yield role, fenced, outcome
 
 
-def _outcome(conn: Connection, side: Side, role: str, fenced: Fenced) -> str:
+def _outcome(conn: Connection, side: Side, role: str, fenced: Fenced, *, read_only: bool) -> str:
     """What happens to a write of a role. Another way is tried where it may not, or a rule takes, the first one.
 
     A role that is to write the target must have every way.
@@ -152,7 +149,7 @@ def _outcome(conn: Connection, side: Side, role: str, fenced: Fenced) -> str:
         except psycopg2.Error as error:
             return f"could not probe (SQLSTATE {error.pgcode})"
         names = {"table": fenced.identifier, "column": sql.Identifier(facts["column"] or "")}
-        outcome = _try(conn, command, sql.SQL(statement).format(**names), read_only=facts["read_only"])
+        outcome = _try(conn, command, sql.SQL(statement).format(**names), read_only=read_only)
         if _must_write(side, role) and outcome in {REFUSED, PASSED} and (lacks := _shortcoming(facts)):
             return lacks
         decided = outcome == CANNOT_WRITE if _must_write(side, role) else outcome != CANNOT_WRITE

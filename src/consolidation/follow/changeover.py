@@ -28,7 +28,7 @@ from consolidation.follow import sequences
 from consolidation.follow.gate import Gate, Seen
 from consolidation.follow.rounds import Follower, Round
 from consolidation.follow.way import Way
-from consolidation.journal.results import FenceResult
+from consolidation.journal.results import FenceResult, Tables
 from consolidation.model import TARGET
 from consolidation.postgres.connection import session
 from consolidation.postgres.handover import End, sequences_handed_over
@@ -107,6 +107,13 @@ def catch_up(follower: Follower, options: Options, heard: Callable[[Round], None
         seen.append(Seen(done.seconds, done.keys, done.rows, done.complete))
         heard(done)
     return seen
+
+
+def with_given_up(aborted: Tables, error: BaseException) -> Tables:
+    """Change-overs that were given up, this one too where it has opened the origin again."""
+    if not isinstance(error, ConsolidationError) or "reopened_at" not in error.facts:
+        return aborted
+    return (*aborted, {name: error.facts[name] for name in ("closing_at", "reopened_at")})
 
 
 def change_over(follower: Follower, options: Options, opening: Callable[[FenceResult], None]) -> Changed:

@@ -64,12 +64,12 @@ class Expected:
 
 def expect(database: str, size_bytes: int, base: Path, *, online: bool = False) -> Expected:
     """For a database of that many bytes; ``base`` is the folder of the run directories."""
-    found = _window(database, size_bytes, base)
-    return _online(found, ticket.read(base, database).get("online") or {}) if online else found
-
-
-def _window(database: str, size_bytes: int, base: Path) -> Expected:
     rehearsed = ticket.read(base, database)
+    found = _window(database, size_bytes, base, rehearsed)
+    return _online(found, rehearsed.get("online") or {}) if online else found
+
+
+def _window(database: str, size_bytes: int, base: Path, rehearsed: ticket.Ticket) -> Expected:
     seconds = _measured(rehearsed, size_bytes) if rehearsed else {}
     if {"copy", "verify"} <= seconds.keys():
         basis = f"measured by the rehearsal of {outcome.moment(rehearsed['made_at'])} on {rehearsed['read_from']}"

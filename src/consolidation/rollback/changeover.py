@@ -60,9 +60,7 @@ def apply(plan: Plan, options: changeover.Options) -> Json:
                     follower, options, lambda known: _journal(work, opening, memory, known)
                 )
             except ConsolidationError as error:
-                if reopened_at := error.facts.get("reopened_at"):
-                    moments = {"closing_at": error.facts["closing_at"], "reopened_at": reopened_at}
-                    work.note(FenceResult(aborted=(*(begun.aborted or ()), moments)))
+                work.note(FenceResult(aborted=changeover.with_given_up(begun.aborted or (), error)))
                 raise
         work.note(changed.as_result())
         found = dict(work.result)
