@@ -222,6 +222,7 @@ def test_a_fence_that_gives_up_has_closed_nothing(source: Database, target: Data
     source.execute("".join(f"CREATE TABLE {name} (id int);" for name in names), role="campaign_owner")
     window = Window(source, target)
     window.begin()
+    window.fence("source", "prepared", "fence_prepare")  # else it gives up while it makes the triggers
     writer = psycopg2.connect(**source.as_role("campaign_app").keywords(), application_name="writing")
     writer.cursor().execute("INSERT INTO t7 VALUES (1)")
     with pytest.raises(FenceError, match=f"pid {writer.info.backend_pid}, user campaign_app, application writing"):
