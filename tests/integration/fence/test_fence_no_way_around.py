@@ -221,6 +221,20 @@ def test_what_could_change_content_is_another_epoch(source: Database, target: Da
         assert fence.epoch(fence.read(conn, side)) == before
 
 
+@pytest.mark.parametrize("versions", [(18, 18)], indirect=True, ids=["18"])
+def test_another_expression_of_a_virtual_column_is_another_epoch(source: Database, target: Database) -> None:
+    """No row is rewritten for it, so the table keeps its file."""
+    ddl = "CREATE TABLE t (id int PRIMARY KEY, doubled int GENERATED ALWAYS AS (id * 2) VIRTUAL)"
+    source.execute(ddl, role="campaign_owner")
+    window = Window(source, target)
+    window.begin()
+    window.fence("source", "closed")
+    with source.connection() as conn:
+        before = fence.epoch(fence.read(conn, window.database.source_side))
+        conn.cursor().execute("ALTER TABLE t ALTER doubled SET EXPRESSION AS (id * 3)")
+        assert fence.epoch(fence.read(conn, window.database.source_side)) != before
+
+
 RETYPED = "ALTER TABLE t ALTER a TYPE text USING 'changed'"
 
 
