@@ -155,6 +155,20 @@ def test_an_apply_worker_is_refused_and_goes_on_after_the_opening(  # noqa: PLR0
         conn.close()
 
 
+def test_a_partition_in_another_schema_is_no_way_around(source: Database, target: Database) -> None:
+    """The statement trigger of its root does not fire for a statement that names the partition."""
+    source.execute(
+        "CREATE SCHEMA elsewhere AUTHORIZATION campaign_owner; GRANT USAGE ON SCHEMA elsewhere TO campaign_app"
+    )
+    ddl = "CREATE TABLE t (id int) PARTITION BY LIST (id); CREATE TABLE elsewhere.one PARTITION OF t FOR VALUES IN (1)"
+    source.execute(f"{ddl}; GRANT ALL ON elsewhere.one TO campaign_app", role="campaign_owner")
+    window = Window(source, target)
+    window.begin()
+    window.fence("source", "closed")
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+        source.execute("INSERT INTO elsewhere.one VALUES (1)", user="campaign_app")
+
+
 TABLES = """
 CREATE TYPE mood AS ENUM ('glad', 'sad'); CREATE TYPE pair AS (a int, b int);
 CREATE TABLE elsewhere.row_of (a int, b int); CREATE TABLE elsewhere.other (a int, b int);
