@@ -6,7 +6,11 @@ import atexit
 import getpass
 import json
 import platform
+import signal
 import socket
+import sys
+import threading
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,6 +20,7 @@ from typing import Any
 from ansible import constants as C
 from ansible import context
 from ansible.errors import AnsibleError
+from ansible.plugins import strategy
 from ansible.plugins.callback import CallbackBase
 from ansible.release import __version__ as ansible_version
 from ansible.template import Templar, trust_as_template
@@ -44,7 +49,7 @@ description:
   - Ends with the outcome, causes and fixes, the next commands and where the report is, whichever callback writes to
     stdout. After Ctrl-C it says whether writes are refused, and what to type.
   - Ends the playbook likewise where a worker process of Ansible was killed, for which the strategy C(free) would wait
-    without end.
+    without end, and where Ctrl-C was lost, as one is that Python meets while it deletes an object.
   - Notifies the hooks of C(consolidation_hooks) of what happens behind the fence; it waits for none. At the end it
     prints which have failed.
   - Writes metrics of each run into C(consolidation_metrics_directory), where the inventory has it.
@@ -56,6 +61,8 @@ LOG = "log.txt"
 FINISHED = ("migrated", "finalized", "rolled back")
 ENDS = {"migrated": hooks.FINISHED, "rolled_back": hooks.ROLLED_BACK}
 """State that ends a run -> the event."""
+STRATEGIES = str(Path(strategy.__file__).parent)
+"""Where Ansible's code is that plays a play."""
 COLOURS = {GOOD: "COLOR_OK", WARNING: "COLOR_WARN", BAD: "COLOR_ERROR", OUTAGE: "COLOR_ERROR"}
 
 
@@ -82,7 +89,7 @@ class CallbackModule(CallbackBase):
         self._base: Path | None = None
         """The folder of the run directories."""
         self._is_over = True
-        self._workers = Watch(lambda text: self._display.display(text, color=C.COLOR_ERROR))
+        self._workers = Watch(lambda text: self._display.display(text, color=C.COLOR_ERROR), _is_playing)
         atexit.register(self._interrupted)
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
@@ -195,6 +202,8 @@ class CallbackModule(CallbackBase):
         if self._is_over:
             return
         self._is_over = True
+        self._workers.stop()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # these lines come whole, however often Ctrl-C is typed
         for directory in self._directories.values():
             with suppress(ConsolidationError, OSError):  # the next command indexes it
                 evidence.index(directory)
@@ -297,6 +306,12 @@ class CallbackModule(CallbackBase):
         if self._directories:
             evidence.append(next(reversed(self._directories.values())) / LOG, "".join(self._waiting))
             self._waiting.clear()
+
+
+def _is_playing() -> bool:
+    """Whether the main thread is within a play, and not on its way out."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    return any(each.f_code.co_filename.startswith(STRATEGIES) for each, _ in traceback.walk_stack(frame))
 
 
 def _message(values: Any) -> str:
