@@ -55,6 +55,11 @@ def test_text_stands_out_from_its_ground(theme: str, colours: dict[str, str]) ->
     assert not faint, theme
 
 
+def test_what_is_folded_on_a_screen_is_printed() -> None:
+    [printed] = re.findall(r"@media print \{(.*)\}", CSS, re.DOTALL)
+    assert "details::details-content { content-visibility: visible;" in printed
+
+
 def check(text: str) -> ElementTree.Element:
     """A page that is valid, has one title, headings without gaps, tables with heads and pictures with words."""
     root = html5lib.HTMLParser(strict=True).parse(text)
