@@ -151,7 +151,7 @@ def test_a_migration_of_two_databases_fits_a_screen(site: Site) -> None:
 def test_a_finished_run_is_left_as_it_is_and_says_so(site: Site) -> None:
     directory = site.run_directory
     before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
-    again = site.play("migrate.yml", environment=CONSOLE).succeeded()
+    again = site.play("migrate.yml", *hooks(site), environment=CONSOLE).succeeded()
     assert "is migrated already, nothing is done again" in again.text
     assert "B/s" not in again.text, "nothing was copied, so there is no rate"
     assert {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()} == before

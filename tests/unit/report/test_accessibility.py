@@ -70,7 +70,9 @@ def check(text: str) -> ElementTree.Element:
     assert all(deeper - level <= 1 for level, deeper in pairwise(levels)), levels
     for table in root.iter(f"{NS}table"):
         assert [head.get("scope") for head in table.iter(f"{NS}th")].count(None) == 0
+    scrolled = [picture for each in root.iter(f"{NS}div") if each.get("class") == "scroll" for picture in each]
     for picture in root.iter(f"{SVG}svg"):
+        assert picture in scrolled, "on a phone it would shrink until its words are gone"
         assert picture.get("role") == "img"
         assert picture.get("aria-label")
     for link in root.iter(f"{NS}a"):
