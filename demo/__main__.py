@@ -94,15 +94,21 @@ def _do(arguments: argparse.Namespace) -> int:
 
 
 INTRODUCTION = """\
-This shows the runbook running, on servers and services that it starts for itself on loopback:
+This shows the runbook running, on servers and services of its own, on loopback:
 
-  1. three PostgreSQL servers (campaign, image, storage), two of them filled with about {rows} of rows
+  1. three PostgreSQL servers (campaign, image, storage), two of them filled
+     with about {rows} of rows
   2. three services, and clients that write through them all the while
-  3. migrate.yml, then a proof: every row is there, every write that was acknowledged too
-  4. writes on the new side, rollback.yml, the proof; writes on the old side, migrate.yml again, the proof
+  3. migrate.yml, then a proof: every row is there, and every write that was
+     acknowledged to a client
+  4. writes on the new side, rollback.yml, the proof; writes on the old side,
+     migrate.yml again, the proof
 
-It takes about {minutes} and {disk:.1f} GB of disk in {directory}, and nothing outside of it.
-Options: make demo DEMO_OPTIONS="--scale 10" for ten times the rows, --seed 2 for others. Ctrl-C stops it at any time.
+It takes about {minutes} and {disk:.1f} GB of disk, and nothing outside of
+{directory}
+
+Options: make demo DEMO_OPTIONS="--scale 10" for ten times the rows, --seed 2
+for others. Ctrl-C stops it at any time.
 """
 
 
@@ -112,7 +118,8 @@ def run(directory: Path, scale: float, seed: int) -> None:
     size = f"{scale * steps.GIGABYTES_PER_SCALE:.2g} GB"
     minutes = "3 minutes" if scale <= 1 else f"{3 + scale * 0.5:.0f} minutes"
     disk = steps.disk_gigabytes(scale)
-    console.print(INTRODUCTION.format(rows=size, minutes=minutes, disk=disk, directory=directory), markup=False)
+    introduction = INTRODUCTION.format(rows=size, minutes=minutes, disk=disk, directory=directory)
+    console.print(introduction, soft_wrap=True, markup=False)
     directory.mkdir(exist_ok=True)
     steps.require_space(directory, scale)
     if leftover := Environment.load(directory):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -149,10 +150,16 @@ def play(environment: Environment, playbook: str, *variables: str) -> None:
     command += [part for variable in variables for part in ("-e", variable)]
     if environment.directory != DIRECTORY:
         command += ["-e", f"demo_directory={environment.directory}"]
-    console.print(f"[bold]$ {' '.join(command)}")
-    done = subprocess.run(command, cwd=PROJECT, check=False)
+    console.print(f"[bold]$ {' '.join(command)}", soft_wrap=True)
+    done = subprocess.run(command, cwd=PROJECT, env={**os.environ, "PATH": _path_of_a_newcomer()}, check=False)
     if done.returncode != 0:
         raise DemoError(f"{playbook} ended with {done.returncode}; its last lines say why. The servers still run.")
+
+
+def _path_of_a_newcomer() -> str:
+    """Without .venv/bin, which make has put there: the playbook prints commands as they are found in a shell."""
+    ours = Path(sys.executable).parent
+    return os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if Path(folder) != ours)
 
 
 def write(environment: Environment, side: str) -> None:

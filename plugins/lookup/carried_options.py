@@ -15,8 +15,9 @@ author: The storage consolidation team (@storage-consolidation)
 short_description: Give the options of this command that the next one needs, too
 version_added: "0.1.0"
 description:
-  - Where passwords come from (vault, SSH, become), and files of variables. No other variable is carried over, for one
-    may be a secret, nor what chooses hosts or phases.
+  - Who comes in, where passwords come from (vault, SSH, become), files of variables, and variables. Of a variable that
+    may be a secret there is only the name, in a form that the shell refuses to run until it is set.
+  - Not what chooses hosts or phases, no confirmation, and no sentence of a consent.
 """
 
 EXAMPLES = r"""

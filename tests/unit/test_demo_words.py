@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,4 +35,21 @@ def test_too_small_a_disk_is_said_before_anything_is_started(tmp_path: Path) -> 
 
 
 def test_what_it_prints_fits_a_terminal_of_80_columns() -> None:
-    assert all(len(line) < 80 for line in demo.RESULT.splitlines())
+    introduction = demo.INTRODUCTION.format(rows="0.35 GB", minutes="3 minutes", disk=1.8, directory="/srv/demo")
+    assert all(len(line) <= 80 for line in (demo.RESULT + introduction).splitlines())
+
+
+def test_the_playbooks_print_commands_as_a_newcomers_shell_finds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make` has .venv/bin on its path; the shell that a command is pasted into has not."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
+    paths: list[str] = []
+
+    def run(command: list[str], env: dict[str, str], **_: object) -> subprocess.CompletedProcess[str]:
+        paths.append(env["PATH"])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    steps.play(Environment(tmp_path / ".demo", {}), "migrate.yml")
+    assert paths == ["/usr/bin:/bin"]

@@ -90,6 +90,12 @@ def test_health_has_the_shape_of_the_plan_and_names_the_backend(service: Referen
     assert (health.json()["storage"]["ok"], health.json()["storage"]["backend"]) == (True, service.backend)
 
 
+def test_the_page_for_people_names_the_operations(service: Reference) -> None:
+    shown = service.http.get("/docs")
+    assert shown.status_code == 200
+    assert "<code>PATCH /campaigns/{id}</code>" in shown.text
+
+
 def test_sessions_are_named_after_the_service(service: Reference) -> None:
     service.http.get("/campaigns")
     name = {"postgresql": "campaign_service", "storage_service": "storage_service"}[service.backend]

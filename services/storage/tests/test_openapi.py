@@ -68,3 +68,10 @@ def test_answers_fit_the_document(label: str, mode: str, service: Running, stora
         case.call_and_validate(base_url=service.url, headers=headers, excluded_checks=excluded)
 
     check()
+
+
+def test_the_page_for_people_names_every_operation(service: Running) -> None:
+    shown = service.http.get("/docs")
+    assert (shown.status_code, shown.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    for label in OPERATIONS["valid"]:
+        assert f"<code>{label}</code>" in shown.text

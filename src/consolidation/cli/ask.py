@@ -23,7 +23,7 @@ Facts = dict[str, Any]
 def ansible_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of every command that asks; what it does not know goes to Ansible as it is."""
     for option in (
-        click.option("-i", "--inventory", required=True, help="The inventory, as ansible-playbook gets it."),
+        click.option("-i", "--inventory", required=True, multiple=True, help="As ansible-playbook has it."),
         click.option("--limit", default="databases", help="Only these databases.", show_default="all"),
         click.argument("ansible", nargs=-1, type=click.UNPROCESSED, metavar="[-- ANSIBLE OPTIONS]"),
     ):
@@ -31,10 +31,15 @@ def ansible_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def journal(inventory: str, limit: str, more: Sequence[str] = ()) -> tuple[dict[str, Facts], dict[str, str]]:
+def journal(inventory: Sequence[str], limit: str, more: Sequence[str] = ()) -> tuple[dict[str, Facts], dict[str, str]]:
     """(database -> its journal facts, database -> why it could not be asked)."""
+    if not (os.environ.get("ANSIBLE_CONFIG") or Path("ansible.cfg").exists()):
+        raise click.ClickException(
+            f"{Path.cwd()} has no ansible.cfg: give this from the folder of the checkout, or set ANSIBLE_CONFIG"
+        )
     arguments = json.dumps({"database": "{{ consolidation_database }}"})
-    command = [str(Path(sys.executable).with_name("ansible")), limit, "-i", inventory, "-m", "run_journal_info"]
+    command = [str(Path(sys.executable).with_name("ansible")), limit, "-m", "run_journal_info"]
+    command += [word for source in inventory for word in ("-i", source)]
     environment = {
         **os.environ,
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",

@@ -23,7 +23,7 @@ from consolidation.report.outcome import RUNNING
 @ask.ansible_options
 @click.option("--every", default=5.0, show_default=True, type=click.FloatRange(1), help="Seconds between two looks.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: an array a line, one for each look.")
-def progress(inventory: str, limit: str, ansible: tuple[str, ...], every: float, as_json: bool) -> None:
+def progress(inventory: tuple[str, ...], limit: str, ansible: tuple[str, ...], every: float, as_json: bool) -> None:
     """Follow the runs from any terminal, in every phase, until none is under way or Ctrl-C.
 
     The figures of copy and verify are those that the phase wrote into the journal, with their age.

@@ -20,7 +20,7 @@ DONE, NOT_ASKED, UNDER_WAY, STOPPED, REFUSING = 0, 1, 10, 11, 12
 @click.command()
 @ask.ansible_options
 @click.option("--json", "as_json", is_flag=True, help="For machines: a list of objects, one for each database.")
-def status(inventory: str, limit: str, ansible: tuple[str, ...], as_json: bool) -> None:
+def status(inventory: tuple[str, ...], limit: str, ansible: tuple[str, ...], as_json: bool) -> None:
     """The state of every database: phase, since when, by whom, how far, and whether writes are refused right now.
 
     Reads the journal in the storage database; nothing is changed, and a run that works is not disturbed. What it says
@@ -54,7 +54,9 @@ def status(inventory: str, limit: str, ansible: tuple[str, ...], as_json: bool) 
     sys.exit(exit_code(found, failed=bool(failed)))
 
 
-def standings(inventory: str, limit: str, ansible: tuple[str, ...]) -> tuple[list[Standing], dict[str, str]]:
+def standings(
+    inventory: tuple[str, ...], limit: str, ansible: tuple[str, ...]
+) -> tuple[list[Standing], dict[str, str]]:
     """Every database that answered, and why the others did not."""
     facts, failed = ask.journal(inventory, limit, ansible)
     found = []

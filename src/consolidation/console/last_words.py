@@ -77,12 +77,14 @@ class Seen:
 
     def command(self, playbook: str = "") -> str:
         """This command again, or another playbook with the same options."""
-        return command.again(playbook or self.playbook, self.given, self.here)
+        return command.again(playbook or self.playbook, self.given, self.here, phases=not playbook)
 
     def status(self) -> str:
         """The command that says the state of every database."""
         sources = "".join(f" -i {shlex.quote(str(source))}" for source in self.given.get("inventory") or ())
-        return command.typed(f"consolidation status{sources}", self.here)
+        carried = command.carried(self.given)
+        more = f" -- {' '.join(carried)}" if carried else ""
+        return command.typed(f"consolidation status{sources}{more}", self.here)
 
     def at_end(self, failed: Sequence[str]) -> Iterator[Shown]:
         """The outcome, each cause once, and what comes next; ``failed``: hosts that nothing has recovered."""

@@ -87,7 +87,7 @@ class Collector:
 
     def _change(self, database: Database, module: str, arguments: Values, values: Values) -> None:
         kind, step = STEPS[module]
-        if module == "pg_fence" and arguments.get("side") == "target":
+        if module in ("pg_fence", "pg_capture") and arguments.get("side") == "target":
             kind = TARGET
         text = diff_text(values.get("diff"))
         if not text or not values.get("changed"):

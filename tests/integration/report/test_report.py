@@ -157,7 +157,7 @@ def test_the_role_writes_the_report_once_and_the_log_without_secrets(
     secret = tmp_path / "the vault's"
     secret.write_text("5ecret")
     (tmp_path / "more.yml").write_text("{more: 5ecret}")
-    options = ["--vault-password-file", str(secret), "-e", f"@{tmp_path}/more.yml", "-e", "other=5ecret"]
+    options = ["--vault-password-file", str(secret), "-e", f"@{tmp_path}/more.yml", "-e", "other=5ecret copy_workers=3"]
     real = play(databases, *options)
     assert real.returncode == 0, real.stdout + real.stderr
     assert "A failure that was fixed" in real.stdout
@@ -172,6 +172,7 @@ def test_the_role_writes_the_report_once_and_the_log_without_secrets(
     reach = [("migrate.yml", "image_db"), ("rollback.yml", "image_db"), ("rollback.yml", "campaign_db")]
     for command, (playbook, name) in zip(commands, reach, strict=True):
         carried = ["--vault-password-file", str(secret), "-e", f"@{tmp_path}/more.yml"]
+        carried += ["-e", "other=${other:?give it again}", "-e", "copy_workers=3"]
         inventory = ["-i", str(tmp_path / "inventory.json")]
         words = [playbook, *inventory, *carried, "-e", "consolidation_confirm=yes", "--limit", name]
         assert shlex.split(command)[1:] == words

@@ -94,6 +94,14 @@ def test_ansibles_answer_is_read_by_host() -> None:
     assert ask.parse("") == ({}, {})
 
 
+def test_status_from_another_folder_says_where_to_give_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ANSIBLE_CONFIG", raising=False)
+    result = invoke("status", "-i", "hosts")
+    assert result.exit_code == 1
+    assert f"{tmp_path} has no ansible.cfg: give this from the folder of the checkout" in result.output
+
+
 @pytest.fixture
 def run_directory(tmp_path: Path) -> Path:
     facts = journal(database(tables=[table("campaigns", source_digest="a", target_digest="a")]))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from consolidation.console import command, ending
 from consolidation.console.board import Board, Event
 from consolidation.console.figures import BAD, FIGURES, OUTAGE
 from consolidation.console.last_words import Seen
+from consolidation.console.options import FOR_ONE_COMMAND, OF_ROLES, OF_THE_INVENTORY
 from consolidation.console.writes import OPENING, Writes
 from consolidation.review.collect import STEPS
 from tests.report_facts import at, database
@@ -192,22 +195,88 @@ def test_whether_writes_are_refused_is_known_in_every_phase() -> None:
     assert writes.lines() == ["campaign_db: accepted"]
 
 
-def test_a_command_shows_no_secret_and_runs_from_here(tmp_path: Path) -> None:
-    given = {
-        "inventory": (f"{tmp_path}/inventories/production",),
-        "extra_vars": ("consolidation_confirm=yes", "password=5ecret", '{"password": "5ecret"}', "@more.yml"),
-        "subset": "campaign_db",
-        "tags": ["all"],
-        "ask_vault_pass": True,
-    }
-    shown = command.again(f"{tmp_path}/migrate.yml", given, tmp_path)
+GIVEN = {
+    "inventory": ("/ops/inventories/production", "/ops/more"),
+    "extra_vars": (
+        "consolidation_confirm=yes",
+        "password=5ecret consolidation_backup_directory='/srv/my dumps'",
+        '{"token": "5ecret", "hooks": ["5ecret"], "copy_workers": 8, "preflight_accepted": ["a b"]}',
+        "{'follow_hold': true}",
+        "@more.yml",
+        "unreadable='5ecret",
+        '{"rollback_consent": "a sentence"}',
+    ),
+    "subset": "campaign_db",
+    "tags": ["all"],
+    "ask_vault_pass": True,
+    "remote_user": "ops",
+}
+
+
+def test_a_command_carries_what_was_given_shows_no_secret_and_runs_from_here() -> None:
+    shown = command.again("/ops/migrate.yml", GIVEN, Path("/ops"))
     assert "5ecret" not in shown
-    assert shown.endswith(
-        "ansible-playbook migrate.yml -i inventories/production --ask-vault-pass -e @more.yml --limit campaign_db"
-        " -e consolidation_confirm=yes -e password=... -e ..."
+    assert "a sentence" not in shown, "a consent is typed for one command"
+    program, given = shown.split(" migrate.yml ")
+    assert program.endswith("ansible-playbook")
+    assert given == (
+        "-i inventories/production -i more --ask-vault-pass --user ops"
+        """ -e password="${password:?give it again}" -e '{"consolidation_backup_directory": "/srv/my dumps"}'"""
+        """ -e token="${token:?give it again}" -e "${hooks:?give it again, as JSON}\""""
+        """ -e '{"copy_workers": 8}' -e '{"preflight_accepted": ["a b"]}' -e '{"follow_hold": true}' -e @more.yml"""
+        """ -e "${VARIABLES:?give them again}" --limit campaign_db -e consolidation_confirm=yes"""
     )
-    typed = command.typed(f"ansible-playbook rollback.yml -i {tmp_path}/inventories/production", tmp_path)
+    typed = command.typed("ansible-playbook rollback.yml -i /ops/inventories/production", Path("/ops"))
     assert typed.endswith("ansible-playbook rollback.yml -i inventories/production")
+
+
+def test_a_command_with_a_secret_does_not_run_before_it_is_given_again() -> None:
+    options = " ".join(command.carried({"extra_vars": ["password=5ecret copy_workers=8"]}))
+    shell = ["sh", "-c", f"printf '%s\n' {options}"]
+    refused = subprocess.run(shell, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert "password: give it again" in refused.stderr
+    run = subprocess.run(shell, env={"password": "n e w"}, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == ["-e", "password=n e w", "-e", "copy_workers=8"]
+
+
+def test_the_next_command_has_every_option_of_the_roles_that_is_plain() -> None:
+    specs = [
+        yaml.safe_load(path.read_text())["argument_specs"]
+        for path in (LIBRARY.parent / "roles").glob("*/meta/argument_specs.yml")
+    ]
+    found = {
+        name: option
+        for spec in specs
+        for entry in spec.values()
+        for name, option in entry.get("options", {}).items()
+        if not option.get("no_log")
+    }
+    kinds = [("bool", None), ("int", None), ("float", None), ("path", None), ("str", None), ("list", "str")]
+    plain = {name for name, option in found.items() if (option["type"], option.get("elements")) in kinds}
+    # What the playbooks hand over, and the text of a certificate.
+    internal = {name for name in plain if name.startswith(("command_line_", "journal_", "notices_", "window_"))} | {
+        "backup_run_id",
+        "consolidation_run_id",
+        "preflight_resume",
+        "rollback_keep",
+        "rollback_take_over",
+        "runner_ca_certificate",
+    }
+    assert plain - internal - FOR_ONE_COMMAND == OF_ROLES | {name for name in plain if name in OF_THE_INVENTORY}
+    assert found.keys() >= OF_ROLES
+
+
+def test_a_rollback_has_no_tags_of_the_migration() -> None:
+    seen = Seen("migrate.yml", {"tags": ["copy"], "skip_tags": ["backup"], "subset": "image_db"}, Path("/ops"))
+    assert seen.command().endswith("migrate.yml --limit image_db --tags copy --skip-tags backup")
+    assert seen.command("rollback.yml").endswith("rollback.yml --limit image_db")
+
+
+def test_the_status_command_has_what_reaching_the_hosts_needs() -> None:
+    seen = Seen("migrate.yml", GIVEN, Path("/ops"))
+    assert "consolidation status -i inventories/production -i more -- --ask-vault-pass --user ops -e " in seen.status()
+    assert Seen("migrate.yml", {"inventory": ["/ops/a"]}, Path("/ops")).status().endswith("status -i a")
 
 
 def test_who_takes_writes_is_of_a_look_after_the_failure(tmp_path: Path) -> None:

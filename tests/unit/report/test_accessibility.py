@@ -55,6 +55,11 @@ def test_text_stands_out_from_its_ground(theme: str, colours: dict[str, str]) ->
     assert not faint, theme
 
 
+def test_what_is_folded_on_a_screen_is_printed() -> None:
+    [printed] = re.findall(r"@media print \{(.*)\}", CSS, re.DOTALL)
+    assert "details::details-content { content-visibility: visible;" in printed
+
+
 def check(text: str) -> ElementTree.Element:
     """A page that is valid, has one title, headings without gaps, tables with heads and pictures with words."""
     root = html5lib.HTMLParser(strict=True).parse(text)
@@ -65,7 +70,9 @@ def check(text: str) -> ElementTree.Element:
     assert all(deeper - level <= 1 for level, deeper in pairwise(levels)), levels
     for table in root.iter(f"{NS}table"):
         assert [head.get("scope") for head in table.iter(f"{NS}th")].count(None) == 0
+    scrolled = [picture for each in root.iter(f"{NS}div") if each.get("class") == "scroll" for picture in each]
     for picture in root.iter(f"{SVG}svg"):
+        assert picture in scrolled, "on a phone it would shrink until its words are gone"
         assert picture.get("role") == "img"
         assert picture.get("aria-label")
     for link in root.iter(f"{NS}a"):

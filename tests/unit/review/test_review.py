@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,26 @@ def test_the_page_says_what_would_be_changed_and_what_was_not_known(look: Collec
     assert "script" not in html.tags
     assert json.loads((written.parent / page.JSON).read_text())["databases"][0]["bytes"] == 50 * MEGABYTE
     assert evidence.check(written.parent).holds
+
+
+def test_a_rollbacks_page_estimates_nothing_by_the_migrations_phases(tmp_path: Path) -> None:
+    facts = journal(database(tables=[table("campaigns")]))
+    report.apply(report.plan(facts, tmp_path, {"migrate": "M", "rollback": "R"}, ["campaign_db"]))
+    look = Collector()
+    gone = {"changed": True, "diff": {"before": "target campaigns: on\n", "after": "target campaigns: absent\n"}}
+    look.add("campaign_db", "pg_capture", {"side": "target", "state": "absent"}, gone)
+    look.add("campaign_db", "pg_rollback", {}, {"changed": True, "diff": {"prepared": "open the source\n"}})
+    content = page.content(look, tmp_path, "rollback.yml", "ansible-playbook rollback.yml --check", NOW)
+    text = "\n".join(page.lines(content, texts=True))
+    assert "Time       not estimated: this look has measured no table" in text
+    assert "Target         capture" in text
+    assert "cancel_rollback.yml opens the storage database again" in text
+    for wrong in ("0 tables", "0 rows", "verify", "Outage", "dump"):
+        assert wrong not in text, text
+    html = " ".join("".join(Document(page.render(content)).texts).split())
+    assert "Refused meanwhile" not in html
+    assert "not estimated" in html
+    assert re.search(r"campaign_db ?(– ?){5}", html)  # noqa: RUF001 - the sign for nothing
 
 
 def test_times_are_expected_at_the_rates_of_an_earlier_run_of_the_same_database(

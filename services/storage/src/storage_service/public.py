@@ -2,7 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
+import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST
+from service_common import api_page
 
 from storage_service.db.pool import Pool
 from storage_service.health import HealthCheck
@@ -29,6 +31,7 @@ class PublicPages:
             "/health/ready": self._ready,
             "/metrics": self._metrics_text,
             "/openapi.json": self._document,
+            "/docs": self._docs,
         }
 
     def page(self, path: str) -> Callable[[], Awaitable[Page]] | None:
@@ -50,3 +53,6 @@ class PublicPages:
 
     async def _document(self) -> Page:
         return 200, _JSON, self._openapi()
+
+    async def _docs(self) -> Page:
+        return 200, b"text/html; charset=utf-8", api_page.page(msgspec.json.decode(self._openapi()))

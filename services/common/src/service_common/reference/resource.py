@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from fastapi import FastAPI, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from service_common import api_page
 from service_common.problem import Problem, documented
 from service_common.reference.backend import Backend, Records, ServiceSettings
 from service_common.reference.fenced import PatientWrites
@@ -61,6 +62,11 @@ def reference_app(title: str, settings: ServiceSettings, backend: Backend) -> Fa
         healthy = bool(storage["ok"])
         content = {"status": "healthy" if healthy else "unhealthy", "storage": storage}
         return _json(content, 200 if healthy else 503)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        """The operations, for people."""
+        return Response(api_page.page(app.openapi()), media_type="text/html; charset=utf-8")
 
     backend.install(app)
     app.state.writes = PatientWrites.within(
