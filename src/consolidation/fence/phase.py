@@ -26,7 +26,7 @@ from consolidation.model import SOURCE, TARGET, Database, Mode, Side
 from consolidation.postgres.connection import session
 from consolidation.postgres.durability import await_standbys
 from consolidation.postgres.handover import End, sequences_handed_over
-from consolidation.postgres.locks import ACCESS_EXCLUSIVE, LOCK_SECONDS, locked
+from consolidation.postgres.locks import ACCESS_EXCLUSIVE, LOCK_SECONDS, cancel_autovacuum, locked
 
 
 @dataclass(frozen=True)
@@ -170,6 +170,7 @@ def _close(work: Work, conn: Connection, plan: Plan, timeout_seconds: float) -> 
     found = work.found(FenceResult)
     if any(needs_change(fenced.state, plan.wanted) for fenced in tables):
         # An attempt that was killed has closed some tables: writers are refused since then.
+        cancel_autovacuum(conn, tables)
         begun = found.closing_at if any(fenced.enabled for fenced in tables) else None
         closing_at = begun or work.now()
         found = replace(found, closing_at=closing_at, closed_at=None, waited_seconds=None, fence_epoch=None)

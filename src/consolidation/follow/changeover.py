@@ -32,11 +32,10 @@ from consolidation.journal.results import FenceResult, Tables
 from consolidation.model import TARGET
 from consolidation.postgres.connection import session
 from consolidation.postgres.handover import End, sequences_handed_over
-from consolidation.postgres.locks import SHARE_ROW_EXCLUSIVE, locked
+from consolidation.postgres.locks import SHARE_ROW_EXCLUSIVE, cancel_autovacuum, locked
 
 LAST_ROUNDS = 10
 """Behind the closed fence the first round takes all and the second one finds nothing; a rewrite may ask for more."""
-
 SWITCHABLE = (capture.PREPARED, capture.ON)
 
 
@@ -124,12 +123,14 @@ def change_over(follower: Follower, options: Options, opening: Callable[[FenceRe
     before ``opening`` was called the origin is open again then, unless the error says that it is not.
     """
     way = follower.way
-    started, closing_at = time.monotonic(), follower.memory.now()
     with (
         session(way.origin.settings, "change-over") as origin,
         session(way.destination.settings, "change-over") as there,
         ExitStack() as held,
     ):
+        for conn, side in ((origin, way.origin), (there, way.destination)):
+            cancel_autovacuum(conn, fence.read(conn, side))
+        started, closing_at = time.monotonic(), follower.memory.now()
         with _reopened_on_failure(follower, options, closing_at):
             follower.step("closing")
             tables = _require_prepared(follower, origin, there)
@@ -147,8 +148,7 @@ def change_over(follower: Follower, options: Options, opening: Callable[[FenceRe
             _require_closed_since(follower, origin, fence_epoch)
             held.enter_context(_sequences_handed_over(way, _left(started, options)))
             follower.step("before the opening")
-        known = FenceResult(closing_at, closed_at, fence_epoch=fence_epoch, probes=tuple(probes))
-        _journal(way, opening, known)
+        _journal(way, opening, FenceResult(closing_at, closed_at, fence_epoch=fence_epoch, probes=tuple(probes)))
         follower.step("opening")
         opened_at = open_destination(way, follower.memory, there, options.lock_seconds)
         follower.step("opened")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 import psycopg2.errors
@@ -17,6 +17,8 @@ from consolidation.postgres.queries import dicts, execute, query
 
 ACCESS_SHARE = "ACCESS SHARE"
 """A reader's: waits only for those who want the table to themselves."""
+SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
+"""Waits for VACUUM and ANALYZE; readers and writers go on."""
 SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
 """Waits for writers; readers go on."""
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
@@ -76,18 +78,11 @@ def take(
     if not tables:
         return
     deadline = time.monotonic() + timeout_seconds
-    names = sql.SQL(", ").join(sql.SQL("ONLY {}").format(table.identifier) for table in tables)
     while True:
         try:
-            # Longer than deadlock_timeout: only then does the server cancel an autovacuum that is in the way.
-            execute(
-                conn,
-                "SELECT set_config('lock_timeout', (greatest(1500, 500 + setting::int))::text, true)"
-                " FROM pg_settings WHERE name = 'deadlock_timeout'",
-            )
-            if mode == SHARE_ROW_EXCLUSIVE:  # drives an autovacuum out while writers go on
-                execute(conn, sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE").format(names))
-            execute(conn, sql.SQL("LOCK TABLE {} IN {} MODE").format(names, sql.SQL(mode)))
+            if mode == SHARE_ROW_EXCLUSIVE:
+                _try(conn, tables, SHARE_UPDATE_EXCLUSIVE)  # cancels an autovacuum while writers go on
+            _try(conn, tables, mode)
             break
         except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected) as error:
             conn.rollback()
@@ -95,6 +90,29 @@ def take(
             if time.monotonic() >= deadline:
                 raise refusal from error
             time.sleep(RETRY_PAUSE_SECONDS)  # let those that queued behind us go on
+
+
+def cancel_autovacuum(conn: Connection, tables: Sequence[Lockable]) -> None:
+    """Have the server cancel the autovacuum of any of the tables, while writers go on; ends the transaction.
+
+    It does so for who waits for a lock longer than deadlock_timeout: that second is none of the outage then. What it
+    does not cancel, an autovacuum against wraparound and any VACUUM by hand, is in the way later on, and is named then.
+    """
+    for table in tables:
+        with suppress(psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
+            _try(conn, [table], SHARE_UPDATE_EXCLUSIVE)
+        conn.rollback()
+
+
+def _try(conn: Connection, tables: Sequence[Lockable], mode: str) -> None:
+    """Longer than deadlock_timeout: only then does the server cancel an autovacuum that is in the way."""
+    names = sql.SQL(", ").join(sql.SQL("ONLY {}").format(table.identifier) for table in tables)
+    execute(
+        conn,
+        "SELECT set_config('lock_timeout', (greatest(1500, 500 + setting::int))::text, true)"
+        " FROM pg_settings WHERE name = 'deadlock_timeout'",
+    )
+    execute(conn, sql.SQL("LOCK TABLE {} IN {} MODE").format(names, sql.SQL(mode)))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -196,6 +196,48 @@ def test_sequences_go_on(online: Online) -> None:
     assert changed_over(online).sequences == ("ledger_id_seq",)
     online.target.execute("INSERT INTO campaign_db.ledger (writer, n) VALUES (7, 8)", user="storage_service")
     assert online.target.value("SELECT id FROM campaign_db.ledger WHERE n = 8 AND writer = 7") == 503
+
+
+@contextmanager
+def autovacuum(database: Database, table: str) -> Iterator[None]:
+    """One that would take an hour is at the table, and none comes after it."""
+    database.execute(
+        f"ALTER TABLE {table} SET (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1);"
+        "SET SESSION AUTHORIZATION consolidation; SET consolidation.pass = 'on';"  # the target is fenced
+        f"INSERT INTO {table} SELECT repeat('x', 900) FROM generate_series(1, 4000); DELETE FROM {table}"
+    )
+    with closing(database.server.connect()) as conn:
+        cursor = conn.cursor()
+        cursor.execute("ALTER SYSTEM SET autovacuum_naptime = '1s'")
+        cursor.execute("SELECT pg_reload_conf()")
+        try:
+            deadline = time.monotonic() + 30
+            while not vacuumed(database, table):
+                assert time.monotonic() < deadline, "no autovacuum came"
+                time.sleep(0.1)
+        finally:
+            cursor.execute("ALTER SYSTEM RESET autovacuum_naptime")
+            cursor.execute("SELECT pg_reload_conf()")
+        yield
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_progress_vacuum")
+
+
+def vacuumed(database: Database, table: str) -> int:
+    count = f"SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = '{table}'::regclass"
+    return int(database.value(count))
+
+
+@pytest.mark.parametrize("name", ["source", "target"])
+def test_an_autovacuum_is_driven_out_before_the_first_table_closes(online: Online, name: str) -> None:
+    """The server cancels it for who waits a second: one table of many would be closed all that time."""
+    database, table = (online.source, "no_key") if name == "source" else (online.target, "campaign_db.no_key")
+    seen = {}
+    with autovacuum(database, table), online.follower() as follower:
+        catch_up(follower, QUICK)
+        seen["before"] = vacuumed(database, table)
+        follower.step = lambda step: seen.setdefault(step, vacuumed(database, table))
+        change_over(follower, QUICK, nothing)
+    assert (seen["before"], seen["closing"]) == (1, 0)
 
 
 def test_a_number_drawn_at_the_last_moment_is_not_handed_out_again(online: Online) -> None:
