@@ -84,6 +84,11 @@ integration: setup ## Tests on real PostgreSQL servers, the runbook's and the se
 playbooks: setup ## Tests of whole migrations and rollbacks: interrupted, failing, lost servers, lost runs
 	$(PYTEST) $(WHOLE)
 
+.PHONY: coverage
+coverage: setup ## What share of lines and branches the tests run (`make unit integration`, measured); no threshold
+	$(MAKE) unit integration PYTEST_ADDOPTS="--cov --cov-append --cov-report="
+	coverage report
+
 .PHONY: kill-matrix
 kill-matrix: setup ## Faults within every step of both modes, each followed by the same command or a rollback; about an hour
 	KILL_MATRIX=long pytest --numprocesses=0 -s tests/integration/journal/test_killed_anywhere.py
