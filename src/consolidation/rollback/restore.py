@@ -119,7 +119,7 @@ def plan(
 
     directory: holds the dumps of all runs. backup_run_id: take the dump of that run; default: the latest run.
     """
-    if not database.mode.copies:
+    if not database.strategy.two_copies:
         raise StepRefused(
             f"{database.name}: its tables are in the storage database itself, which is not swapped for an old dump",
             hint="restore the schema by hand: pg_restore --schema from the dump into a scratch database, then compare",
