@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from psycopg2.extensions import connection as Connection
 
@@ -25,6 +25,7 @@ from consolidation.journal.records import (
     phases,
 )
 from consolidation.journal.results import (
+    BackupResult,
     CopyResult,
     CutoverResult,
     FenceResult,
@@ -62,6 +63,11 @@ class RunState:
     def fence(self) -> FenceResult:
         """Result of phase fence; of defaults where there is none. So are those below."""
         return FenceResult.from_json(self._result(Phase.FENCE))
+
+    @property
+    def backup(self) -> BackupResult:
+        """Result of phase backup."""
+        return BackupResult.from_json(self._result(Phase.BACKUP))
 
     @property
     def schema(self) -> SchemaResult:
@@ -227,7 +233,12 @@ class RunState:
         return self.run
 
 
-def read(target: Connection, database: Database) -> RunState:
-    """The state of the newest run of a database; ``target``: a session on its storage database."""
+def read(target: Connection, database: Database, run_id: str | None = None) -> RunState:
+    """The state of the newest run of a database; ``target``: a session on its storage database.
+
+    run_id: with the phases of that run instead.
+    """
     run = latest_run(target, database.name)
+    if run and run_id:
+        run = replace(run, id=run_id)
     return RunState(database.name, run, phases(target, run) if run else {}, database.strategy)
