@@ -60,6 +60,10 @@ mode:
       M(storage.consolidation.pg_move_tables) moves them.
   type: str
   returned: with O(state=present)
+copies:
+  description: Whether the rows are copied, else M(storage.consolidation.pg_move_tables) moves their tables.
+  type: bool
+  returned: with O(state=present)
 tables:
   description: Rows, bytes, chunks and seconds of every table.
   type: list
@@ -125,12 +129,13 @@ def main() -> None:
             emptying = discard.plan(database)
             result = {} if module.check_mode else discard.apply(emptying, given["timeout_seconds"])
             module.exit_json(changed=emptying.changed, diff=emptying.diff(), **result)
-        plan = copy.plan(database)
+        plan, strategy = copy.plan(database), database.strategy
+        found = {"changed": plan.changed, "diff": plan.diff(), "mode": strategy.name, "copies": strategy.two_copies}
         if module.check_mode:
-            module.exit_json(changed=plan.changed, diff=plan.diff(), mode=database.mode.value)
+            module.exit_json(**found)
         with progress.reported(database, "copy", given["progress_file"]):
             result = copy.apply(plan, given["workers"])
-        module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+        module.exit_json(**found | result)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,12 @@ options:
       - The rollback asks for it. The journal must agree, a run that is not being rolled back refuses it.
     type: bool
     default: false
+  early:
+    description:
+      - Open the source only where its target was never open, so that it has every row. It need not wait for the rest of
+        the rollback then.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -110,12 +116,15 @@ def main() -> None:
         state={"type": "str", "required": True, "choices": ["prepared", "closed", "open"]},
         timeout_seconds={"type": "float", "default": 60},
         rollback={"type": "bool", "default": False},
+        early={"type": "bool", "default": False},
     )
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params
         database = Database.from_options(given["database"], given["run_id"])
-        plan = fence_phase.plan(database, given["side"], given["state"], rollback=given["rollback"])
+        plan = fence_phase.plan(
+            database, given["side"], given["state"], rollback=given["rollback"], early=given["early"]
+        )
         carry_out(module, plan, lambda: fence_phase.apply(plan, given["timeout_seconds"]))
 
 

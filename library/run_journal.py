@@ -59,8 +59,16 @@ run_id:
   type: str
   returned: always
 mode:
-  description: How the rows get to their schema, V(copy) or V(move).
+  description: How the rows get to their schema, V(copy), V(online) or V(move).
   type: str
+  returned: always
+follows:
+  description: Whether the source is written until the cutover, and followed until then.
+  type: bool
+  returned: always
+restored:
+  description: Whether the source was restored from its dump; it is older than what the target has noted then.
+  type: bool
   returned: always
 authoritative:
   description: The side that may hold rows which the other does not have, V(source) or V(target).

@@ -32,10 +32,12 @@ options:
     type: str
     choices: [outage, cutover]
     required: true
-  online:
-    description: Whether the database is followed while it is written, so that only its change-over is an outage.
-    type: bool
-    default: false
+  mode:
+    description: What the database asks for. With V(online) it is followed while it is written, so that only its
+      change-over is an outage.
+    type: str
+    choices: [window, online]
+    default: window
 attributes:
   check_mode:
     description: The module changes nothing in any mode.

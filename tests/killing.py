@@ -28,7 +28,6 @@ from consolidation.fence import state as fence
 from consolidation.journal import records
 from consolidation.journal.decisions import Standing
 from consolidation.journal.results import Phase
-from consolidation.model import Mode
 from consolidation.postgres.connection import session
 from consolidation.rollback import cancel, reconcile, trial
 from demo.servers import Server
@@ -100,7 +99,7 @@ def migrate(command: Command) -> None:
     window, do = command.window, command.do
     sides.require_no_conflict(window.database)
     do("begin", window.begin)
-    online = window.database.mode == Mode.ONLINE
+    online = window.database.strategy.follows
     if online:
         do(Phase.FENCE_REOPEN, partial(window.fence, "source", "open", Phase.FENCE_REOPEN))
     do(Phase.SCHEMA, window.build)

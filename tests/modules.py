@@ -28,4 +28,4 @@ def run_module(capsys: pytest.CaptureFixture[str], name: str, check: bool, given
 def option(database: Database) -> dict[str, Any]:
     """The `database` option of a module that works on this database."""
     names = arguments.database()["database"]["options"]
-    return {name: value for name, value in asdict(database).items() if name in names and name != "mode"}
+    return {name: value for name, value in asdict(database).items() if name in names}

@@ -15,7 +15,9 @@ from consolidation.journal.decisions import FOLLOWED, MOVED, TABLE, After, Decis
 from consolidation.journal.records import MIGRATED, MIGRATING, ROLLED_BACK, ROLLING_BACK, PhaseRecord, Run
 from consolidation.journal.results import Phase
 from consolidation.journal.state import RunState
-from consolidation.model import SOURCE, Mode
+from consolidation.model import SOURCE
+from consolidation.modes.copy import COPY
+from consolidation.modes.strategy import Strategy
 from tests.unit.test_floors import FLOORS
 from tools import role_docs
 
@@ -94,15 +96,15 @@ class Spot:
     run: str | None = None
     done: frozenset[Phase] = frozenset()
 
-    def state(self, mode: Mode = Mode.COPY) -> RunState:
+    def state(self, strategy: Strategy = COPY) -> RunState:
         """The run, as the journal would have it."""
         if self.run is None:
-            return RunState("campaign_db", mode=mode)
+            return RunState("campaign_db", strategy=strategy)
         run = Run("20260101T000000Z", "campaign_db", self.run, "dba@control", {}, MOMENT)
         records = {
             phase: PhaseRecord(phase, "done", 1, MOMENT, MOMENT, RESULTS.get(phase, {}), None) for phase in self.done
         }
-        return RunState("campaign_db", run, records, mode)
+        return RunState("campaign_db", run, records, strategy)
 
     def steps(self) -> Iterator[tuple[str, Spot]]:
         """What the commands make of it, by the decision table; see ``journal.runs`` for a run's begin and end."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from consolidation.modes.choice import follows
 from consolidation.module.control_node import WINDOW, outcome
 from consolidation.review.expect import expect
 from consolidation.review.window import judge
@@ -26,6 +27,6 @@ class ActionModule(ActionBase):
 
 def _judged(given: dict[str, Any]) -> dict[str, Any]:
     base = Path(given["directory"])
-    expected = expect(given["database"], given["size_bytes"], base, online=given["online"])
+    expected = expect(given["database"], given["size_bytes"], base, online=follows(given["mode"]))
     found = judge(given["database"], expected, given["upcoming"], given["window_end"], datetime.now(UTC))
     return {"changed": False, "failed": not found.go} | found.as_result()

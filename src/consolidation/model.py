@@ -4,29 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from typing import Any
 
 from consolidation.borders import Json
 from consolidation.errors import ConfigurationError
+from consolidation.modes.choice import choose
+from consolidation.modes.strategy import WINDOW, Strategy
 from consolidation.postgres.connection import Settings
 
 SOURCE, TARGET = "source", "target"
-
-
-class Mode(StrEnum):
-    """How a database's rows get to their schema."""
-
-    COPY = "copy"
-    ONLINE = "online"
-    """As copy, while the source is written: its changes are noted and followed until the cutover."""
-    MOVE = "move"
-    """The tables are in the storage database already: SET SCHEMA."""
-
-    @property
-    def copies(self) -> bool:
-        """Whether source and target each have rows of their own; moved tables are the only ones there are."""
-        return self != Mode.MOVE
 
 
 @dataclass(frozen=True)
@@ -57,18 +43,23 @@ class Database:
     """Roles the service writes with on the source; the fence is probed as each of them."""
     target_roles: tuple[str, ...] = ()
     """Roles that read and write the target schema after the cutover."""
-    online: bool = False
-    """Whether the source is followed while it is written, instead of being closed for the copy."""
+    mode: str = WINDOW
+    """What the inventory asks for: ``window``, or ``online``, in which the source is followed while it is written."""
     run_id: str | None = None
     """The run that the operator's command has begun: phases of another one are refused. None: not asked."""
 
     @property
-    def mode(self) -> Mode:
-        """``move`` where the tables are in the storage database already, else ``online`` where that is wanted."""
+    def strategy(self) -> Strategy:
+        """How its rows get to their schema. Raises ConfigurationError where that cannot be as it is wanted."""
         here, there = self.source, self.target
-        if (here.host, here.port, here.dbname) == (there.host, there.port, there.dbname):
-            return Mode.MOVE
-        return Mode.ONLINE if self.online else Mode.COPY
+        in_place = (here.host, here.port, here.dbname) == (there.host, there.port, there.dbname)
+        if chosen := choose(self.mode, in_place=in_place):
+            return chosen
+        raise ConfigurationError(
+            f"{self.name}: its tables are in the storage database already and are moved, which takes a moment: there is"
+            " nothing to follow",
+            hint="leave consolidation_database.mode out, or set it to window",
+        )
 
     @property
     def source_side(self) -> Side:
@@ -96,16 +87,10 @@ class Database:
             target=connection_settings(options["target"]),
             application_roles=tuple(options.get("application_roles") or ()),
             target_roles=tuple(options.get("target_roles") or ()),
-            online=options.get("mode") == "online",
+            mode=options.get("mode") or WINDOW,
             run_id=run_id,
         )
-        if database.mode == Mode.MOVE and database.online:
-            raise ConfigurationError(
-                f"{database.name}: its tables are in the storage database already and are moved, which takes a moment:"
-                " there is nothing to follow",
-                hint="leave consolidation_database.mode out, or set it to window",
-            )
-        if database.mode == Mode.MOVE and database.source_schema == database.name:
+        if not database.strategy.two_copies and database.source_schema == database.name:
             raise ConfigurationError(
                 f"{database.name}: source and target are the same schema of the same database",
                 hint="set consolidation_database.source_schema to the schema the tables are in today",
@@ -122,7 +107,7 @@ class Database:
             "target": self.target.keywords(),
             "application_roles": list(self.application_roles),
             "target_roles": list(self.target_roles),
-            "mode": "online" if self.online else "window",
+            "mode": self.mode,
         }
 
 

@@ -11,7 +11,7 @@ import consolidation
 CORE = Path(consolidation.__file__).parent
 FLOORS = (
     {"errors", "text", "processes", "files", "borders"},
-    {"evidence", "installation"},
+    {"evidence", "installation", "modes"},
     {"postgres", "module"},
     {"model"},
     {"compare", "lineage"},

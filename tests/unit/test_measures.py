@@ -21,6 +21,24 @@ def test_few_tasks_are_delegated() -> None:
     assert sum(found.values()) < 8, {name: count for name, count in found.items() if count}
 
 
+MODE = r"(Mode\.\w+|(COPY|MOVE|ONLINE|WINDOW)\b|['\"](copy|move|online|window)['\"])"
+MODE_ASKED = re.compile(rf"(==|!=|\bis|\bis not|\bin) [(\[]?{MODE}|\bmode\.(?!name\b)\w+")
+
+
+def test_a_phase_asks_its_strategy_not_the_mode() -> None:
+    """A mode is one file of modes/ and its line in modes/choice.py: no one else compares its name."""
+    suffixes = {".py", ".yml", ".j2"}
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for pattern in ("*.yml", "src/**/*", "library/*", "plugins/**/*", "roles/**/*", "playbooks/*")
+        for path in sorted(ROOT.glob(pattern))
+        if path.suffix in suffixes and CORE / "modes" not in path.parents
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if MODE_ASKED.search(line)
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_phases_know_no_key_of_a_result() -> None:
     """They note the frozen dataclasses of journal/results.py."""
     keyed = re.compile(r"\bwork\.result(\[|\.(?!copy)\w+\()")

@@ -8,7 +8,11 @@ from dataclasses import replace
 import pytest
 
 from consolidation.errors import ConfigurationError
-from consolidation.model import Database, Mode
+from consolidation.model import Database
+from consolidation.modes.copy import COPY
+from consolidation.modes.move import MOVE
+from consolidation.modes.online import ONLINE
+from consolidation.modes.strategy import Strategy
 from consolidation.module import arguments
 from consolidation.postgres.connection import Settings
 
@@ -18,15 +22,15 @@ COPIED = Database("campaign_db", HERE, "public", ("campaigns",), THERE, ("campai
 
 
 @pytest.mark.parametrize(
-    ("database", "mode", "copies"),
+    ("database", "strategy"),
     [
-        (COPIED, Mode.COPY, True),
-        (replace(COPIED, online=True), Mode.ONLINE, True),
-        (replace(COPIED, source=replace(THERE, user="another")), Mode.MOVE, False),
+        (COPIED, COPY),
+        (replace(COPIED, mode="online"), ONLINE),
+        (replace(COPIED, source=replace(THERE, user="another")), MOVE),
     ],
 )
-def test_a_database_reaches_another_process_as_it_is(database: Database, mode: Mode, copies: bool) -> None:
-    assert (database.mode, database.mode.copies) == (mode, copies)
+def test_a_database_reaches_another_process_as_it_is(database: Database, strategy: Strategy) -> None:
+    assert database.strategy == strategy
     options = json.loads(json.dumps(database.as_json()))
     assert Database.from_options(options) == database
     assert options.keys() == arguments.database()["database"]["options"].keys()
@@ -34,4 +38,4 @@ def test_a_database_reaches_another_process_as_it_is(database: Database, mode: M
 
 def test_what_is_moved_is_not_followed() -> None:
     with pytest.raises(ConfigurationError, match="nothing to follow"):
-        Database.from_options(replace(COPIED, source=THERE, online=True).as_json())
+        Database.from_options(replace(COPIED, source=THERE, mode="online").as_json())

@@ -116,7 +116,7 @@ def _rollback(_: Values, values: Values) -> Figure | None:
 
 def _proof(_: Values, values: Values) -> Figure | None:
     if "outcome" not in values:
-        return _nothing("proof", values)
+        return None
     outcome = str(values["outcome"]).replace("_", " ")
     text = f"{plural(len(values['tables']), 'table')} of the closed source compared with the open target"
     return Figure("proof", outcome, text, GOOD if outcome == "equal" else WARNING)
@@ -125,7 +125,7 @@ def _proof(_: Values, values: Values) -> Figure | None:
 def _copy(arguments: Values, values: Values) -> Figure | None:
     if values.get("emptied"):
         return Figure("rollback", "done", f"{plural(len(values['emptied']), 'table')} of the target emptied", GOOD)
-    if values.get("mode") == "move":
+    if not values.get("copies", True):
         return None
     if not values.get("changed"):
         return _nothing("copy", values) if arguments.get("state", "present") == "present" else None

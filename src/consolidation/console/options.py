@@ -14,6 +14,7 @@ OF_THE_INVENTORY = frozenset(
         "consolidation_take_over",
         "consolidation_window_end",
         "demo_directory",
+        "rollback_source_lost",
     }
 )
 OF_ROLES = frozenset(
@@ -46,7 +47,6 @@ OF_ROLES = frozenset(
         "rehearse_workers",
         "rollback_budget_seconds",
         "rollback_lag_seconds",
-        "rollback_source_lost",
         "rollback_timeout_seconds",
         "rollback_tries",
         "runner_backup_directory",

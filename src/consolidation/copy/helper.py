@@ -42,7 +42,7 @@ def join(database: Database, workers: int, wait_seconds: float) -> Json:
     Raises CopyError where workers failed, StepRefused.
     """
     with started(workers) as processes:
-        queue = _await(database, wait_seconds) if database.mode.copies else None
+        queue = _await(database, wait_seconds) if database.strategy.two_copies else None
         if queue is None:
             return {"chunks": 0, "rows": 0, "bytes": 0, "msg": f"{database.name}: {host()} found nothing to load"}
         errors = processes.run(database, queue)

@@ -18,7 +18,7 @@ from consolidation.errors import StepRefused
 from consolidation.fence import state as fence
 from consolidation.journal import records
 from consolidation.journal.phase import Work
-from consolidation.model import Database, Mode
+from consolidation.model import Database
 from consolidation.postgres.catalog import Table, read_tables
 from consolidation.postgres.locks import ACCESS_EXCLUSIVE, hold
 from consolidation.postgres.queries import Row, dicts, execute, query, rows, value
@@ -71,8 +71,8 @@ def enqueue(source: Connection, target: Connection, work: Work, tables: Pairs, l
     # Opened in between, or one table rewritten on the source: old page ranges are void, and all are loaded again. Those
     # that refer to a table would not let it be emptied alone.
     loaded_from = {name: (row["fence_epoch"], row["source_filenode"]) for name, row in known.items()}
-    # In mode online a change of any kind is noted, or changes the table's mark.
-    void = work.database.mode != Mode.ONLINE and any(
+    # Of a source that is followed a change of any kind is noted, or changes the table's mark.
+    void = not work.database.strategy.follows and any(
         name in known and loaded_from[name] != (epoch, file) for name, file in files.items()
     )
     waiting = [(table, counterpart) for table, counterpart in tables if void or table.name not in known]

@@ -29,7 +29,7 @@ from consolidation.fence import trigger
 from consolidation.journal import records, state
 from consolidation.journal.phase import recorded
 from consolidation.journal.results import CopyResult, Phase
-from consolidation.model import Database, Mode
+from consolidation.model import Database
 from consolidation.postgres.catalog import Table, read_sequences, read_tables, scan
 from consolidation.postgres.connection import session
 from consolidation.postgres.locks import ACCESS_SHARE, LOCK_SECONDS, hold
@@ -69,7 +69,7 @@ class Plan:
 
 def plan(database: Database) -> Plan:
     """What would be loaded. Raises StepRefused where the target holds rows that this runbook did not load."""
-    if database.mode == Mode.MOVE:
+    if not database.strategy.two_copies:
         return Plan(database, (), f"{database.name} is moved, not copied")
     with session(database.target, "copy plan") as target:
         journal = state.read(target, database)
@@ -96,19 +96,19 @@ def apply(plan: Plan, workers: int) -> Json:
     """Load what is not loaded yet, with ``workers`` processes. Raises CopyError, StepRefused."""
     database = plan.database
     if plan.skip_reason:
-        return {"msg": plan.skip_reason, "mode": database.mode.value}
-    begun, online = time.monotonic(), database.mode == Mode.ONLINE
+        return {"msg": plan.skip_reason, "mode": database.strategy.name}
+    begun, followed = time.monotonic(), database.strategy.follows
     with recorded(database, Phase.COPY) as work:
         # Killed from here on, whatever was verified before is not taken for a verification of what is there then.
         earlier = work.found(CopyResult)
-        work.replace(replace(earlier, mode=database.mode.value, copy_id=None))
+        work.replace(replace(earlier, mode=database.strategy.name, copy_id=None))
         work.keep()
         with (
             started(chunks.workers([load.table for load in plan.loads], workers)) as processes,
             session(database.target, "copy") as target,
-            (noted.snapshot if online else _snapshot)(database) as (source, snapshot),
+            (noted.snapshot if followed else _snapshot)(database) as (source, snapshot),
         ):
-            if online:
+            if followed:
                 captured = noted.require_captured(source, target, database)
             else:
                 _require_fences(source, target, database, work.state)
@@ -116,7 +116,7 @@ def apply(plan: Plan, workers: int) -> Json:
             leftovers = {load.table.name for load in plan.loads if load.leftover_rows}
             loading = loads.enqueue(source, target, work, tables, leftovers)
             queue = helper.publish(work, snapshot)
-            if online:
+            if followed:
                 noted.remember(work, captured)
                 _require_loaded(target, work.run, processes.run(database, queue))
             else:
@@ -126,7 +126,7 @@ def apply(plan: Plan, workers: int) -> Json:
                 _require_loaded(target, work.run, errors)
                 _require_counts(target, work.run, counted.result())
             sequences = _set_sequences(source, target, database, [table for table, _ in tables])
-        if online and loading:
+        if followed and loading:
             noted.bring_up(database, work, tables, resumed=queue.attempt > 1)
         restore.tables(database, work.run, workers)
         work.note(CopyResult(copy_id=earlier.copy_id if earlier.copy_id and not loading else uuid4().hex))

@@ -12,7 +12,7 @@ from consolidation.fence import state as fence
 from consolidation.journal import records, state
 from consolidation.journal.phase import recorded
 from consolidation.journal.results import Phase, Result
-from consolidation.model import Database, Mode
+from consolidation.model import Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.locks import ACCESS_EXCLUSIVE, take
 from consolidation.postgres.queries import Row, dicts, execute, query
@@ -48,7 +48,7 @@ class Plan:
 
 def plan(database: Database) -> Plan:
     """What would be emptied; nothing where the target holds rows that the source may not have, they are kept."""
-    if database.mode == Mode.MOVE:
+    if not database.strategy.two_copies:
         return Plan(database, (), f"{database.name} is moved, not copied")
     with session(database.target, "discard plan") as target:
         run = state.read(target, database)

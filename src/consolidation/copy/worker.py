@@ -22,7 +22,7 @@ from consolidation.copy.stream import stream
 from consolidation.errors import ConsolidationError, CopyError, describe
 from consolidation.fence import state as fence
 from consolidation.journal.records import LOCK_SPACE
-from consolidation.model import Database, Mode
+from consolidation.model import Database
 from consolidation.postgres.catalog import Table, read_tables
 from consolidation.postgres.connection import connect
 from consolidation.postgres.locks import ACCESS_SHARE, hold
@@ -101,7 +101,7 @@ def _next_chunk(
     }
     named = {"table": here.name, "number": chunk["number"]}
     coordinator = {"attempt": task.queue.attempt, "lead": task.queue.lead, "space": LOCK_SPACE}
-    if task.database.mode == Mode.ONLINE:
+    if task.database.strategy.follows:
         # TRUNCATE and DDL of the application would queue behind our lock until the last chunk, and all behind them.
         execute(source, "ROLLBACK TO chunk")
     if not execute(target, query("copy/chunk_done"), {**keys, **named, **figures, **coordinator}):

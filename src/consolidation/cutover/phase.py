@@ -21,7 +21,7 @@ from consolidation.journal import state
 from consolidation.journal.phase import Work, recorded
 from consolidation.journal.results import CutoverResult, Phase
 from consolidation.journal.state import RunState
-from consolidation.model import TARGET, Database, Mode
+from consolidation.model import TARGET, Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.durability import await_standbys
 from consolidation.postgres.handover import End, sequences_handed_over
@@ -60,7 +60,7 @@ def plan(database: Database) -> Plan:
     side = database.target_side
     with session(database.target, "cutover plan") as target:
         run = state.read(target, database)
-        follows = database.mode == Mode.ONLINE and not run.cut_over
+        follows = database.strategy.follows and not run.cut_over
         return Plan(database, fence.read(target, side), run.skip_reason(Phase.CUTOVER), follows)
 
 
@@ -113,7 +113,7 @@ def _require(database: Database, run: RunState) -> None:
             " closed",
             hint="run ansible-playbook migrate.yml: it verifies again",
         )
-    if database.mode != Mode.MOVE:
+    if database.strategy.two_copies:
         with session(database.source, "cutover check") as source:
             fence.require_unbroken(source, database, run)
     if run.cutover.opening_at is None:
@@ -127,7 +127,7 @@ def _require(database: Database, run: RunState) -> None:
 
 def _sequences(database: Database, seconds: float, *, back: bool) -> AbstractContextManager[None]:
     """The target's sequences where the source's stand; a moved table has the same one."""
-    if database.mode == Mode.MOVE:
+    if not database.strategy.two_copies:
         return nullcontext()
     source, target = End(database.source, database.source_schema), End(database.target, database.name)
     return sequences_handed_over(source, target, min(seconds, LOCK_SECONDS), back=back)

@@ -22,7 +22,7 @@ from consolidation.fence.state import ABSENT, CLOSED, LOADING, OPEN, PREPARED, F
 from consolidation.journal import records, state
 from consolidation.journal.phase import Work, recorded
 from consolidation.journal.results import FenceResult, Phase, Tables
-from consolidation.model import SOURCE, TARGET, Database, Mode, Side
+from consolidation.model import SOURCE, TARGET, Database, Side
 from consolidation.postgres.connection import session
 from consolidation.postgres.durability import await_standbys
 from consolidation.postgres.handover import End, sequences_handed_over
@@ -72,10 +72,11 @@ STEPS = {
 """(of the rollback, side, wanted state) -> phase."""
 
 
-def plan(database: Database, side_name: str, wanted: str, *, rollback: bool = False) -> Plan:
+def plan(database: Database, side_name: str, wanted: str, *, rollback: bool = False, early: bool = False) -> Plan:
     """What closing (``closed``), preparing (``prepared``) or opening (``open``) a side means now.
 
-    ``rollback``: it is asked for by the rollback. The journal must agree when it is applied. Raises StepRefused.
+    ``rollback``: it is asked for by the rollback. The journal must agree when it is applied. ``early``: before all else
+    that the rollback does, which is right where nothing has to be brought back. Raises StepRefused.
     """
     phase = STEPS.get((rollback, side_name, wanted))
     if phase is None:
@@ -86,17 +87,20 @@ def plan(database: Database, side_name: str, wanted: str, *, rollback: bool = Fa
     side = database.side(side_name)
     with session(database.target, "fence plan") as conn:
         run = state.read(conn, database)
-    if skip_reason := run.skip_reason(phase):
+    skip_reason = run.skip_reason(phase)
+    if early and not skip_reason and (run.authoritative != SOURCE or not database.strategy.two_copies):
+        skip_reason = f"{database.name}: the source opens when its rows are back"
+    if skip_reason:
         return Plan(database, phase, side, wanted, (), skip_reason)
     with session(side.settings, "fence plan") as conn:
         before = read(conn, side)
     if wanted == OPEN:  # a trigger that is not there refuses no one: open already
         before = tuple(fenced for fenced in before if fenced.state != ABSENT)
-    if database.mode == Mode.MOVE and not before:
+    if not database.strategy.two_copies and not before:
         skip_reason = "the tables bring their fence along when they are moved"
     if phase == Phase.ROLLBACK_FENCE and not before:
         skip_reason = f"{database.name}: the target has no tables yet"
-    if not skip_reason and phase is Phase.FENCE and database.mode == Mode.ONLINE:
+    if not skip_reason and phase is Phase.FENCE and database.strategy.follows:
         skip_reason = f"{database.name}: the source is written until the cutover, which closes it"
     if phase is Phase.FENCE_REOPEN and not run.writes_refused and not any(fenced.enabled for fenced in before):
         skip_reason = f"{database.name}: no change-over was cut off, the source is open"
@@ -134,7 +138,7 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
 
 def _require_unread(database: Database, timeout_seconds: float) -> None:
     """The copy takes the target's tables for itself: who reads them is found before the outage. Raises FenceError."""
-    if database.mode == Mode.MOVE:
+    if not database.strategy.two_copies:
         return
     with session(database.target, "fence target") as conn:
         tables = read(conn, database.target_side)
@@ -147,7 +151,7 @@ def _require_unread(database: Database, timeout_seconds: float) -> None:
 def _sequences(work: Work, seconds: float) -> AbstractContextManager[None]:
     """The source's sequences no longer behind the target's, where that has handed out numbers."""
     database = work.database
-    if database.mode == Mode.MOVE or not work.state.reconciled:
+    if not database.strategy.two_copies or not work.state.reconciled:
         return nullcontext()
     source, target = End(database.source, database.source_schema), End(database.target, database.name)
     return sequences_handed_over(target, source, min(seconds, LOCK_SECONDS), back=True)

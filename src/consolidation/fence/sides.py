@@ -18,7 +18,7 @@ from consolidation.journal import state
 from consolidation.journal.decisions import Standing
 from consolidation.journal.results import Phase
 from consolidation.journal.state import RunState
-from consolidation.model import SOURCE, TARGET, Database, Mode
+from consolidation.model import SOURCE, TARGET, Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, value
 
@@ -93,7 +93,7 @@ def is_unbroken(run: RunState, tables: tuple[Fenced, ...]) -> bool:
 
 def conflict(run: RunState, sides: Sides) -> str:
     """What does not fit together, and which side takes writes right now; '' where nothing speaks against the run."""
-    if run.mode == Mode.MOVE:  # one copy of the rows, its fence and the journal are in one database
+    if not run.strategy.two_copies:  # one copy of the rows, its fence and the journal are in one database
         return ""
     what = _conflict(run, sides)
     return f"{run.database}: {what}; {sides.writers}" if what else ""

@@ -13,14 +13,14 @@ from consolidation.finalize.remains import DATABASE, TABLES, Remains
 from consolidation.journal.decisions import Standing
 from consolidation.journal.results import BackupResult, Phase
 from consolidation.journal.state import RunState
-from consolidation.model import Database, Mode
+from consolidation.model import Database
 from consolidation.postgres.connection import session
 
 
 def require_archived(directory: Path, left: Remains, database: Database, run: RunState) -> None:
     """What has to be so before the first thing is taken away, behind the lock. Raises StepRefused, BackupError."""
     require_proved(left, database, run)
-    if database.mode is not Mode.MOVE and run.standing == Standing.MIGRATED:
+    if database.strategy.two_copies and run.standing == Standing.MIGRATED:
         _require_archive(directory, database, run)
 
 
@@ -33,7 +33,7 @@ def require_proved(left: Remains, database: Database, run: RunState) -> None:
             hint="nothing was changed; see the run's report. A pending proof is made by migrate.yml; otherwise"
             " rollback.yml makes the source authoritative, migrate.yml then begins again",
         )
-    if database.mode is not Mode.MOVE:
+    if database.strategy.two_copies:
         _require_source(left, database, run)
 
 
@@ -74,7 +74,7 @@ def _require_archive(directory: Path, database: Database, run: RunState) -> None
 
 def require_droppable(directory: Path, left: Remains, database: Database, run: RunState) -> None:
     """The archive is what remains of the source; tables that stayed must be as they were archived."""
-    if database.mode is not Mode.MOVE:
+    if database.strategy.two_copies:
         _require_archive(directory, database, run)
     if left.kind == TABLES:
         with session(database.source, "finalize check") as source:

@@ -29,7 +29,7 @@ from consolidation.journal.decisions import Standing
 from consolidation.journal.phase import Work, recorded
 from consolidation.journal.results import FinalizeResult, Phase, Result
 from consolidation.journal.state import RunState
-from consolidation.model import Database, Mode
+from consolidation.model import Database
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import execute
 
@@ -164,7 +164,7 @@ def _statements(place: Settings, left: Remains) -> tuple[tuple[Step, ...], tuple
 
 def _archive(database: Database, options: Options) -> backup.Plan | None:
     """A move has left no rows behind that could be archived."""
-    if database.mode is Mode.MOVE:
+    if not database.strategy.two_copies:
         return None
     return backup.plan(database, options.directory, options.tools, options.drill, phase=Phase.FINALIZE_ARCHIVE)
 
@@ -233,7 +233,7 @@ def _clear_target(database: Database, timeout_seconds: float) -> None:
 
 def _clear_source(database: Database, timeout_seconds: float) -> None:
     """The capture goes; the fence stays: whoever opens it again, by hand, cannot write there by mistake."""
-    if database.mode is Mode.MOVE:
+    if not database.strategy.two_copies:
         return
     with suppress(ConnectionFailed), session(database.source, "finalize") as conn:
         capture.remove(conn, database.source_side, timeout_seconds)

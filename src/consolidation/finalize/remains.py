@@ -16,7 +16,7 @@ from psycopg2.extensions import connection as Connection
 from consolidation.backup.databases import fitted
 from consolidation.borders import Json
 from consolidation.fence import state as fence
-from consolidation.model import Database, Mode
+from consolidation.model import Database
 from consolidation.postgres.catalog import LEFT_BEHIND
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, query, rows, value
@@ -81,11 +81,11 @@ def read(database: Database, run_id: str) -> Remains:
     """What is left of the source as it is now."""
     with session(database.source, "finalize plan") as conn:
         oid = int(value(conn, "SELECT oid::bigint FROM pg_database WHERE datname = current_database()"))
-        ours = () if database.mode is Mode.MOVE else fence.read(conn, database.source_side)
+        ours = fence.read(conn, database.source_side) if database.strategy.two_copies else ()
         parameters = {"schema": database.source_schema, "left_behind": sorted(LEFT_BEHIND)}
         others = rows(conn, query("finalize/others"), {**parameters, "ours": [table.oid for table in ours]})
         remains = Remains(DATABASE, oid, database.source.dbname, f"_retired_{run_id.lower()}")
-        if database.mode is Mode.MOVE:
+        if not database.strategy.two_copies:
             return replace(remains, kind=MOVED, tables=_left_behind(conn, database.source_schema, others))
         tables = tuple((table.oid, f"{table.schema}.{table.name}") for table in ours)
         return replace(remains, kind=TABLES, tables=tables) if others else remains

@@ -20,7 +20,7 @@ from consolidation.follow.rounds import following
 from consolidation.follow.way import Way
 from consolidation.journal.phase import recorded
 from consolidation.journal.results import Phase, VerifyResult
-from consolidation.model import TARGET, Database, Mode
+from consolidation.model import TARGET, Database
 from consolidation.postgres.connection import session
 from consolidation.verify import phase, selftest
 
@@ -28,7 +28,7 @@ from consolidation.verify import phase, selftest
 def apply(plan: phase.Plan, options: phase.Options) -> Json:
     """As ``verify.phase.apply``, which does it in the other modes. Raises VerificationFailed, StepRefused."""
     database = plan.database
-    if database.mode != Mode.ONLINE or plan.skip_reason:
+    if not database.strategy.follows or plan.skip_reason:
         return phase.apply(plan, options)
     with recorded(database, Phase.VERIFY) as work:
         # No closing yet: the change-over fills it in.

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from consolidation.journal.results import Phase
-from consolidation.model import Mode
+from consolidation.modes.strategy import Strategy
 
 
 class Standing(StrEnum):
@@ -181,7 +182,7 @@ MOVED: dict[Phase, dict[Standing, Decision]] = {
     Phase.ROLLBACK_CAPTURE: dict.fromkeys(Standing, NO_SECOND_COPY),
     Phase.ROLLBACK_CANCEL: _row(*_NOT_BACK, ONE_COPY, ONE_COPY, ONE_COPY, TOO_LATE_BACK),
 }
-"""What differs for a database in mode move."""
+"""What differs where there is one copy of the rows."""
 FOLLOWED: dict[Phase, dict[Standing, Decision]] = {
     Phase.FENCE_REOPEN: _nothing(NOT_CUT_OFF) | {Standing.MIGRATING: GO},
     Phase.CAPTURE: _row(GO, GO, OPEN_TARGET, MIGRATED_ALREADY, FINALIZED_ALREADY, *_NOT_NOW, GO),
@@ -189,5 +190,10 @@ FOLLOWED: dict[Phase, dict[Standing, Decision]] = {
     Phase.PROOF: _row(NOT_OPENED_YET, NOT_OPENED_YET, GO, GO, FINALIZED_ALREADY, *_NOT_NOW, NOT_OPENED_YET),
     Phase.REPAIR: _row(NOT_BEGUN, FOLLOWED_ON, TOO_LATE, TOO_LATE, TOO_LATE, *_NOT_NOW, NOT_BEGUN),
 }
-"""What differs for a database in mode online."""
-OF_MODE = {Mode.COPY: TABLE, Mode.MOVE: TABLE | MOVED, Mode.ONLINE: TABLE | FOLLOWED}
+"""What differs where the source is written until the cutover."""
+
+
+@cache
+def table(strategy: Strategy) -> dict[Phase, dict[Standing, Decision]]:
+    """Phase x standing, for the databases of a mode."""
+    return TABLE | ({} if strategy.two_copies else MOVED) | (FOLLOWED if strategy.follows else {})

@@ -31,7 +31,7 @@ from consolidation.journal.results import Phase
 from consolidation.journal.state import RunState, read
 from consolidation.lineage import alembic as lineage
 from consolidation.lineage.models import JOURNAL
-from consolidation.model import Database, Mode
+from consolidation.model import Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, query, rows, value
 
@@ -73,8 +73,10 @@ class Plan:
             "run_id": run.get("id", ""),
             "cut_over": self.journal.cut_over,
             "authoritative": self.journal.authoritative,
+            "restored": self.journal.done(Phase.ROLLBACK_RESTORE),
             "finalized": self.journal.standing == Standing.FINALIZED,
-            "mode": self.database.mode.value,
+            "mode": self.database.strategy.name,
+            "follows": self.database.strategy.follows,
             "msg": self.after,
         }
 
@@ -125,7 +127,7 @@ def _require_same_mode(database: Database, run: RunState) -> None:
     if run.standing != Standing.MIGRATING or not {Phase.CAPTURE, Phase.COPY} & run.phases.keys():
         return
     began_online = Phase.CAPTURE in run.phases
-    if began_online != (database.mode == Mode.ONLINE):
+    if began_online != database.strategy.follows:
         raise StepRefused(
             f"{database.name}: its run has begun in mode {'online' if began_online else 'window'}",
             hint="nothing was changed; set consolidation_database.mode back, or roll the run back with rollback.yml:"

@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from psycopg2.extensions import connection as Connection
 
 from consolidation.compare.result import EQUAL, NOT_COMPARED
 from consolidation.errors import StepRefused
-from consolidation.journal.decisions import OF_MODE, After, Decision, Refuse, Skip, Standing
+from consolidation.journal.decisions import After, Decision, Refuse, Skip, Standing, table
 from consolidation.journal.records import (
     MIGRATED,
     MIGRATING,
@@ -25,6 +25,7 @@ from consolidation.journal.records import (
     phases,
 )
 from consolidation.journal.results import (
+    BackupResult,
     CopyResult,
     CutoverResult,
     FenceResult,
@@ -37,7 +38,9 @@ from consolidation.journal.results import (
     SchemaResult,
     VerifyResult,
 )
-from consolidation.model import SOURCE, TARGET, Database, Mode
+from consolidation.model import SOURCE, TARGET, Database
+from consolidation.modes.copy import COPY
+from consolidation.modes.strategy import Strategy
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class RunState:
     database: str
     run: Run | None = None
     phases: Mapping[str, PhaseRecord] = field(default_factory=dict)
-    mode: Mode = Mode.COPY
+    strategy: Strategy = COPY
 
     def done(self, phase: Phase) -> bool:
         """Whether the journal has the phase as done."""
@@ -60,6 +63,11 @@ class RunState:
     def fence(self) -> FenceResult:
         """Result of phase fence; of defaults where there is none. So are those below."""
         return FenceResult.from_json(self._result(Phase.FENCE))
+
+    @property
+    def backup(self) -> BackupResult:
+        """Result of phase backup."""
+        return BackupResult.from_json(self._result(Phase.BACKUP))
 
     @property
     def schema(self) -> SchemaResult:
@@ -134,7 +142,7 @@ class RunState:
     @property
     def reconciled(self) -> bool:
         """Whether this rollback has brought every row back to the source."""
-        if self.mode == Mode.MOVE:
+        if not self.strategy.two_copies:
             return self.done(Phase.ROLLBACK_COPY)
         return self.done(Phase.RECONCILE) and self.reconciliation.to == SOURCE
 
@@ -153,10 +161,10 @@ class RunState:
     def proved(self) -> bool:
         """Whether every row of the source was found on the target: what has to be so before the source goes.
 
-        Behind the fence. In mode online no more was compared there than the last round's keys, so once more on the
-        open target, as far as it can be (a table without a key that was written since cannot).
+        Behind the fence. Of a source that is followed no more was compared there than the last round's keys, so once
+        more on the open target, as far as it can be (a table without a key that was written since cannot).
         """
-        if self.mode != Mode.ONLINE:
+        if not self.strategy.follows:
             return self.verified
         found = ProofResult.from_json(self._result(Phase.PROOF))
         return self.verified and self.done(Phase.PROOF) and found.outcome in (EQUAL, NOT_COMPARED)
@@ -182,7 +190,7 @@ class RunState:
     def decide(self, phase: Phase) -> Decision:
         """What the phase is to do now, with the words filled in."""
         names = {"run": self.run.id if self.run else "", "database": self.database}
-        match OF_MODE[self.mode][phase][self.standing]:
+        match table(self.strategy)[phase][self.standing]:
             case Skip(reason):
                 return Skip(f"{self.database}: {reason.format(**names)}")
             case Refuse(message, hint):
@@ -225,7 +233,12 @@ class RunState:
         return self.run
 
 
-def read(target: Connection, database: Database) -> RunState:
-    """The state of the newest run of a database; ``target``: a session on its storage database."""
+def read(target: Connection, database: Database, run_id: str | None = None) -> RunState:
+    """The state of the newest run of a database; ``target``: a session on its storage database.
+
+    run_id: with the phases of that run instead.
+    """
     run = latest_run(target, database.name)
-    return RunState(database.name, run, phases(target, run) if run else {}, database.mode)
+    if run and run_id:
+        run = replace(run, id=run_id)
+    return RunState(database.name, run, phases(target, run) if run else {}, database.strategy)

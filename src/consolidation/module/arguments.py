@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from consolidation.modes.choice import WANTED
+from consolidation.modes.strategy import WINDOW
+
 SSL_MODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 
 
@@ -57,7 +60,7 @@ def database(**more: dict[str, Any]) -> dict[str, Any]:
         "source": connection(),
         "source_schema": {"type": "str", "default": "public"},
         "tables": {"type": "list", "elements": "str", "default": []},
-        "mode": {"type": "str", "default": "window", "choices": ["window", "online"]},
+        "mode": {"type": "str", "default": WINDOW, "choices": list(WANTED)},
         "application_roles": {"type": "list", "elements": "str", "default": []},
         "target": connection(),
         "target_roles": {"type": "list", "elements": "str", "default": []},

@@ -7,6 +7,8 @@ from typing import NoReturn, Protocol
 
 from consolidation.borders import Json
 from consolidation.errors import ConsolidationError
+from consolidation.modes.choice import WANTED
+from consolidation.modes.strategy import WINDOW as WINDOW_MODE
 
 TEXT: Json = {"type": "str", "required": True}
 DIRECTORY: Json = {"type": "path", "required": True}
@@ -27,7 +29,7 @@ WINDOW: Json = {
     "directory": DIRECTORY,
     "window_end": TEXT,
     "upcoming": {**TEXT, "choices": ["outage", "cutover"]},
-    "online": {"type": "bool", "default": False},
+    "mode": {"type": "str", "default": WINDOW_MODE, "choices": list(WANTED)},
 }
 
 REPORT: Json = {

@@ -60,7 +60,7 @@ class Plan:
 def plan(database: Database, *, back: bool = False) -> Plan:
     """What would be moved to the target schema, or back from it; nothing for a database that is copied."""
     origin, destination = database.source_schema, database.name
-    if database.mode.copies:
+    if database.strategy.two_copies:
         return Plan(database, origin, destination, (), ())
     with session(database.target, "move plan") as conn:
         if not back:
@@ -79,7 +79,7 @@ def plan(database: Database, *, back: bool = False) -> Plan:
 def apply(plan: Plan, timeout_seconds: float) -> Json:
     """Move; to the target only behind the closed fence, back only with the fence closed too. Raises StepRefused."""
     database = plan.database
-    if database.mode.copies:
+    if database.strategy.two_copies:
         return {"msg": f"{database.name} is copied, not moved"}
     if plan.skip_reason:
         return {"msg": plan.skip_reason}

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from psycopg2 import sql
 
-from consolidation.model import Database, Mode
+from consolidation.model import Database
 from consolidation.postgres.queries import Row, dicts, query, rows
 from consolidation.preflight.findings import Finding
 from consolidation.preflight.kinds import found
@@ -53,7 +53,7 @@ WORDS = {
 
 def checks(source: Side, target: Side | None, database: Database, lineage: Lineage) -> Iterator[Check]:
     """Checks of what a copy leaves behind; tables that are moved keep it."""
-    if database.mode is Mode.MOVE:
+    if not database.strategy.two_copies:
         return
     yield Check("the rights of other roles", lambda: _grants(source, database))
     yield Check("the settings of database and roles", lambda: _settings(source, database))

@@ -77,7 +77,7 @@ def _bare(name: str) -> str:
 
 def read_counterparts(target: Connection | None, database: Database, named: frozenset[str]) -> Counterparts:
     """What the target has of a lineage, and what is pending; without a target all of it is."""
-    if not database.mode.copies:
+    if not database.strategy.two_copies:
         return Counterparts(named=named)  # its lineage is recorded, not run: what is to be there must come along
     built = read_objects(target, database.name, read_tables(target, database.name)) if target else {}
     return Counterparts(built, announced(_pending_sql(target, database.name)), named)

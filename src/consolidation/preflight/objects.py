@@ -138,7 +138,7 @@ def _database_wide(source: Side, database: Database) -> Iterator[Finding]:
         what = f"{count(large)} large objects in {dbname}: they are not copied"
         fix = f"store them as bytea in a table first, or {decision(kind, dbname, database.name)}"
         yield found(kind, dbname, what, fix)
-    if not database.mode.copies:  # the other schemas of the storage database are other services'
+    if not database.strategy.two_copies:  # the other schemas of the storage database are other services'
         return
     for table, column, sequence in rows(source.conn, query("preflight/sequences_elsewhere"), parameters):
         kind, subject = "source.sequence.elsewhere", f"{source.schema}.{table}.{column}"

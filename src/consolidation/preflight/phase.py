@@ -20,7 +20,7 @@ from consolidation.installation import script_directory
 from consolidation.journal import state as journal
 from consolidation.journal.decisions import Standing
 from consolidation.lineage.models import lineage_metadata, lineages
-from consolidation.model import Database, Mode
+from consolidation.model import Database
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import rows
 from consolidation.preflight import (
@@ -114,7 +114,8 @@ def examine(database: Database, options: Options) -> Report:
         for table in (source.tables if source else ())
     ]
     collected = [
-        rollback.with_danger(found) if database.mode.copies else _for_a_move(found) for found in examination.findings
+        rollback.with_danger(found) if database.strategy.two_copies else _for_a_move(found)
+        for found in examination.findings
     ]
     if any(found.id == state.CONFLICT for found in collected):
         collected = [state.in_conflict(found) for found in collected]
@@ -187,16 +188,18 @@ class _Examination:
             self._run("the source's state", state.checks_of_source(source, target, database))
         lineage = self._lineage()
         # Tables that were moved already are the target's.
-        moved = not database.mode.copies and target is not None and bool(target.tables)
+        moved = not database.strategy.two_copies and target is not None and bool(target.tables)
         if source is not None and lineage is not None and not (moved and not source.tables):
             self._run("the source's objects", objects.checks(source, target, database, lineage))
             self._run("the source's columns", columns.checks(source, lineage))
-            self._run("the source's constraints", constraints.checks(source, lineage, copies=database.mode.copies))
+            self._run(
+                "the source's constraints", constraints.checks(source, lineage, copies=database.strategy.two_copies)
+            )
             self._run("the source's rows", data.checks(source, lineage))
             self._run("what no lineage carries over", carried.checks(source, target, database, lineage))
-            if database.mode == Mode.ONLINE:
+            if database.strategy.follows:
                 self._run("what mode online needs", online.checks(source, lineage))
-            if database.mode.copies:
+            if database.strategy.two_copies:
                 self._run("what a rollback needs", rollback.checks(source, lineage))
         if target is not None and lineage is not None:
             self._run("the target's state", state.checks_of_target(target, database, lineage))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from psycopg2 import sql
 
-from consolidation.model import Database, Mode
+from consolidation.model import Database
 from consolidation.postgres.queries import query, rows
 from consolidation.postgres.roles import begin_read_only
 from consolidation.postgres.settings import REQUIRED
@@ -19,7 +19,8 @@ from consolidation.preflight.side import Check, Side
 def checks(side: Side, database: Database) -> Iterator[Check]:
     """Checks of one side."""
     yield Check("the settings of the role's sessions", lambda: _required(side))
-    if side.name == "source" and not database.tables and database.mode == Mode.COPY:
+    closes_first = database.strategy.two_copies and not database.strategy.follows
+    if side.name == "source" and not database.tables and closes_first:
         yield Check("the ownership of the sequences", lambda: _sequences(side))
     if side.name == "target":
         yield Check("whether the target's roles may write", lambda: _read_only(side, database))

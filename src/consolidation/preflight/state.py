@@ -62,13 +62,14 @@ def _conflict(source: Side, target: Side, database: Database) -> Iterator[Findin
 
 
 def _run(target: Side, database: Database) -> Iterator[Finding]:
-    run = records.latest_run(target.conn, database.name)
+    now = journal.read(target.conn, database)
+    run = now.run
     if run is None:
         return
     what = f"run {run.id} of {run.operator}, begun {run.started_at:%Y-%m-%d %H:%M:%S %Z}"
     match run.state:
         case records.MIGRATING:
-            done = [name for name, record in records.phases(target.conn, run).items() if record.state == "done"]
+            done = [name for name, record in now.phases.items() if record.state == "done"]
             what = f"{what}, is unfinished; phases done: {', '.join(done) or 'none'}"
             yield found("run.unfinished", run.id, what, "ansible-playbook migrate.yml resumes it, rollback.yml ends it")
         case records.MIGRATED:

@@ -27,7 +27,7 @@ from consolidation.follow.way import Way
 from consolidation.journal import records, state
 from consolidation.journal.decisions import Standing
 from consolidation.journal.phase import refuse_others
-from consolidation.model import SOURCE, TARGET, Database, Mode
+from consolidation.model import SOURCE, TARGET, Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, query, value
 from consolidation.verify import phase as verify
@@ -41,7 +41,7 @@ def left(database: Database) -> tuple[str, ...]:
 
     Raises StepRefused where a run needs it.
     """
-    if database.mode != Mode.ONLINE:
+    if not database.strategy.follows:
         return ()
     with session(database.target, "rehearsal plan") as target:
         found = state.read(target, database) if records.exists(target) else state.RunState(database.name)

@@ -10,7 +10,7 @@ from consolidation.borders import Json
 from consolidation.errors import ConnectionFailed
 from consolidation.journal import state
 from consolidation.journal.decisions import Standing
-from consolidation.model import Database, Mode
+from consolidation.model import Database
 from consolidation.postgres.connection import session
 from consolidation.preflight.findings import BLOCKER, Finding, in_order, summary, text_table
 from consolidation.preflight.kinds import found
@@ -45,7 +45,7 @@ def look(database: Database, made: ticket.Ticket, wanted: Wanted) -> Json:
 
 
 def _findings(database: Database, made: ticket.Ticket, days: float) -> Iterator[Finding]:
-    if database.mode is Mode.MOVE:
+    if not database.strategy.two_copies:
         return  # it takes a moment
     with session(database.target, "rehearsal look") as target:
         standing = state.read(target, database).standing

@@ -32,7 +32,7 @@ from consolidation.fence.state import CLOSED, PREPARED
 from consolidation.follow import changeover
 from consolidation.journal import facts, records, runs
 from consolidation.journal.results import Phase
-from consolidation.model import SOURCE, TARGET, Database, Mode
+from consolidation.model import SOURCE, TARGET, Database
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, value
 from consolidation.rehearse import cost, live, ticket
@@ -87,7 +87,7 @@ class Plan:
 
     def diff(self) -> dict[str, str]:
         """What would be made and dropped again."""
-        at = f"{self.database.target.host}:{self.database.target.port}"
+        at, follows = f"{self.database.target.host}:{self.database.target.port}", self.database.strategy.follows
         copied = drill.database_name(ticket.RUN_ID, self.database.name)
         lines = [f"drop database {self.scratch} on {at}, which a killed rehearsal has left"] if self.leftover else []
         if self.captured:
@@ -95,10 +95,10 @@ class Plan:
         lines += [
             f"dump {self.database.source} to {self.dump}",
             f"restore it as {copied} on {self.options.drill.host}:{self.options.drill.port}",
-            f"migrate {'the source' if self.database.online else 'that'} into database {self.scratch} on {at}",
+            f"migrate {'the source' if follows else 'that'} into database {self.scratch} on {at}",
             "drop both databases and the dump",
         ]
-        if self.database.online:
+        if follows:
             lines[-1:-1] = [
                 f"follow the source for {text.duration(self.options.follow_seconds)}: triggers on its tables note what"
                 " changes",
@@ -109,7 +109,7 @@ class Plan:
 
 def plan(database: Database, options: Options) -> Plan:
     """What a rehearsal would do. Raises what it would fail with, as far as that can be known."""
-    if database.mode is Mode.MOVE:
+    if not database.strategy.two_copies:
         raise StepRefused(
             f"{database.name}: its tables are moved within the storage database: there is nothing to measure",
             hint="leave the rehearsal out; the move takes a moment, whatever the size",
@@ -157,9 +157,8 @@ def apply(plan: Plan) -> Json:
             source=copied,
             target=replace(storage, dbname=plan.scratch),
             application_roles=(),
-            online=False,
         )
-        if plan.database.online:
+        if plan.database.strategy.follows:
             with session(copied, "rehearsal cost") as conn:
                 paid = cost.measure(conn, database.source_side, LOCK_SECONDS)
             database = replace(plan.database, target=database.target)
@@ -179,7 +178,7 @@ def apply(plan: Plan) -> Json:
         "name": database.name,
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "subject": dict(plan.subject),
-        "read_from": "the source itself" if plan.database.online else f"a restored copy on {at}",
+        "read_from": "the source itself" if plan.database.strategy.follows else f"a restored copy on {at}",
         "online": followed,
         "database_bytes": plan.database_bytes,
         "dump_bytes": made.dump_bytes,
@@ -245,7 +244,7 @@ def _alone(plan: Plan) -> Iterator[None]:
                 f"{plan.database.name}: another rehearsal of it is running",
                 hint="wait for its end; a module whose ansible-playbook was killed goes on to its own end",
             )
-        with live.no_run(target, plan.database) if plan.database.online else nullcontext():
+        with live.no_run(target, plan.database) if plan.database.strategy.follows else nullcontext():
             yield
 
 

@@ -42,8 +42,8 @@ class Picture:
 
 
 def draw(throughput: Sequence[Facts]) -> Picture | None:
-    """Of the chunks that one database's copy has loaded; None where they are too few."""
-    if len(throughput) < FEWEST:
+    """Of the chunks that one database's copy has loaded; None where they are too few, or empty."""
+    if len(throughput) < FEWEST or not any(entry["bytes"] for entry in throughput):
         return None
     ends = [moment for entry in throughput if (moment := time_of(entry["at"]))]
     rates = [entry["bytes"] / max(entry["seconds"], 0.001) for entry in throughput]

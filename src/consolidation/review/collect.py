@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from consolidation.modes.choice import follows
+
 Values = Mapping[str, Any]
 
 SOURCE, TARGET, GRANTS, CONFIGURATION, OTHER = "source", "target", "grants", "configuration", "other"
@@ -76,7 +78,7 @@ class Collector:
             return
         database = self.databases.setdefault(host, Database(host))
         given = arguments.get("database")
-        database.online |= isinstance(given, Mapping) and given.get("mode") == "online"
+        database.online |= isinstance(given, Mapping) and follows(str(given.get("mode")))
         database.findings += values.get("findings") or []
         database.tables += values.get("tables") or [] if module == "pg_preflight_info" else []
         if module == "alembic_upgrade":

@@ -21,9 +21,9 @@ from consolidation.borders import Json
 from consolidation.errors import BackupError, ConfigurationError, StepRefused
 from consolidation.fence import state as fence
 from consolidation.fence import trigger
-from consolidation.journal import records, state
+from consolidation.journal import state
 from consolidation.journal.phase import recorded
-from consolidation.journal.results import BackupResult, Phase, RestoreResult
+from consolidation.journal.results import Phase, RestoreResult
 from consolidation.model import Database
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, rows, value
@@ -119,34 +119,29 @@ def plan(
 
     directory: holds the dumps of all runs. backup_run_id: take the dump of that run; default: the latest run.
     """
-    if not database.mode.copies:
+    if not database.strategy.two_copies:
         raise StepRefused(
             f"{database.name}: its tables are in the storage database itself, which is not swapped for an old dump",
             hint="restore the schema by hand: pg_restore --schema from the dump into a scratch database, then compare",
         )
     with session(database.target, "restore plan") as conn:
-        run = records.latest_run(conn, database.name)
-        if run is None:
-            raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to roll back")
-        backed_up = replace(run, id=backup_run_id or run.id)
-        record = records.phases(conn, backed_up).get(Phase.BACKUP)
-        restored = state.read(conn, database).done(Phase.ROLLBACK_RESTORE)
-    if record is None or record.state != "done":
+        now, dumped = state.read(conn, database), state.read(conn, database, backup_run_id)
+    if now.run is None or dumped.run is None:
+        raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to roll back")
+    if not dumped.done(Phase.BACKUP):
         raise StepRefused(
-            f"{database.name}: the journal knows no proved dump of run {backed_up.id}",
+            f"{database.name}: the journal knows no proved dump of run {dumped.run.id}",
             hint="name a run that has one: -e backup_run_id=<run id>",
         )
-    dump = directory / backed_up.id / database.name
-    made = manifest.check(
-        dump, sha256=BackupResult.from_json(record.result).manifest_sha256, run_id=backed_up.id, database=database.name
-    )
+    dump = directory / dumped.run.id / database.name
+    made = manifest.check(dump, sha256=dumped.backup.manifest_sha256, run_id=dumped.run.id, database=database.name)
     if programs.version(tools / "pg_restore") < made.tool_version:
         raise ConfigurationError(
             f"{tools}: older than pg_dump {made.tool_version} that made {dump}",
             hint="set consolidation_postgresql_bin to programs of that version or later",
         )
     maintenance = replace(database.source, dbname=maintenance_dbname)
-    planned = Plan(database, dump, tools, maintenance, run.id, made, {}, restored)
+    planned = Plan(database, dump, tools, maintenance, now.run.id, made, {}, now.done(Phase.ROLLBACK_RESTORE))
     with session(maintenance, "restore plan") as conn:
         names = [planned.dbname, planned.restored, planned.lost]
         present = {

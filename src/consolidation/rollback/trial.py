@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 from consolidation.errors import StepRefused, VerificationFailed
 from consolidation.journal import state
 from consolidation.journal.results import Phase
-from consolidation.model import Database
+from consolidation.model import TARGET, Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, rows
 from consolidation.postgres.snapshot import Snapshot, frozen
@@ -32,6 +32,8 @@ def look(database: Database, workers: int = 2) -> bool:
     if run.run is None or run.skip_reason(Phase.RECONCILE):
         return False
     closed = reconcile.fences(database)
+    if run.done(Phase.ROLLBACK_RESTORE) and closed[TARGET]:
+        return True  # it is an outage already: the rollback itself finds out
     if reconcile.reconciled_and_opened(run, source_is_closed=bool(closed["source"])):
         return False
     reconcile.require_closed_since(database, run)

@@ -22,7 +22,7 @@ from consolidation.fence import state as fence
 from consolidation.journal.records import ROLLED_BACK
 from consolidation.journal.results import Phase
 from consolidation.journal.state import read as read_state
-from consolidation.model import Database, Mode
+from consolidation.model import Database
 from consolidation.postgres.catalog import Table, read_tables, unsound
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import dicts, execute, query, rows
@@ -72,7 +72,7 @@ def look(database: Database, accepted: tuple[str, ...] = ()) -> Look:
 
     accepted: objects that may stay behind, as preflight takes them.
     """
-    if database.mode is Mode.MOVE:
+    if not database.strategy.two_copies:
         return Look("tables that are moved keep everything")
     with session(database.source, "schema look") as source, session(database.target, "schema look") as target:
         if skip_reason := _loaded(target, database):

@@ -52,7 +52,7 @@ def plan(database: Database) -> Plan:
     applied = applied_revisions(database.target, scripts)
     before = tuple(sorted(revision.revision for revision in applied if database.name in revision.branch_labels))
     # Tables that are moved are not created: their lineage is stamped when they have arrived.
-    pending = pending_revisions(scripts, database.name, before) if database.mode.copies else ()
+    pending = pending_revisions(scripts, database.name, before) if database.strategy.two_copies else ()
     return Plan(database, before, pending)
 
 
@@ -65,13 +65,13 @@ def apply(plan: Plan) -> Json:
     if not plan.pending and run.done(Phase.SCHEMA):
         # A copy that was cut off left keys and indexes aside; it restores them when it goes on.
         loading = Phase.COPY in run.phases and not run.done(Phase.COPY)
-        if database.mode.copies and not loading:
+        if database.strategy.two_copies and not loading:
             check(database.target, database.name)
         return dict(run.phases[Phase.SCHEMA].result)
     with recorded(database, Phase.SCHEMA) as work:
         if plan.pending:
             upgrade(database.target, database.name)
-        if database.mode.copies:
+        if database.strategy.two_copies:
             check(database.target, database.name)
         applied = (*(work.found(SchemaResult).revisions or ()), *(revision.id for revision in plan.pending))
         with session(database.target, "schema") as target:

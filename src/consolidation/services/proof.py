@@ -141,7 +141,7 @@ def _check_rows(plan: Plan) -> int:
                 f"{database.name}: a row that its service wrote is not in table {row.table} of {database.target}",
                 hint="the service writes elsewhere; look at its configuration and at the Storage Service's database",
             )
-        if database.mode.copies and _has(database.source, database.source_schema, row):
+        if database.strategy.two_copies and _has(database.source, database.source_schema, row):
             raise ServiceError(
                 f"{database.name}: a row that its service wrote is on the source, {database.source}",
                 hint="the service still writes to its old database, and the fence there did not stop it",

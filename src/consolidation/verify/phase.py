@@ -26,7 +26,7 @@ from consolidation.journal import state
 from consolidation.journal.phase import recorded
 from consolidation.journal.results import Phase, VerifyResult
 from consolidation.journal.state import RunState
-from consolidation.model import Database, Mode
+from consolidation.model import Database
 from consolidation.move import verification as moved
 from consolidation.postgres.catalog import Sequence, Table, definitions, read_sequences, read_tables, unsound
 from consolidation.postgres.connection import session
@@ -75,7 +75,7 @@ class Plan:
         """One line for each table."""
         if self.skip_reason:
             return [self.skip_reason]
-        there = f"its copy in {self.database.name}" if self.database.mode.copies else "itself before the move"
+        there = f"its copy in {self.database.name}" if self.database.strategy.two_copies else "itself before the move"
         return [f"{table} with {there}: about {figures.count(table.estimated_rows)} rows" for table in self.tables]
 
     def diff(self) -> dict[str, str]:
@@ -155,7 +155,7 @@ def compare(database: Database, options: Options, run: RunState | None = None) -
         tested = selftest.run(database)
         proof = (run, reading) if run and reading else None
         tables, sequences = (
-            _compare_sides(database, options, proof) if database.mode.copies else (moved.compare(database), [])
+            _compare_sides(database, options, proof) if database.strategy.two_copies else (moved.compare(database), [])
         )
     if run is None:
         tables = recheck.settle(database, tables, options.recheck_seconds, options.max_keys)
@@ -168,7 +168,7 @@ def faults(database: Database, tables: Iterable[TableResult], run: RunState | No
     with session(database.target, "verify") as target:
         names = [table.name for table in tables]
         found = unsound(target, database.name, names, fence.TRIGGER)
-        if found and database.mode is not Mode.MOVE:
+        if found and database.strategy.two_copies:
             # What the source has so as well was so before; the schema phase has shown it.
             with session(database.source, "verify") as source:
                 shared = unsound(source, database.source_schema, names, fence.TRIGGER)
@@ -182,7 +182,7 @@ def faults(database: Database, tables: Iterable[TableResult], run: RunState | No
 
 def _altered(target: Connection, database: Database, run: RunState) -> list[str]:
     """What is not defined as it was when `alembic check` had just found it clean; that takes too long in an outage."""
-    before = run.copy.definitions if database.mode == Mode.MOVE else run.schema.definitions
+    before = run.schema.definitions if database.strategy.two_copies else run.copy.definitions
     if before is None:  # the operator keeps the schema: schema_migrations
         return []
     now = definitions(target, database.name)
@@ -255,7 +255,7 @@ def _sequence_result(ours: Sequence, theirs: Sequence | None) -> SequenceResult:
 
 def _require_fences(database: Database, run: RunState) -> str:
     """Both sides closed, the source as the run has closed it; the epoch of the target's fence. Raises StepRefused."""
-    if database.mode != Mode.MOVE:
+    if database.strategy.two_copies:
         with session(database.source, "verify fence") as source:
             fence.require_unbroken(source, database, run)
     with session(database.target, "verify fence") as target:

@@ -63,7 +63,7 @@ def options(online: Online) -> dict[str, Any]:
 
 
 def copied(online: Online) -> dict[str, Any]:
-    database = replace(online.window.database, online=True)
+    database = replace(online.window.database, mode="online")
     return copy.apply(copy.plan(database), 2)
 
 

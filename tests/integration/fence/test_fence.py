@@ -257,6 +257,17 @@ def test_a_target_that_is_coordinator_is_not_closed_again(window: Window) -> Non
     assert fence_phase.plan(window.database, "target", "closed", rollback=True).changed
 
 
+def test_a_source_opens_before_all_else_where_its_target_was_never_open(window: Window) -> None:
+    """Whatever is in the way on the target: no one waits for it."""
+    window.own_schema("CREATE TABLE t (id int)")
+    window.fence("source", "closed")
+    window.begin(records.ROLLING_BACK)
+    early = fence_phase.plan(window.database, "source", "open", rollback=True, early=True)
+    assert early.changed
+    fence_phase.apply(early, 10)
+    window.source.execute("INSERT INTO parent DEFAULT VALUES", user="campaign_app")
+
+
 RULES = {
     "soft delete": "CREATE RULE r AS ON DELETE TO t DO INSTEAD UPDATE t SET gone = true WHERE t.id = old.id",
     "nothing at all": "CREATE RULE r AS ON DELETE TO t DO INSTEAD NOTHING; CREATE RULE s AS ON INSERT TO t DO INSTEAD"

@@ -21,9 +21,11 @@ from consolidation.capture.state import CHANGED, INSERTED, MOVED
 from consolidation.cutover import online
 from consolidation.errors import ConsolidationError, StepRefused
 from consolidation.follow.rounds import following
-from consolidation.journal.decisions import OF_MODE, Go
+from consolidation.journal.decisions import Go, table
 from consolidation.journal.results import Phase
-from consolidation.model import Mode
+from consolidation.modes.copy import COPY
+from consolidation.modes.online import ONLINE
+from consolidation.modes.strategy import Strategy
 from tests import killing
 from tests.acknowledged import Acknowledged, Place
 from tests.cluster import BEHIND_THE_FENCE, Database
@@ -35,7 +37,7 @@ LONG = os.environ.get("KILL_MATRIX") == "long"
 FAULTS_WANTED = 200
 """At least so many in the long form."""
 SHARES = (0.4, 0.75, 0.999, 1.0)
-MODES = {"window": Mode.COPY, "online": Mode.ONLINE}
+MODES = {mode.wanted: mode for mode in (COPY, ONLINE)}
 ELSEWHERE = {
     Phase.BACKUP: "backup/test_backup.py",
     Phase.REPAIR: "journal/test_same_command_again.py",
@@ -168,9 +170,9 @@ def _undisturbed(night: Night) -> None:
     night.give("rollback", killing.rollback)
 
 
-def goes_ahead(phase: Phase, mode: Mode) -> bool:
+def goes_ahead(phase: Phase, mode: Strategy) -> bool:
     """Whether any state has it go ahead."""
-    return any(isinstance(decision, Go) for decision in OF_MODE[mode][phase].values())
+    return any(isinstance(decision, Go) for decision in table(mode)[phase].values())
 
 
 def migrating(mode: str) -> list[Phase]:
@@ -190,7 +192,7 @@ def test_every_phase_is_struck(night: Night) -> None:
     """A phase that is new, or goes ahead where it did not, is to be in this matrix."""
     mode = MODES[night.window.mode]
     struck = {step for name in ("migrate", "follow", "cancel", *ROLLBACKS) for step in night.steps(name)}
-    struck |= {Phase.FENCE} if mode == Mode.ONLINE else set()  # within the cutover
+    struck |= {Phase.FENCE} if mode.follows else set()  # within the cutover
     assert {phase for phase in Phase if goes_ahead(phase, mode)} - struck == {
         phase for phase in ELSEWHERE if goes_ahead(phase, mode)
     }

@@ -9,7 +9,7 @@ import pytest
 
 from consolidation.capture import state as capture
 from consolidation.capture import trigger
-from consolidation.model import Mode
+from consolidation.modes.strategy import ONLINE, WINDOW
 from consolidation.postgres.connection import session
 from consolidation.preflight.findings import BLOCKER, INFO, WARNING
 from tests.cluster import Database
@@ -32,18 +32,18 @@ FOUND = {
 @pytest.fixture
 def world(source: Database, target: Database, tmp_path: Path) -> World:
     found = create(source, target, tmp_path)
-    return replace(found, database=replace(found.database, online=True))
+    return replace(found, database=replace(found.database, mode=ONLINE))
 
 
 @pytest.mark.parametrize(("kind", "severity"), FOUND)
 def test_what_cannot_be_followed_is_found(world: World, kind: str, severity: str) -> None:
-    assert world.database.mode == Mode.ONLINE
+    assert world.database.strategy.follows
     before = {finding.id for finding in world.report().findings}
     assert not {name for name in before if name.startswith("online.")}
     world.source.execute(f"SET ROLE campaign_owner; {FOUND[kind, severity]}")
     [found] = [finding for finding in world.report().findings if finding.id.startswith("online.")]
     assert (found.id, found.severity) == (kind, severity)
-    window = replace(world, database=replace(world.database, online=False))
+    window = replace(world, database=replace(world.database, mode=WINDOW))
     assert not [finding for finding in window.report().findings if finding.id.startswith("online.")]
 
 

@@ -257,6 +257,15 @@ def test_a_sequence_that_only_the_source_has_goes_on_after_the_rows(rolling_back
     assert not reconcile.plan(rolling_back.service, "source").changed
 
 
+def test_a_source_that_lacks_rows_does_not_open_before_all_else(rolling_back: Window) -> None:
+    early = fence_phase.plan(rolling_back.service, "source", "open", rollback=True, early=True)
+    assert not early.changed
+    assert "when its rows are back" in fence_phase.apply(early, 10)["msg"]
+    reconcile.apply(reconcile.plan(rolling_back.service, "source"))
+    assert not fence_phase.plan(rolling_back.service, "source", "open", rollback=True, early=True).changed
+    assert fence_phase.plan(rolling_back.service, "source", "open", rollback=True).changed
+
+
 def test_a_source_that_was_opened_again_is_not_touched(rolling_back: Window) -> None:
     reconcile.apply(reconcile.plan(rolling_back.service, "source"))
     fence_phase.apply(fence_phase.plan(rolling_back.service, "source", "open", rollback=True), 10)

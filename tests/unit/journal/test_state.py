@@ -7,22 +7,25 @@ import re
 import pytest
 
 from consolidation.errors import StepRefused
-from consolidation.journal.decisions import MOVED, TABLE, After, Go, Refuse, Skip, Standing
+from consolidation.journal.decisions import MOVED, TABLE, After, Go, Refuse, Skip, Standing, table
 from consolidation.journal.results import Phase
-from consolidation.model import TARGET, Mode
+from consolidation.model import TARGET
+from consolidation.modes.choice import MODES
+from consolidation.modes.copy import COPY
+from consolidation.modes.move import MOVE
+from consolidation.modes.strategy import Strategy
 from tools import state_docs
 from tools.state_docs import Spot, spots
 
 SPOTS = sorted(spots(), key=lambda spot: (spot.run or "", sorted(spot.done)))
-EVERYWHERE = [(spot.state(mode), mode) for spot in SPOTS for mode in Mode]
+EVERYWHERE = [(spot.state(mode), mode) for spot in SPOTS for mode in MODES]
 ROLLING_BACK = {Standing.ROLLING_BACK, Standing.BRINGING_BACK, Standing.RECONCILED}
 UNDER_WAY = {Standing.MIGRATING, Standing.OPENED, Standing.MIGRATED, Standing.FINALIZED}
 
 
-def goes(phase: Phase, mode: Mode = Mode.COPY) -> set[Standing]:
+def goes(phase: Phase, mode: Strategy = COPY) -> set[Standing]:
     """Where the phase goes ahead."""
-    rows = TABLE | MOVED if mode == Mode.MOVE else TABLE
-    return {standing for standing, decision in rows[phase].items() if isinstance(decision, Go)}
+    return {standing for standing, decision in table(mode)[phase].items() if isinstance(decision, Go)}
 
 
 def test_every_phase_has_a_decision_in_every_state() -> None:
@@ -99,7 +102,7 @@ def test_the_authoritative_side_is_never_overwritten() -> None:
 def test_a_side_is_opened_only_where_it_has_every_row() -> None:
     assert goes(Phase.ROLLBACK_OPEN) == {Standing.MIGRATING, Standing.ROLLING_BACK, Standing.RECONCILED}
     assert goes(Phase.ROLLBACK_CANCEL) == {Standing.BRINGING_BACK, Standing.RECONCILED}
-    assert not goes(Phase.ROLLBACK_CANCEL, Mode.MOVE)
+    assert not goes(Phase.ROLLBACK_CANCEL, MOVE)
 
 
 def test_every_state_can_be_rolled_back_but_the_finalized_one() -> None:

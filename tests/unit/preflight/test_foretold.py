@@ -145,7 +145,7 @@ FORETOLD: dict[str, tuple[str, ...] | str] = {
     "lineage/alembic.py::alembic_session 2": LOOKED_AT,
     "lineage/models.py::lineage_metadata": ("runner.lineage.missing",),
     "model.py::from_options": BEFORE,
-    "model.py::from_options 2": BEFORE,
+    "model.py::strategy": BEFORE,
     "postgres/catalog.py::column": BUG,
     "postgres/connection.py::connect": CONNECT,
     "postgres/connection.py::_open": CONNECT,

@@ -99,6 +99,7 @@ def test_throughput_is_a_picture_with_words(tmp_path: Path) -> None:
     assert max(bar.height for bar in drawn.bars) == drawn.bars[2].height
     assert all(drawn.left <= bar.x <= bar.x + bar.width <= drawn.width for bar in drawn.bars)
     assert throughput.draw(entries[:2]) is None
+    assert throughput.draw([entry | {"bytes": 0} for entry in entries]) is None, "of empty tables"
     facts = FACTS["migrated"]
     databases = [facts["databases"][0] | {"throughput": entries}, *facts["databases"][1:]]
     root = check(Path(write(tmp_path, facts | {"databases": databases})["path"]).read_text(encoding="utf-8"))
