@@ -9,6 +9,7 @@ import pytest
 
 from consolidation.errors import ConfigurationError
 from consolidation.model import Database
+from consolidation.modes.choice import MODES
 from consolidation.modes.copy import COPY
 from consolidation.modes.move import MOVE
 from consolidation.modes.online import ONLINE
@@ -34,6 +35,12 @@ def test_a_database_reaches_another_process_as_it_is(database: Database, strateg
     options = json.loads(json.dumps(database.as_json()))
     assert Database.from_options(options) == database
     assert options.keys() == arguments.database()["database"]["options"].keys()
+
+
+def test_no_two_modes_are_for_the_same_database() -> None:
+    """By its name for the journal, and by what it is chosen for."""
+    assert len({mode.name for mode in MODES}) == len(MODES)
+    assert len({(mode.wanted, mode.two_copies) for mode in MODES}) == len(MODES)
 
 
 def test_what_is_moved_is_not_followed() -> None:

@@ -43,7 +43,12 @@ class Healthy(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.end_headers()
         state = "behind" if self.path.startswith("/old/") else "current"
-        self.wfile.write(b'{"status": "healthy", "lineages": {"campaign_db": "%s"}}' % state.encode())
+        said = {
+            "status": "healthy",
+            "lineages": {"campaign_db": state},
+            "databases": {"campaign_db": {"capture": "on"}},
+        }
+        self.wfile.write(json.dumps(said).encode())
 
     def log_message(self, *_: Any) -> None:
         """Be quiet."""
@@ -134,7 +139,7 @@ def _play(entry: str) -> dict[str, Any]:
     """A play of one entry point, with the journal as it is then, or in the state after a colon."""
     entry, _, state = entry.partition(":")
     run = {"state": state or ("rolling_back" if entry in ("back", "returned") else "migrating")}
-    journal = {"run_id": RUN, "run": run, "cut_over": True}
+    journal = {"run_id": RUN, "run": run, "cut_over": True, "restored": False}
     return {
         "hosts": "campaign_db",
         "gather_facts": False,
@@ -203,6 +208,19 @@ def test_an_edit_after_the_cutover_is_kept_by_a_rollback_and_said(host: Host) ->
     assert host.config.read_bytes() == BEFORE.replace(b"8080", b"9090")
     wanted = "was edited since the cutover; only its database section goes back, the edits stay"
     assert wanted in " ".join(said.split())
+
+
+def test_no_host_waits_for_a_source_that_was_restored_from_its_dump(host: Host) -> None:
+    """What the target has noted is newer than the dump: rows are compared, for longer than a host would wait."""
+    asked = {
+        "services_hosts": ["application"],
+        "services_storage_hosts": ["application"],
+        "services_opening_seconds": 1,
+    }
+    assert "ansible_job_id" in host.play("returning:rolling_back", options=("-v", "-e", json.dumps(asked)))
+    journal = {"run_id": RUN, "run": {"state": "rolling_back"}, "cut_over": True, "restored": True}
+    restored = host.play("returning", options=("-v", "-e", json.dumps(asked | {"journal_run": journal})))
+    assert "ansible_job_id" not in restored
 
 
 def test_a_configuration_behind_a_link_stays_behind_it(host: Host) -> None:
