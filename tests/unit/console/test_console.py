@@ -291,3 +291,13 @@ def test_who_takes_writes_is_of_a_look_after_the_failure(tmp_path: Path) -> None
     assert "consolidation status" in line
     seen.fails("campaign_db", "pg_abandon", {"writers": "right now the source takes no writes"})
     assert texts(seen.who_writes(["campaign_db"])) == ["Writes campaign_db: right now the source takes no writes"]
+
+
+def test_a_command_ends_with_its_own_run_not_with_an_older_one(tmp_path: Path) -> None:
+    """--limit reports the run that it has worked on, another database's may have been rolled back days ago."""
+    seen = Seen("migrate.yml", {}, tmp_path)
+    empty = {"verdict": "so it is.", "outages": {}, "next": [], "rollbacks": [], "path": "report.html"}
+    seen.ends("campaign_db", "run_journal", {}, {"run": {"id": "new"}})
+    for run, outcome in (("new", "migrated"), ("old", "rolled back")):
+        seen.ends("campaign_db", "run_report", {}, {"report": {**empty, "run_id": run, "outcome": outcome}})
+    assert texts(seen.at_end([])) == ["MIGRATED run new: so it is.", "Report report.html"]
