@@ -130,7 +130,7 @@ test-packages: ## Install what some tests try beside the wheels, a pooler; as ro
 	@command -v pgbouncer >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends pgbouncer; }
 
 .PHONY: molecule-packages
-molecule-packages: ## Install the Debian packages that the hosts of the scenarios need; as root
+molecule-packages: collections/.ready ## Install what the hosts of the scenarios need, Debian packages and a collection; as root
 	sh tools/scenarios.sh packages
 
 .PHONY: molecule

@@ -107,6 +107,19 @@ def test_status_from_another_folder_says_where_to_give_it(tmp_path: Path, monkey
     assert f"{tmp_path} has no ansible.cfg: give this from the folder of the checkout" in result.output
 
 
+def test_every_inventory_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        given.extend(command)
+        return subprocess.CompletedProcess(command, 0, 'campaign_db | SUCCESS => {"run": null, "databases": []}\n', "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert invoke("status", "-i", "one", "-i", "two", "--", "--ask-vault-pass").exit_code == 0
+    assert given[given.index("-i") :][:4] == ["-i", "one", "-i", "two"]
+    assert given[-1] == "--ask-vault-pass"
+
+
 @pytest.fixture
 def run_directory(tmp_path: Path) -> Path:
     facts = journal(database(tables=[table("campaigns", source_digest="a", target_digest="a")]))
