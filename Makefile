@@ -4,6 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.ansible
+OWN := collections/ansible_collections/storage/consolidation
 PACKAGES := . services/common services/storage services/storage-client services/campaign services/image
 .DEFAULT_GOAL := help
 
@@ -12,17 +13,22 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 .PHONY: setup
-setup: $(VENV)/.ready collections/.ready ## Set everything up: venv, locked dependencies, the collection
+setup: $(VENV)/.ready $(OWN) ## Set everything up: venv, locked dependencies
 
 $(VENV)/.ready: requirements.txt pyproject.toml $(wildcard services/*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; call make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	@echo "Setting up .venv, about half a minute the first time"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES))
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES))
 	@touch $@
 
-# Galaxy where it can be reached; otherwise the same collection out of the bundle on the package index.
+# As links: the modules name their shared documentation as the installed collection has it.
+$(OWN):
+	@mkdir -p $@
+	@for name in plugins meta galaxy.yml; do ln -sfn "../../../../$$name" "$@/$$name"; done
+
+# What the scenarios of molecule/ use. Galaxy where it can be reached; else the same out of the bundle on the package index.
 collections/.ready: requirements.yml tools/collection.sh | $(VENV)/.ready
 	@sh tools/collection.sh
 	@touch $@
@@ -48,7 +54,7 @@ bench: setup ## Measure copy and verification against their peers on this machin
 test: setup lint types unit integration ## Lint, types, unit and integration tests
 
 .PHONY: lint
-lint: setup ## Lint Python, YAML, playbooks and roles, module documentation, the SQL of the lineages
+lint: setup collections/.ready ## Lint Python, YAML, playbooks and roles, module documentation, the SQL of the lineages
 	ruff check .
 	ruff format --check .
 	yamllint --strict .
@@ -124,13 +130,13 @@ test-packages: ## Install what some tests try beside the wheels, a pooler; as ro
 	@command -v pgbouncer >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends pgbouncer; }
 
 .PHONY: molecule-packages
-molecule-packages: ## Install the Debian packages that the hosts of the scenarios need; as root
+molecule-packages: collections/.ready ## Install what the hosts of the scenarios need, Debian packages and a collection; as root
 	sh tools/scenarios.sh packages
 
 .PHONY: molecule
-molecule: setup ## The runbook on real hosts with systemd, SSH and TLS: migrate, and there and back under traffic; as root
+molecule: setup collections/.ready ## The runbook on real hosts with systemd, SSH and TLS: migrate, and there and back under traffic; as root
 	sh tools/scenarios.sh default rollback
 
 .PHONY: molecule-all
-molecule-all: setup ## All scenarios on real hosts, the injected faults too; as root
+molecule-all: setup collections/.ready ## All scenarios on real hosts, the injected faults too; as root
 	sh tools/scenarios.sh default rollback online failure two_runners upgrade_gap

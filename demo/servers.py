@@ -165,7 +165,14 @@ class Server:
         wait = ["--wait", f"--timeout={WAIT_SECONDS}", "--silent"]
         done = _run([self.bin / "pg_ctl", action, "-D", self.directory / "data", *wait, *options])
         if done.returncode != 0:
-            raise ServerError(f"server {self.name} on port {self.port} did not {action}:\n{self.log()}")
+            said = self.log()
+            hint = ""
+            if "Address already in use" in said:
+                hint = (
+                    f"\nPort {self.port} is taken by another program, ss -ltnp shows which: end it and try again;"
+                    " or make demo-clean, then make demo, which takes other ports."
+                )
+            raise ServerError(f"server {self.name} on port {self.port} did not {action}:\n{said}{hint}")
 
 
 def reachable(path: Path) -> bool:

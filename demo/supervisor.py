@@ -239,7 +239,11 @@ def _start_keeper(directory: Path, log: int) -> None:
     deadline = time.monotonic() + KEEPER_SECONDS
     while not _tell(directory, b""):
         if keeper.poll() is not None or time.monotonic() > deadline:
-            raise OSError(f"no one could listen at its address; see {directory / 'service.log'}")
+            address = (directory / SOCKET_FILE).read_text().strip()
+            raise OSError(
+                f"nothing can listen at {address}, perhaps another program does (ss -ltnp shows which);"
+                f" see {directory / 'service.log'}"
+            )
         time.sleep(0.01)
 
 

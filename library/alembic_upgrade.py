@@ -5,9 +5,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: alembic_upgrade
-short_description: Upgrade the Alembic lineage of a database to its head
+short_description: Create the schema of a database, and upgrade its Alembic lineage to its head
 version_added: "0.1.0"
 description:
+  - Creates the schema where there is none.
   - Applies the pending revisions of the lineage that has the database's name, as C(alembic upgrade NAME@head) does.
   - Then proves with C(alembic check) that the schema is what the models say.
   - In check mode returns the pending revisions and the SQL that they would run.
@@ -17,7 +18,7 @@ attributes:
     description: Can run in check mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Returns the SQL of the pending revisions.
+    description: Returns the SQL that creates the schema, and that of the pending revisions.
     support: full
 """
 

@@ -24,7 +24,7 @@ options:
     description: What happens next.
     type: str
     required: true
-    choices: [begin, fence]
+    choices: [begin, hold, fence]
   run_id:
     description: Id of the run.
     type: str

@@ -1,12 +1,6 @@
 #!/bin/sh
 # Put community.postgresql into collections/: from Galaxy, or out of the `ansible` bundle where Galaxy is out of reach.
-# Beside it our own, as links: the modules name their shared documentation as the installed collection has it.
 set -eu
-own=collections/ansible_collections/storage/consolidation
-mkdir -p "$own"
-for name in plugins meta galaxy.yml; do
-  ln -sfn "../../../../$name" "$own/$name"
-done
 bundle="ansible==12.3.0"
 if ansible-galaxy collection install --requirements-file requirements.yml --collections-path collections \
     --timeout 20 >/dev/null 2>&1; then

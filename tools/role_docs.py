@@ -31,7 +31,12 @@ def documents() -> dict[Path, str]:
             text = NEW_README.format(name=role, summary=first_summary(role))
         found[path] = replaced(text, "variables", variables(role))
     reference = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
-    for name, content in (("roles", role_table()), ("modules", module_table()), ("commands", command_manual())):
+    for name, content in (
+        ("variables", variable_table()),
+        ("roles", role_table()),
+        ("modules", module_table()),
+        ("commands", command_manual()),
+    ):
         reference = replaced(reference, name, content)
     found[ROOT / "docs" / "reference.md"] = reference
     return found
@@ -68,6 +73,18 @@ def variables(role: str) -> str:
         parts += [f"{line}\n" for line in _lines(spec.get("description"))]
         parts.append(table(("Variable", "Type", "Default", "Meaning"), _rows(spec.get("options", {}))))
     return "\n".join(parts)
+
+
+def variable_table() -> str:
+    """A line for each variable of a role that has a default or may be left out."""
+    found = {
+        name: (name, f"[`{role}`](../roles/{role}/README.md)", default, meaning)
+        for role in roles()
+        for spec in specs(role).values()
+        for name, _, default, meaning in _rows(spec.get("options", {}))
+        if default != "required" and "." not in name
+    }
+    return table(("Variable", "Role", "Default", "Meaning"), [found[name] for name in sorted(found)])
 
 
 def role_table() -> str:

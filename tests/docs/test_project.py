@@ -59,6 +59,12 @@ def test_the_hooks_need_nothing_but_what_setup_installs() -> None:
             assert (ROOT / hook["entry"].split()[0]).exists(), "run `make setup`"
 
 
+def test_playbooks_and_roles_need_no_collection_that_would_have_to_be_fetched() -> None:
+    for path in (*ROOT.glob("*.yml"), *ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/tasks/*.yml")):
+        modules = re.findall(r"^ *(?:- )?(\w+\.\w+)\.\w+:", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(modules) <= {"ansible.builtin"}, path
+
+
 def test_the_test_that_contributing_runs_alone_exists() -> None:
     [(path, words)] = re.findall(r"pytest (tests/\S+\.py) -k (\w+)", read("CONTRIBUTING.md"))
     assert re.search(rf"^def test_\w*{words}", read(path), re.MULTILINE)

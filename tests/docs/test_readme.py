@@ -55,6 +55,20 @@ def test_what_is_generated_is_up_to_date(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == role_docs.documents()[path], "run `make docs`"
 
 
+def test_the_reference_has_every_variable_of_inventory_and_command() -> None:
+    files = [*ROOT.glob("*.yml"), *ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/*/*.yml")]
+    files += (ROOT / "inventories" / "example").rglob("*.yml")
+    used = {
+        name
+        for path in files
+        for name in re.findall(r"\b(?:consolidation|service)_[a-z_]+\b(?!:\n)", path.read_text(encoding="utf-8"))
+    }
+    handed_over = {"consolidation_run_id", "consolidation_password", "consolidation_reader", "consolidation_online"}
+    reference = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", reference))
+    assert used - handed_over <= named | set(role_docs.modules())
+
+
 def test_every_role_has_specs_for_every_entry_point() -> None:
     for role in (ROOT / "roles").iterdir():
         tasks = {path.stem for path in (role / "tasks").glob("*.yml")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -31,6 +32,7 @@ WRITTEN, REFUSED = 0, 1
 @click.option(
     "--root", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path), help="The checkout."
 )
+@click.option("--json", "as_json", is_flag=True, help="For machines: the files written and what is left to be done.")
 def adopt(  # noqa: PLR0913, PLR0917 - its options
     name: str,
     schema: str,
@@ -38,6 +40,7 @@ def adopt(  # noqa: PLR0913, PLR0917 - its options
     inventory: Path | None,
     pg_dump: str,
     root: Path,
+    as_json: bool,
     **connection: str | int | None,
 ) -> None:
     """Write models, lineage and inventory of a further database, out of its source as it is.
@@ -58,5 +61,9 @@ def adopt(  # noqa: PLR0913, PLR0917 - its options
     except ConsolidationError as error:
         click.echo(str(error), err=True)
         sys.exit(REFUSED)
-    click.echo(made.report())
+    if as_json:
+        files = [str(file.path) for file in made.files]
+        click.echo(json.dumps({"files": files, "next": list(made.next_steps)}, indent=2))
+    else:
+        click.echo(made.report())
     sys.exit(WRITTEN)

@@ -28,7 +28,14 @@ def progress(inventory: tuple[str, ...], limit: str, ansible: tuple[str, ...], e
 
     The figures of copy and verify are those that the phase wrote into the journal, with their age.
 
-    The exit codes are those of `consolidation status`.
+    \b
+    Exit codes, of the last look:
+        0   no run is unfinished
+        1   a database could not be asked
+        2   the command line is wrong
+        10  a run is under way: Ctrl-C
+        11  a run has stopped unfinished; writes are accepted
+        12  a run has stopped unfinished, and writes are REFUSED
     """
     found: list[Standing] = []
     failed: dict[str, str] = {}

@@ -65,7 +65,7 @@ class Plan:
 
     def diff(self) -> dict[str, str]:
         """One line for each table that has noted keys."""
-        lines = [*(f"{name}: {size} bytes of noted keys" for name, size in self.waiting.items()), self.then]
+        lines = [*(f"{name}: {text.size(size)} of noted keys" for name, size in self.waiting.items()), self.then]
         lines = [self.skip_reason] if self.skip_reason else lines
         return {"prepared": "".join(f"{line}\n" for line in lines if line)}
 

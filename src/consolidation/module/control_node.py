@@ -18,7 +18,7 @@ KEEP: Json = {**EVIDENCE, "content": {"type": "dict", "required": True}}
 
 NOTICE: Json = {
     "hooks": {"type": "list", "elements": "dict", "required": True},
-    "event": {**TEXT, "choices": ["begin", "fence"]},
+    "event": {**TEXT, "choices": ["begin", "hold", "fence"]},
     "run_id": TEXT,
     "database": TEXT,
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 from consolidation import files
 from consolidation.errors import ConfigurationError
+from consolidation.journal.results import Phase
 from consolidation.report import outcome
 from consolidation.report.tables import comparison
 
@@ -18,6 +19,7 @@ HELP = {
     "phase_duration_seconds": "Duration of the last attempt of a phase",
     "rows": "Rows of the database's tables on the source, as compared",
     "copied_bytes": "Bytes that the copy carried",
+    "follow_lag_seconds": "How far the target was behind the followed source in the last round",
     "write_outage_seconds": "Measured write outage, of the database and as the services' clients saw it at the most",
     "writes_refused": "1 while writers are refused",
     "verified": "1 where both sides were found equal by content after the last copy",
@@ -60,6 +62,9 @@ def _samples(report: Mapping[str, Any]) -> Iterator[Sample]:
             begun, ended = (outcome.time_of(phase[key]) for key in ("started_at", "finished_at"))
             if begun and ended:
                 yield "phase_duration_seconds", labels | {"phase": phase["name"]}, (ended - begun).total_seconds()
+        lag = outcome.phase(database["journal"], Phase.FOLLOW).get("result", {}).get("lag_seconds")
+        if lag is not None:
+            yield "follow_lag_seconds", labels, lag
         yield "rows", labels, sum(table["source_rows"] or 0 for table in database["tables"])
         yield "copied_bytes", labels, sum(table["bytes"] or 0 for table in database["tables"])
         for kind in ("outages", "service_outages"):

@@ -280,6 +280,7 @@ _SERVICES = (
     ("service.release.requirements", BLOCKER, "The release still talks to a database, or cannot talk to the service."),
     ("service.release.wheelhouse", BLOCKER, "The release is not built, and cannot be built without the network."),
     ("storage_service.caller.missing", BLOCKER, "The Storage Service lets no service use the database."),
+    ("storage_service.health.no_answer", WARNING, "The Storage Service does not answer: it is down, or elsewhere."),
     ("storage_service.health.not_ready", INFO, "The Storage Service is not ready yet; the schema phase changes that."),
 )
 

@@ -105,8 +105,9 @@ def storage_service(host: Host, entries: Mapping[str, Mapping[str, Value]], *, c
     yield from _config(host, lambda: service_config.plan_served(host.config, host.content, entries))
     if called:
         yield from _callers(host, entries)
-    # It is not ready before its databases have their schemas, and may be started by the runbook.
-    yield from _health(host, "storage_service.health.not_ready")
+    # It is not ready before its databases have their schemas. One that is down may be started by the runbook.
+    answers = host.health_status > 0
+    yield from _health(host, f"storage_service.health.{'not_ready' if answers else 'no_answer'}")
     yield from _restart(host)
 
 

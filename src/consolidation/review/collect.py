@@ -26,6 +26,7 @@ STEPS = {
     "pg_follow": (OTHER, "follow"),
     "pg_move_tables": (TARGET, "move"),
     "pg_verify_info": (OTHER, "verify"),
+    "pg_cutover": (TARGET, "cutover"),
     "pg_proof": (OTHER, "proof"),
     "pg_rollback": (OTHER, "rollback"),
     "service_proof": (OTHER, "smoke test"),
@@ -92,7 +93,12 @@ class Collector:
         if module in ("pg_fence", "pg_capture") and arguments.get("side") == "target":
             kind = TARGET
         text = diff_text(values.get("diff"))
-        if not text or not values.get("changed"):
+        if module == "pg_cutover" and not text:  # before the first run nothing is built that could be opened
+            names = [str(table["name"]).rpartition(".")[2] for table in database.tables]
+            text = "\n".join(f"open {database.name}.{name} to its roles" for name in names)
+        elif not values.get("changed"):
+            return
+        if not text:
             return
         title = str(values.get("msg") or step)
         change = Change(kind, step, title.partition("\n")[0], text)

@@ -25,7 +25,7 @@ NO_RETURN = {
     MIGRATE: (
         "Until the cutover: none. rollback.yml opens the source again within seconds, nothing has to be brought back.",
         "From the cutover on: rollback.yml brings the new writes back first, which takes as long as they are many.",
-        "This command removes no source and no dump. finalize.yml does, by a typed sentence: then there is none.",
+        "This command removes no source and no dump; finalize.yml does: from then on there is no rollback.",
     ),
     ROLLBACK: (
         "Until the source is open: none. playbooks/cancel_rollback.yml opens the storage database again.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alembic.script import ScriptDirectory
+from psycopg2 import sql
 
 from consolidation.borders import Json
 from consolidation.errors import StepRefused
@@ -19,25 +20,29 @@ from consolidation.lineage.models import (
 from consolidation.model import Database
 from consolidation.postgres.catalog import definitions
 from consolidation.postgres.connection import session
+from consolidation.postgres.queries import execute, value
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The revisions that lead a lineage to its head."""
+    """The schema, and the revisions that lead its lineage to the head."""
 
     database: Database
     before: tuple[str, ...]
     """Revisions of the lineage that the target has."""
     pending: tuple[Revision, ...]
+    create: str
+    """The statement that creates the schema; '' where it is there."""
 
     @property
     def changed(self) -> bool:
         """Whether anything is to be applied."""
-        return bool(self.pending)
+        return bool(self.create or self.pending)
 
     def diff(self) -> dict[str, str]:
-        """The SQL of the pending revisions."""
-        text = "".join(f"-- {revision.id}: {revision.title}\n{revision.sql}\n" for revision in self.pending)
+        """The SQL."""
+        text = f"{self.create};\n" if self.create else ""
+        text += "".join(f"-- {revision.id}: {revision.title}\n{revision.sql}\n" for revision in self.pending)
         return {"prepared": text or f"lineage {self.database.name}: at head {', '.join(self.before)}\n"}
 
 
@@ -53,7 +58,10 @@ def plan(database: Database) -> Plan:
     before = tuple(sorted(revision.revision for revision in applied if database.name in revision.branch_labels))
     # Tables that are moved are not created: their lineage is stamped when they have arrived.
     pending = pending_revisions(scripts, database.name, before) if database.strategy.two_copies else ()
-    return Plan(database, before, pending)
+    with session(database.target, "schema plan") as conn:
+        name = sql.Identifier(database.name).as_string(conn)
+        is_there = value(conn, "SELECT to_regnamespace(%s)", [name]) is not None
+    return Plan(database, before, pending, "" if is_there else f"CREATE SCHEMA {name}")
 
 
 def apply(plan: Plan) -> Json:
@@ -62,13 +70,16 @@ def apply(plan: Plan) -> Json:
     with session(database.target, "schema plan") as target:
         run = state.read(target, database)
     run.require(Phase.SCHEMA)
-    if not plan.pending and run.done(Phase.SCHEMA):
+    if not plan.changed and run.done(Phase.SCHEMA):
         # A copy that was cut off left keys and indexes aside; it restores them when it goes on.
         loading = Phase.COPY in run.phases and not run.done(Phase.COPY)
         if database.strategy.two_copies and not loading:
             check(database.target, database.name)
         return dict(run.phases[Phase.SCHEMA].result)
     with recorded(database, Phase.SCHEMA) as work:
+        if plan.create:
+            with session(database.target, "schema") as target:
+                execute(target, plan.create)
         if plan.pending:
             upgrade(database.target, database.name)
         if database.strategy.two_copies:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import stat
+from pathlib import Path
 
 import psycopg2
 import pytest
 
-from demo import servers
+from demo import servers, supervisor
 from demo.servers import Server, ServerError
 from tests.cluster import Cluster, Database, digest_of_everything
 
@@ -125,6 +127,24 @@ def test_a_port_that_was_taken_meanwhile_leads_to_another_one(
     try:
         assert server.running
         assert server.port != source.server.port
+    finally:
+        server.destroy()
+
+
+def test_a_port_that_was_taken_since_is_named_with_what_to_do(cluster: Cluster, tmp_path: Path) -> None:
+    server = Server.create("taken", next(iter(servers.installations())), cluster.directory / "taken")
+    try:
+        server.stop()
+        with socket.create_server((server.host, server.port)):
+            with pytest.raises(
+                ServerError, match=f"Port {server.port} is taken by another program, ss -ltnp shows which"
+            ):
+                server.start()
+            (tmp_path / supervisor.SOCKET_FILE).write_text(f"{server.host}:{server.port}\n")
+            with pytest.raises(
+                OSError, match=f"nothing can listen at {server.host}:{server.port}, perhaps another program"
+            ):
+                supervisor._start_keeper(tmp_path, os.open(os.devnull, os.O_WRONLY))
     finally:
         server.destroy()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,10 +48,14 @@ def test_there_again_back_and_there_under_a_live_writer(site: Site) -> None:
 def test_held_killed_gone_on_and_followed_back(cluster: Cluster, tmp_path: Path) -> None:
     """The operator ends the command before the cutover, then holds it; the control process is killed in the hold."""
     site = playbooks.online(playbooks.create(cluster, tmp_path, ["campaign_db"]), "campaign_db")
-    hold = site.directory / "backups" / "campaign_db.hold"
+    hold, told = site.directory / "backups" / "campaign_db.hold", tmp_path / "told"
     with Writer(site).writing() as writer:
-        stopped = site.play("migrate.yml", "-e", "consolidation_cutover=no").succeeded()
+        keep = ["-c", f"import sys; open({str(told)!r}, 'a').write(sys.stdin.read() + chr(10))"]
+        hooks = json.dumps({"consolidation_hooks": [{"command": [sys.executable, *keep]}]})
+        stopped = site.play("migrate.yml", "-e", "consolidation_cutover=no", "-e", hooks).succeeded()
         assert "-e consolidation_cutover=yes" in stopped.text
+        assert [json.loads(line)["event"] for line in told.read_text().splitlines()] == ["begin", "hold"]
+        assert re.search(r"^Resume .* -e consolidation_cutover=no ", stopped.output, re.M), "pasted it closes nothing"
         assert (site.is_open("source"), site.is_open("target")) == (True, False)
         held = site.start("migrate.yml", "-e", "follow_hold=true")
         wait_for(hold.exists, "the hold")

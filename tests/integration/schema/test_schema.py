@@ -33,6 +33,7 @@ def test_planned_upgraded_checked_and_not_changed_again(window: Window) -> None:
     before = digest_of_everything(window.target.server)
     plan = schema.plan(window.database)
     assert [revision.id for revision in plan.pending] == ["campaign_db_0001", "campaign_db_0002", "campaign_db_0003"]
+    assert plan.diff()["prepared"].startswith('CREATE SCHEMA "campaign_db";\n')
     assert "CREATE TABLE campaign_db.campaigns" in plan.diff()["prepared"]
     lacking = grants.plan_grants(window.database)
     assert any("ALL TABLES" in statement for statement in lacking.statements)
@@ -43,6 +44,19 @@ def test_planned_upgraded_checked_and_not_changed_again(window: Window) -> None:
     assert not schema.plan(window.database).changed
     assert not grants.plan_grants(window.database).changed
     assert schema.apply(schema.plan(window.database)) == result
+
+
+def test_tables_that_are_moved_get_their_schema_from_no_lineage(target: Database) -> None:
+    window = Window(target, target, application_roles=[])
+    window.begin()
+    planned = schema.plan(window.database)
+    assert (planned.pending, planned.create) == ((), 'CREATE SCHEMA "campaign_db"')
+    schema.apply(planned)
+    assert (
+        target.value("SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'campaign_db'")
+        == "consolidation"
+    )
+    assert not schema.plan(window.database).changed
 
 
 def test_the_plan_is_what_is_run(window: Window) -> None:

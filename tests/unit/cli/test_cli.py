@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from consolidation import evidence
+from consolidation.adopt import skeleton
 from consolidation.cli import ask
+from consolidation.cli.app import COMMANDS as COMMANDS_OF_CLI
 from consolidation.cli.app import cli
 from consolidation.cli.standing import is_alive, standing
 from consolidation.report import phase as report
@@ -102,6 +107,19 @@ def test_status_from_another_folder_says_where_to_give_it(tmp_path: Path, monkey
     assert f"{tmp_path} has no ansible.cfg: give this from the folder of the checkout" in result.output
 
 
+def test_every_inventory_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        given.extend(command)
+        return subprocess.CompletedProcess(command, 0, 'campaign_db | SUCCESS => {"run": null, "databases": []}\n', "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert invoke("status", "-i", "one", "-i", "two", "--", "--ask-vault-pass").exit_code == 0
+    assert given[given.index("-i") :][:4] == ["-i", "one", "-i", "two"]
+    assert given[-1] == "--ask-vault-pass"
+
+
 @pytest.fixture
 def run_directory(tmp_path: Path) -> Path:
     facts = journal(database(tables=[table("campaigns", source_digest="a", target_digest="a")]))
@@ -148,9 +166,29 @@ def test_plan_shows_the_last_look_or_says_how_to_get_one(tmp_path: Path) -> None
 
 
 def test_help_names_every_exit_code() -> None:
-    for command in ("status", "plan", "evidence"):
-        assert "Exit codes:" in invoke(command, "--help").output
+    for command in COMMANDS_OF_CLI:
+        shown = invoke(command.name or "", "--help").output
+        assert "Exit codes" in shown
+        assert "--json" in shown
     assert invoke("status").exit_code == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_what_it_offers(shell: str) -> None:
+    environment = {**os.environ, "_CONSOLIDATION_COMPLETE": f"{shell}_source"}
+    command = [str(Path(sys.executable).with_name("consolidation"))]
+    script = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert "_CONSOLIDATION_COMPLETE=" in script
+    words = {"COMP_WORDS": "consolidation st", "COMP_CWORD": "1" if shell != "fish" else "st"}
+    offered = {**environment, **words, "_CONSOLIDATION_COMPLETE": f"{shell}_complete"}
+    assert "status" in subprocess.run(command, env=offered, capture_output=True, text=True, check=True).stdout
+
+
+def test_adopt_says_what_it_has_written_to_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = skeleton.Skeleton((skeleton.File(Path("models.py"), "x\n"),), ("read it",))
+    monkeypatch.setattr(skeleton, "adopt", lambda *_, **__: made)
+    result = invoke("adopt", "orders_db", "--host", "h", "--dbname", "d", "--json")
+    assert json.loads(result.stdout) == {"files": ["models.py"], "next": ["read it"]}
 
 
 def test_a_source_that_is_followed_shows_the_last_round_and_the_hold(monkeypatch: pytest.MonkeyPatch) -> None:

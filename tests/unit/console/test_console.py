@@ -17,6 +17,7 @@ from consolidation.console.options import FOR_ONE_COMMAND, OF_ROLES, OF_THE_INVE
 from consolidation.console.writes import OPENING, Writes
 from consolidation.review.collect import STEPS
 from tests.report_facts import at, database
+from tools import picture
 
 LIBRARY = Path(__file__).parents[3] / "library"
 CLOSED = {"changed": True, "closed_at": at(43.5), "waited_seconds": 0.3}
@@ -57,9 +58,17 @@ def test_every_module_that_has_a_line_is_one() -> None:
 
 def test_how_long_the_clients_of_a_service_waited_is_shown(board: Board) -> None:
     written = {"changed": True, "written_at": at(70), "outage_seconds": 9.6}
-    assert texts(board.ends(event("service_proof", written))) == [
-        "services campaign_db done 1.0 s repointed, smoke test passed; clients waited at most 9.6 s"
-    ]
+    [line] = texts(board.ends(event("service_proof", written, seconds=5.8)))
+    assert line == "services campaign_db done 5.8 s repointed, smoke test passed; clients waited at most 9.6 s"
+    guide = [" ".join(each.split()) for each in picture.shown("migrate.yml").splitlines()]
+    assert line in guide, "docs/operator-guide.md shows something else"
+    shut = {
+        "outages": [{"seconds": 4.7, "closed_at": at(1), "opened": "the storage database"}],
+        "service_outages": [{"seconds": 9.6, "seen": "x"}],
+    }
+    content = {"outcome": "migrated", "run_id": "1", "verdict": "", "outages": {"campaign_db": shut}, "next": []}
+    lines = texts(ending.report({**content, "rollbacks": [], "path": ""}, check=False))
+    assert lines[1] in guide, "docs/operator-guide.md shows something else"
 
 
 def test_the_moment_writes_are_refused_is_shown_at_once_and_stands_out(board: Board) -> None:
@@ -291,3 +300,13 @@ def test_who_takes_writes_is_of_a_look_after_the_failure(tmp_path: Path) -> None
     assert "consolidation status" in line
     seen.fails("campaign_db", "pg_abandon", {"writers": "right now the source takes no writes"})
     assert texts(seen.who_writes(["campaign_db"])) == ["Writes campaign_db: right now the source takes no writes"]
+
+
+def test_a_command_ends_with_its_own_run_not_with_an_older_one(tmp_path: Path) -> None:
+    """--limit reports the run that it has worked on, another database's may have been rolled back days ago."""
+    seen = Seen("migrate.yml", {}, tmp_path)
+    empty = {"verdict": "so it is.", "outages": {}, "next": [], "rollbacks": [], "path": "report.html"}
+    seen.ends("campaign_db", "run_journal", {}, {"run": {"id": "new"}})
+    for run, outcome in (("new", "migrated"), ("old", "rolled back")):
+        seen.ends("campaign_db", "run_report", {}, {"report": {**empty, "run_id": run, "outcome": outcome}})
+    assert texts(seen.at_end([])) == ["MIGRATED run new: so it is.", "Report report.html"]

@@ -22,6 +22,7 @@ from tests.report_facts import database, journal, table, with_services
 
 BODY = {"event": "begin", "run_id": "1", "database": "campaign_db", "at": "2026-11-22T02:00:00+00:00"}
 SECRET = "5ecret"
+FOLLOWED = {"name": "follow", "result": {"lag_seconds": 0.25}}
 
 
 @pytest.fixture
@@ -126,6 +127,7 @@ def test_metrics_of_a_run_are_read_by_a_scraper(tmp_path: Path) -> None:
         with_services(database('odd"\nname', tables=[table("campaigns")])),
         database("image_db", "migrating", "verify", phase_state="failed"),
     )
+    facts["databases"][1]["phases"].insert(3, facts["databases"][1]["phases"][0] | FOLLOWED)
     content = report.apply(report.plan(facts, tmp_path, {"migrate": "M", "rollback": "R"}, ["campaign_db"]))
     text = metrics.text(json.loads(Path(content["path"]).with_name("report.json").read_text()))
     samples = {
@@ -136,6 +138,7 @@ def test_metrics_of_a_run_are_read_by_a_scraper(tmp_path: Path) -> None:
     assert samples["consolidation_rows", 'odd"\nname'] == 20_000
     assert samples["consolidation_write_outage_seconds", "database", "migration", 'odd"\nname'] == pytest.approx(20.9)
     assert samples["consolidation_write_outage_seconds", "migration", 'odd"\nname', "services"] == pytest.approx(23.1)
+    assert samples["consolidation_follow_lag_seconds", "image_db"] == 0.25
     assert samples["consolidation_writes_refused", "image_db"] == 1
     assert samples["consolidation_writes_refused", 'odd"\nname'] == 0
     assert samples["consolidation_run_info", facts["run"]["id"], "failed", "image_db"] == 1

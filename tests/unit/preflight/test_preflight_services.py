@@ -113,10 +113,15 @@ def test_a_storage_service_that_gets_no_entry_is_refused_with_a_fix(content: byt
     assert re.search("write it|correct the file", finding.fix)
 
 
-def test_a_storage_service_that_is_not_ready_yet_is_no_blocker() -> None:
-    host = replace(HOST, content=STORAGE, health_status=-1)
+@pytest.mark.parametrize(
+    ("status", "name", "severity"), [(503, "not_ready", INFO), (-1, "no_answer", WARNING), (0, "no_answer", WARNING)]
+)
+def test_a_storage_service_that_is_down_is_told_from_one_that_is_not_ready_yet(
+    status: int, name: str, severity: str
+) -> None:
+    host = replace(HOST, content=STORAGE, health_status=status)
     assert [(each.id, each.severity) for each in storage_service(host, ENTRIES, called=True)] == [
-        ("storage_service.health.not_ready", INFO)
+        (f"storage_service.health.{name}", severity)
     ]
 
 

@@ -39,6 +39,7 @@ def look() -> Collector:
     config = {"before_header": "app.yml", "before": "host: a\nuser: u\n", "after": "host: b\nuser: u\n"}
     look.add("campaign_db", "service_config", {}, {"changed": True, "diff": config, "msg": "app.yml: goes elsewhere"})
     look.add("campaign_db", "pg_grant", {}, {"changed": False, "diff": {"prepared": ""}})
+    look.add("campaign_db", "pg_cutover", {}, {"changed": False, "diff": {"prepared": ""}})
     return look
 
 
@@ -56,6 +57,8 @@ def test_the_page_says_what_would_be_changed_and_what_was_not_known(look: Collec
         "Revisions  campaign_db_0001",
         "CREATE TABLE campaigns ();",
         "+ source campaigns: closed",
+        "Target         cutover",
+        "open campaign_db.campaigns to its roles",
         "- host: a",
         "warning source.lock pid 5",
         "No return  Until the cutover: none.",
