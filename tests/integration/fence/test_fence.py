@@ -378,7 +378,10 @@ def test_a_role_is_probed_with_the_settings_of_its_sessions(window: Window) -> N
             probe.require_open(window.database.target_side)
         window.target.execute("ALTER DATABASE storage SET app.tenant = 'ours'")
         probe.require_open(window.database.target_side)
-        window.target.execute("ALTER ROLE storage_service IN DATABASE storage SET app.tenant = 'theirs'")
+        window.target.execute(
+            "ALTER ROLE storage_service SET app.tenant = 'ours';"
+            "ALTER ROLE storage_service IN DATABASE storage SET app.tenant = 'theirs'"
+        )
         with pytest.raises(FenceError, match="after the opening"):
             probe.require_open(window.database.target_side)
     finally:
