@@ -103,6 +103,8 @@ def describe(error: psycopg2.Error) -> str:
 def next_step(error: psycopg2.Error) -> str:
     """What the operator does about a PostgreSQL error, by its SQLSTATE, before the same command runs again."""
     state = error.pgcode or CONNECTION_LOST
+    if state == "25006" and error.diag.constraint_name:  # our own fence; the server's read-only states name none
+        return "name the role that closed this fence in consolidation_database, then run the same command again"
     step = max((code for code in _STEPS if state.startswith(code)), key=len, default="")
     return f"{_STEPS[step]}, then run the same command again"
 

@@ -22,7 +22,7 @@ from consolidation.postgres.settings import PINNED
 
 JOBS = 2
 NAME_BYTES = 63
-UNSET = ("array_nulls", "default_transaction_read_only", "exit_on_error")
+UNSET = ("array_nulls", "default_transaction_read_only", "exit_on_error", "lc_monetary")
 """What a restore depends on and pg_restore does not set."""
 PRIVILEGES = {name: name for name in ("CONNECT", "CREATE", "TEMPORARY")}
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
@@ -90,11 +90,11 @@ def load(settings: Settings, tools: Path, dump: Path, options: Sequence[str] = (
 
 @contextmanager
 def _writing(settings: Settings) -> Iterator[None]:
-    """Our role's sessions in that database write, go on after an error, and read NULLs in arrays, whatever else is set.
+    """Our role's sessions in that database write, go on after an error, and read what was dumped, whatever else is set.
 
     pg_restore sets all else itself; a pooler need not let it ask for more when it connects.
     """
-    _alter(settings, [f"SET {name} = {PINNED[name]}" for name in UNSET])
+    _alter(settings, [f"SET {name} = '{PINNED[name]}'" for name in UNSET])
     try:
         yield
     finally:

@@ -23,16 +23,26 @@ from consolidation.postgres.locks import lock_for_snapshot
 from consolidation.postgres.queries import execute, query, value
 
 LOCK_SECONDS = 60
+HOLDS_MONEY = (
+    "SELECT EXISTS (SELECT FROM pg_attribute WHERE atttypid IN ('money'::regtype, 'money[]'::regtype))"
+    " OR EXISTS (SELECT FROM pg_type WHERE typbasetype IN ('money'::regtype, 'money[]'::regtype))"
+)
 LARGE_OBJECTS = "the dump holds no large objects: the runbook's role may not read all of them"
 
 
+def conninfo(source: Settings, *, money: bool = False) -> str:
+    """Of pg_dump. money: it is there, and printed as a restore reads it; only then, a pooler need not take options."""
+    options = {"options": "-c lc_monetary=C"} if money else {}
+    return source.conninfo(application_name="consolidation backup dump", **options)
+
+
 def command(
-    source: Settings, tools: Path, snapshot: str, directory: Path, *, large_objects: bool = True
+    connection: str, tools: Path, snapshot: str, directory: Path, *, large_objects: bool = True
 ) -> list[str | Path]:
     """The command line of pg_dump: no secret in it."""
     return [
         tools / "pg_dump",
-        f"--dbname={source.conninfo(application_name='consolidation backup dump')}",
+        f"--dbname={connection}",
         "--format=directory",
         f"--jobs={JOBS}",
         "--compress=1",
@@ -57,10 +67,11 @@ def make(database: Database, run_id: str, tables: Sequence[Table], tools: Path, 
         snapshot = value(conn, "SELECT pg_export_snapshot()")
         # pg_dump would fail at the first of them; the tables are what the run is responsible for.
         hidden = facts["properties"]["large_objects_hidden"]
+        connection = conninfo(source, money=value(conn, HOLDS_MONEY))
         with meanwhile(conn, lambda: content.digests_of(conn, schema)) as digesting:
             try:
                 programs.run(
-                    command(source, tools, snapshot, directory, large_objects=not hidden),
+                    command(connection, tools, snapshot, directory, large_objects=not hidden),
                     watch=lambda: digesting.done() and digesting.result(),  # its error ends pg_dump
                 )
             except BackupError:

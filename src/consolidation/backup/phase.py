@@ -77,7 +77,7 @@ class Plan:
         if not self.changed:
             there = f"dump of {self.database.name}: {self.final}, intact\n"
             return {"before": there, "after": there}
-        command = dump.command(self.database.source, self.tools, "SNAPSHOT", self.final)
+        command = dump.command(dump.conninfo(self.database.source), self.tools, "SNAPSHOT", self.final)
         name = drill.database_name(self.run_id or "RUN", self.database.name)
         after = [
             f"dump of {self.database.name}: {self.final}",

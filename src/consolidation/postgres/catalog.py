@@ -43,7 +43,7 @@ class Table:
     oid: int
     kind: str
     persistence: str
-    """'p' permanent, 'u' unlogged, 't' temporary."""
+    """'p' permanent, 'u' unlogged (a partition of it at least), 't' temporary."""
     owner: str
     estimated_rows: int
     table_bytes: int

@@ -197,9 +197,10 @@ def session(settings: Settings, purpose: str, *, autocommit: bool = False) -> It
     except ConsolidationError:
         raise
     except psycopg2.Error as error:
+        place = _place(error, settings)  # a closed connection does not know any more
         conn.close()
         raise StatementFailed(
-            f"{_place(error, settings)}: {describe(error)}{_in_the_way(settings, error)}",
+            f"{place}: {describe(error)}{_in_the_way(settings, error)}",
             hint=next_step(error),
         ) from error
     finally:

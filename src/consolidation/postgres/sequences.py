@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -16,9 +17,17 @@ NUMBERS = ("smallint", "integer", "bigint")
 
 
 def pairs(source: Iterable[Sequence], target: Iterable[Sequence]) -> tuple[tuple[Sequence, Sequence], ...]:
-    """Sequences that belong together: by the table and column that own them, otherwise by name."""
-    by_key = {_key(sequence): sequence for sequence in target}
-    return tuple((sequence, by_key[_key(sequence)]) for sequence in source if _key(sequence) in by_key)
+    """Sequences that belong together: by the column that owns them, by name where it owns several or there is none."""
+    ours, there, found = tuple(source), defaultdict(list), []
+    for sequence in target:
+        there[_key(sequence)].append(sequence)
+    owned = Counter(map(_key, ours))
+    for sequence in ours:
+        theirs = there[_key(sequence)]
+        named = [other for other in theirs if other.name == sequence.name]
+        if matching := named or (theirs if owned[_key(sequence)] == 1 else []):
+            found.append((sequence, matching[-1]))
+    return tuple(found)
 
 
 def implied(

@@ -92,6 +92,11 @@ _SOURCE = (
     ("source.not_in_force", WARNING, "A constraint is not validated, an index not valid or a trigger disabled."),
     ("source.fence.left", INFO, "Open fence triggers or the fence's schema of a former run; they are used again."),
     ("source.backup.value_too_large", BLOCKER, "A value is too large to be dumped, compared and copied."),
+    (
+        "source.backup.value_not_measured",
+        INFO,
+        "A large table: numbers in jsonb or arrays that print far longer than they are stored were not looked for.",
+    ),
     ("source.backup.function", BLOCKER, "An expression of a table calls a function that fails in every restore."),
     ("source.backup.check_reads", WARNING, "A CHECK calls a function that may read other tables: it may not restore."),
     ("source.backup.extension", BLOCKER, "The restore drill cannot create an extension that the tables need."),

@@ -29,9 +29,18 @@ from consolidation.text import count
 JSON_TO_JSONB = {("json", "jsonb"), ("json[]", "jsonb[]")}
 ROUNDED = "01004"
 """SQLSTATE of a warning that PostgreSQL does not give: a value that another scale or precision changes."""
+NO_PARTITION = "23514"
+"""Where no constraint is named."""
+REASONS = {
+    "23502": "NULL, and the column is NOT NULL",
+    "23503": "no row to refer to",
+    "23505": "not unique",
+    "54000": "a value is longer than an index of the table takes",
+}
 MODIFIER = re.compile(r"\([\d,]+\)")
-CLASSES = ("22", "23", "P0")
-"""SQLSTATE classes of errors that rows are to blame for: data, integrity, and what a function of a CHECK raises."""
+CLASSES = ("22", "23", "54", "P0")
+"""SQLSTATE classes of errors that rows are to blame for: data, integrity, a value too long for an index, and what a
+function of a CHECK raises."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +66,13 @@ class Refusal:
 
     @property
     def _reason(self) -> str:
-        if self.code == "23502":
-            return "NULL, and the column is NOT NULL"
-        if self.code == "23505":
-            return "not unique"
-        if self.code == "23503":
-            return "no row to refer to"
         if self.code == ROUNDED:
             return f"type {self.type} would change the value"
+        if self.code == NO_PARTITION and not self.constraint:
+            return "no partition takes it"
         if self.code.startswith("22"):
             return f"the value does not fit type {self.type}" if self.type else "a value does not fit"
-        return "violates it" if self.constraint else "refused"
+        return REASONS.get(self.code, "violates it" if self.constraint else "refused")
 
 
 def hint(to: str, closed: Mapping[str, str]) -> str:

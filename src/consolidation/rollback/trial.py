@@ -11,10 +11,13 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from consolidation.errors import StepRefused, VerificationFailed
+from consolidation.fence import state as fence
+from consolidation.fence import trigger
 from consolidation.journal import state
 from consolidation.journal.results import Phase
 from consolidation.model import TARGET, Database
 from consolidation.postgres.connection import session
+from consolidation.postgres.locks import LOCK_SECONDS, take
 from consolidation.postgres.queries import execute, rows
 from consolidation.postgres.snapshot import Snapshot, frozen
 from consolidation.rollback import reconcile
@@ -42,6 +45,7 @@ def look(database: Database, workers: int = 2) -> bool:
             plan = reconcile.compared(database, "source", here, there, closed)
         if plan.changed:
             _try(plan, there)
+    _try_to_open(database)
     return True
 
 
@@ -64,6 +68,17 @@ def _try(plan: reconcile.Plan, target: Snapshot) -> None:
             raise
         finally:
             destination.rollback()
+
+
+def _try_to_open(database: Database) -> None:
+    """Whoever owns the tables may have taken our rights away since, or watches DDL by an event trigger."""
+    with session(database.source, "rollback trial") as source:
+        closed = [table for table in fence.read(source, database.source_side) if table.enabled]
+        source.rollback()
+        take(source, database.source, closed, LOCK_SECONDS)
+        for table in closed:
+            trigger.disable(source, table)
+        source.rollback()
 
 
 def _require_room(plan: reconcile.Plan, destination: Connection) -> None:

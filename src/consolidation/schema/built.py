@@ -116,6 +116,9 @@ def _tables(sides: _Sides) -> Iterator[Fault | str]:
         if table.name not in there:
             yield Fault(f"{table} has no table to go to: {sides.database.name}.{table.name}", _revision(sides))
             continue
+        if there[table.name].persistence == "u" and table.persistence != "u":
+            what = f"{there[table.name]} is unlogged, {table} is not: a crash would empty it after it was verified"
+            yield Fault(what, _revision(sides))
         try:
             comparison(table, there[table.name])
         except Incomparable as error:

@@ -273,6 +273,20 @@ def test_no_setting_of_the_role_changes_dump_or_drill(
     assert target.rows(kept) == [(["array_nulls=off", "default_transaction_read_only=on"],)]
 
 
+@pytest.mark.parametrize("other", ["source", "target"])
+def test_money_is_read_as_it_was_written(
+    database: Database, dumps: Path, source: OnServer, target: OnServer, other: str
+) -> None:
+    """1.234,56 of one locale is 1.23 of another."""
+    if not any(name.startswith("de_DE") for (name,) in source.rows("SELECT collname FROM pg_collation")):
+        pytest.skip("NO de_DE HERE, money of another locale was not tried: apt-get install locales, locale-gen")
+    source.execute("CREATE DOMAIN price AS money; CREATE TABLE sold (id int, price price)")
+    source.execute("INSERT INTO sold VALUES (1, (-1234.56)::money); GRANT SELECT ON sold TO consolidation")
+    side = source if other == "source" else target
+    side.execute("ALTER ROLE consolidation SET lc_monetary = 'de_DE.UTF-8'")
+    assert backup.apply(plan(database, dumps))["drill"]["tables"] > 1
+
+
 def test_drill_needs_createdb(database: Database, dumps: Path, target: OnServer) -> None:
     target.execute("ALTER ROLE consolidation NOCREATEDB")
     with pytest.raises(ConfigurationError, match="may not create the scratch database"):

@@ -62,7 +62,9 @@ def test_refused_before_each_of_its_conditions(window: Window) -> None:
         window.target.execute(WRITE, user="storage_service")
 
 
-def test_a_verification_of_another_copy_or_behind_another_closing_is_none(window: Window) -> None:
+def test_a_verification_of_another_copy_or_behind_another_closing_is_none(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
     verified(window)
     for word in ("DISABLE", "ENABLE"):
         window.source.execute(f"ALTER TABLE campaigns {word} TRIGGER aa_consolidation_fence")
@@ -73,6 +75,10 @@ def test_a_verification_of_another_copy_or_behind_another_closing_is_none(window
         window.cutover()
     verified(window)
     window.target.execute("UPDATE consolidation.table_load SET source_filenode = 0")  # as after a rewrite
+    with monkeypatch.context() as patched:  # killed when all is loaded and restored
+        patched.setattr("consolidation.copy.phase.uuid4", lambda: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            window.copy()
     window.copy()
     with pytest.raises(StepRefused, match="not of this copy behind this closing"):
         window.cutover()

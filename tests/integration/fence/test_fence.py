@@ -363,7 +363,8 @@ def test_a_role_is_probed_with_the_settings_of_its_sessions(window: Window) -> N
     window.own_schema("CREATE TABLE t (id int)")
     window.target.execute(
         "CREATE FUNCTION campaign_db.f() RETURNS trigger LANGUAGE plpgsql AS"
-        " 'BEGIN IF current_setting(''app.tenant'') <> ''ours'' THEN RAISE ''no''; END IF; RETURN NULL; END';"
+        " 'BEGIN IF current_setting(''app.tenant'') <> ''ours'' THEN RAISE ''no''; END IF; PERFORM pg_sleep(0.05);"
+        " RETURN NULL; END';"
         "CREATE TRIGGER f BEFORE DELETE ON campaign_db.t EXECUTE FUNCTION campaign_db.f();"
         "ALTER ROLE ALL SET app.tenant = 'all'; ALTER DATABASE storage SET app.tenant = 'theirs';"
         "ALTER ROLE storage_service SET app.tenant = 'ours'; ALTER ROLE storage_service SET statement_timeout = '1ms'"
@@ -373,6 +374,14 @@ def test_a_role_is_probed_with_the_settings_of_its_sessions(window: Window) -> N
             trigger.open_side(conn, window.database.target_side, 10)
         probe.require_open(window.database.target_side)
         window.target.execute("ALTER ROLE storage_service RESET app.tenant")
+        with pytest.raises(FenceError, match="after the opening"):
+            probe.require_open(window.database.target_side)
+        window.target.execute("ALTER DATABASE storage SET app.tenant = 'ours'")
+        probe.require_open(window.database.target_side)
+        window.target.execute(
+            "ALTER ROLE storage_service SET app.tenant = 'ours';"
+            "ALTER ROLE storage_service IN DATABASE storage SET app.tenant = 'theirs'"
+        )
         with pytest.raises(FenceError, match="after the opening"):
             probe.require_open(window.database.target_side)
     finally:

@@ -171,9 +171,11 @@ def test_a_partition_in_another_schema_is_no_way_around(source: Database, target
 
 TABLES = """
 CREATE TYPE mood AS ENUM ('glad', 'sad'); CREATE TYPE pair AS (a int, b int);
+CREATE TYPE shade AS ENUM ('dark', 'light'); CREATE TYPE tint AS (s shade); CREATE DOMAIN tone AS tint[];
+CREATE TYPE shades AS RANGE (subtype = shade);
 CREATE TABLE elsewhere.row_of (a int, b int); CREATE TABLE elsewhere.other (a int, b int);
 CREATE TABLE t (id int PRIMARY KEY, a text, m mood, doubled int GENERATED ALWAYS AS (id * 2) STORED,
-                p pair, ps pair[], r elsewhere.row_of[]);
+                p pair, ps pair[], r elsewhere.row_of[], x tone, y shades);
 CREATE TABLE other (LIKE t INCLUDING ALL);
 CREATE TABLE parted (id int, part int) PARTITION BY LIST (part);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
@@ -199,6 +201,8 @@ BEHIND_IT = [
     "DROP TABLE loose",
     "CREATE TABLE fresh (id int)",
     "ALTER TYPE mood RENAME VALUE 'glad' TO 'merry'",
+    "ALTER TYPE shade RENAME VALUE 'dark' TO 'dim'",
+    "ALTER TYPE tint ADD ATTRIBUTE n int",
     "ALTER TYPE pair DROP ATTRIBUTE b",
     "ALTER TYPE pair ADD ATTRIBUTE c int",
     "ALTER TABLE elsewhere.row_of DROP b",
@@ -224,7 +228,9 @@ def test_what_could_change_content_is_another_epoch(source: Database, target: Da
         before = fence.epoch(fence.read(conn, side))
         conn.cursor().execute(
             "ANALYZE; GRANT SELECT ON t TO PUBLIC; COMMENT ON TABLE t IS 'x'; CREATE INDEX ON t (a);"
-            "ALTER TABLE elsewhere.other DROP b; CREATE TABLE elsewhere.fresh (id int)"
+            "ALTER TABLE elsewhere.other DROP b; CREATE TABLE elsewhere.fresh (id int);"
+            "CREATE TYPE elsewhere.colour AS ENUM ('red'); ALTER TYPE elsewhere.colour RENAME VALUE 'red' TO 'blue';"
+            "CREATE TYPE elsewhere.two AS (a int, b int); ALTER TYPE elsewhere.two DROP ATTRIBUTE b"
         )
         assert fence.epoch(fence.read(conn, side)) == before, "what cannot change content breaks nothing"
         conn.rollback()

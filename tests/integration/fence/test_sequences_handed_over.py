@@ -20,8 +20,9 @@ from tests.window import Window
 DDL = """
 CREATE TABLE invoices (no bigint PRIMARY KEY); CREATE SEQUENCE invoice_no; CREATE SEQUENCE down INCREMENT -1;
 CREATE TABLE numbered (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY); CREATE SEQUENCE "Never %s called";
+CREATE SEQUENCE also OWNED BY numbered.id; CREATE SEQUENCE zz_too OWNED BY numbered.id;
 """
-NAMES = ("invoice_no", "down", "numbered_id_seq", '"Never %s called"')
+NAMES = ("invoice_no", "down", "numbered_id_seq", '"Never %s called"', "also", "zz_too")
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ def test_the_newest_run_is_not_found_by_a_clock(window: Window, monkeypatch: pyt
     runs = [window.begin()["run_id"]]
     monkeypatch.setattr(run, "datetime", Behind)
     for _ in range(2):
+        window.target.execute("UPDATE consolidation.run SET started_at = started_at + interval '1 day'")
         window.begin(records.ROLLING_BACK)
         window.end(records.ROLLED_BACK)
         runs.append(window.begin()["run_id"])

@@ -92,6 +92,7 @@ def test_a_full_pool_is_waited_for_with_a_limit(
     source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "SETUP_SECONDS", 2.0)
+    started = time.monotonic()
     with (
         bounced(source.settings, tmp_path, pool_mode="session", default_pool_size=2) as through,
         session(through, "first"),
@@ -99,6 +100,7 @@ def test_a_full_pool_is_waited_for_with_a_limit(
         pytest.raises(ConnectionFailed, match="no answer to the session's first statement within 2 s"),
     ):
         connect(through, "third")
+    assert time.monotonic() - started < 20
 
 
 def test_a_server_process_without_a_pooler_costs_no_second_session(

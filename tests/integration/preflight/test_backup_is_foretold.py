@@ -154,7 +154,9 @@ LARGE = {
     "character varying": LONG,
     "character(4000000)": "'x'",
     "json": f"to_json({LONG})",
+    '"char"[]': """(SELECT array_agg('\\377'::"char") FROM generate_series(1, 530000))""",
     "jsonb": f"to_jsonb({LONG})",
+    "public.doc": "(SELECT jsonb_agg(9.9e131000) FROM generate_series(1, 31))",
     "xml": LONG + "::xml",
     "text[]": f"ARRAY[{LONG}]",
     "bit varying": "repeat('1', 4000000)::bit varying",
@@ -176,7 +178,8 @@ def test_a_value_too_large_is_named(
     """Of any type, compressed or not; and none that is small in print."""
     monkeypatch.setattr(values, "LARGEST_BYTES", 3_000_000)
     campaign.execute(
-        "CREATE DOMAIN public.price AS numeric; CREATE TYPE public.sums AS (n public.price[]);"
+        "CREATE DOMAIN public.price AS numeric; CREATE DOMAIN public.doc AS jsonb;"
+        "CREATE TYPE public.sums AS (n public.price[]);"
         "CREATE TYPE public.note AS (n int, t text); CREATE DOMAIN public.long AS text;"
         "CREATE DOMAIN public.longer AS public.long CHECK (value <> '');"
         "CREATE TABLE public.none (id int PRIMARY KEY, a text, b jsonb);"
@@ -226,10 +229,31 @@ def test_a_value_that_no_server_can_print_is_named(
     assert "at least one value cannot be printed" in large.what
 
 
-def _large(campaign: Database, target: Database, directory: Path) -> list[Finding]:
+def test_what_is_not_looked_for_in_a_large_table_is_said(
+    campaign: Database, target: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(values, "MEASURED_BYTES", 100_000)
+    monkeypatch.setattr(values, "LARGEST_BYTES", 3_000_000)
+    campaign.execute(
+        'CREATE TABLE public.docs (id int PRIMARY KEY, "J" jsonb);'
+        "INSERT INTO public.docs SELECT 1, jsonb_agg(9.9e131000) FROM generate_series(1, 31);"
+        "INSERT INTO public.docs SELECT g, to_jsonb(repeat(md5(g::text), 40)) FROM generate_series(2, 200) g",
+        role="campaign_owner",
+    )
+    assert _large(campaign, target, tmp_path) == []
+    [said] = _large(campaign, target, tmp_path, "source.backup.value_not_measured")
+    assert said.subject == "public.docs"
+    assert "numbers in J that print far longer" in said.what
+    [(place,)] = campaign.rows(said.fix.split("look now: ")[1])
+    assert place == "(0,1)"
+
+
+def _large(
+    campaign: Database, target: Database, directory: Path, kind: str = "source.backup.value_too_large"
+) -> list[Finding]:
     options = Options(backup_directory=directory, postgresql_bin=installations()[18])
     found = examine(Window(campaign, target).database, options).findings
-    return [each for each in found if each.id == "source.backup.value_too_large"]
+    return [each for each in found if each.id == kind]
 
 
 OWN_NOTE = (

@@ -125,6 +125,7 @@ def test_the_statements_carry_over_what_is_left_behind(svc: Service) -> None:
     ours = {row for row in svc.source.rows(STATE, {"s": "public"}) if row[2] not in ("svc_app", "consolidation_reader")}
     theirs = {row for row in svc.target.rows(STATE, {"s": NAME}) if row[2] != "storage_service"}
     assert ours - theirs == set()
+    svc.target.execute(f"SELECT n FROM {NAME}.t", role='the "reader" x')  # the schema lets it in, as the source's does
     paths = "SELECT array_to_string(setconfig, ' ') FROM pg_db_role_setting WHERE setrole = 'storage_service'::regrole"
     settings = svc.target.value(paths)
     assert re.search(rf'search_path={NAME}, "Other"', settings)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from consolidation.errors import StepRefused
+from consolidation.errors import StatementFailed, StepRefused
 from consolidation.journal import records
 from consolidation.rollback import reconcile, trial
 from consolidation.verify import phase as verify
@@ -21,12 +21,16 @@ CREATE TABLE parents (id integer PRIMARY KEY, name text);
 CREATE TABLE things (id bigint PRIMARY KEY, parent_id integer, number numeric(12, 2), note text,
                      at timestamp, doc json, mood MOOD, tag TAG, "odd ""100%s" text);
 CREATE TABLE parts (id bigint GENERATED ALWAYS AS IDENTITY, parent_id integer);
+CREATE TABLE days (id integer, day integer) PARTITION BY LIST (day);
+CREATE TABLE days_1 PARTITION OF days FOR VALUES IN (1); CREATE TABLE days_other PARTITION OF days DEFAULT;
 """
 SOURCE = """
 CREATE TABLE parents (id integer PRIMARY KEY, name text);
 CREATE TABLE things (id integer PRIMARY KEY, parent_id integer, number numeric(12, 2), note varchar(10),
                      at timestamp(3), doc jsonb, mood MOOD, tag TAG, "odd ""100%s" text DEFAULT 'x' NOT NULL);
 CREATE TABLE parts (id integer GENERATED ALWAYS AS IDENTITY, parent_id integer);
+CREATE TABLE days (id integer, day integer) PARTITION BY LIST (day);
+CREATE TABLE days_1 PARTITION OF days FOR VALUES IN (1);
 """
 
 
@@ -70,6 +74,12 @@ CASES = {
         "UPDATE things SET note = 'same'",
         "constraint one: 4 rows (not unique",
     ),
+    "longer than an index takes": Case(
+        'CREATE INDEX plain ON things ("odd ""100%s")',
+        """UPDATE things SET "odd ""100%s" = (SELECT string_agg(md5(g::text || things.id), '')
+           FROM generate_series(1, 400) g) WHERE id < 3""",
+        "things: 2 rows (a value is longer than an index",
+    ),
     "exclusion": Case(
         "ALTER TABLE things ADD CONSTRAINT apart EXCLUDE USING gist (int4range(parent_id, parent_id + 1) WITH &&)",
         "UPDATE things SET parent_id = 1",
@@ -80,6 +90,7 @@ CASES = {
         "UPDATE things SET number = -1 WHERE id <= 2",
         "constraint positive: 2 rows (violates it",
     ),
+    "row that fits no partition": Case("", "INSERT INTO days VALUES (1, 7), (2, 1)", "days: 1 row (no partition takes"),
     "foreign key": Case(
         "ALTER TABLE things ADD CONSTRAINT parent FOREIGN KEY (parent_id) REFERENCES parents",
         "UPDATE things SET parent_id = 99 WHERE id > 2",
@@ -142,6 +153,23 @@ def test_rows_that_the_source_does_not_take_are_found_while_the_target_is_open(w
     assert "secret" not in str(raised.value)
     assert "rollback.yml --check" in raised.value.hint
     assert (digest_of_everything(window.source.server), digest_of_everything(window.target.server)) == before
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        "ALTER TABLE things OWNER TO postgres; GRANT ALL ON things TO consolidation, campaign_owner",
+        "CREATE FUNCTION watched() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END';"
+        "CREATE EVENT TRIGGER watch ON ddl_command_start WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION watched()",
+    ],
+    ids=["owner", "event trigger"],
+)
+def test_a_source_that_would_not_open_is_found_while_the_target_is_open(window: Window, since: str) -> None:
+    cut_over(window)
+    assert trial.look(window.database)
+    window.source.execute(since)
+    with pytest.raises(StatementFailed, match=f"^{window.source.settings}: "):
+        trial.look(window.database)
 
 
 def test_all_reasons_are_named_at_once(window: Window) -> None:

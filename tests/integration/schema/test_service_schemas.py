@@ -266,6 +266,8 @@ REFUSED = {
     "check": ("ALTER TABLE t ADD CONSTRAINT ck CHECK (p > 0);", "ALTER TABLE {s}t ADD CONSTRAINT ck CHECK (p > 0); ALTER TABLE {s}t DROP CONSTRAINT ck;", "check constraint public.t.ck", "ALTER TABLE {s}t ADD CONSTRAINT ck CHECK (p > 0)"),
     "row_function": ("", "CREATE FUNCTION {s}f(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true'; REVOKE EXECUTE ON FUNCTION {s}f(int) FROM PUBLIC; ALTER TABLE {s}t ADD CONSTRAINT t_ck CHECK ({s}f(p));", "storage_service cannot write svc_db.t: new rows use what the role may not use: function svc_db.f(integer)", "GRANT EXECUTE ON FUNCTION {s}f(int) TO storage_service"),
     "no_policy": ("", "ALTER TABLE {s}t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON {s}t FOR SELECT USING (true);", "storage_service cannot write svc_db.t: row security has no policy that lets", "CREATE POLICY q ON {s}t TO storage_service USING (true)"),
+    "unlogged": ("", "ALTER TABLE {s}t SET UNLOGGED;", "svc_db.t is unlogged, public.t is not", "ALTER TABLE {s}t SET LOGGED"),
+    "unlogged_partition": ("", "CREATE UNLOGGED TABLE {s}e_28 PARTITION OF {s}e FOR VALUES FROM ('2028-01-01') TO ('2029-01-01');", "svc_db.e is unlogged, public.e is not", "ALTER TABLE {s}e_28 SET LOGGED"),
     "type": ("ALTER TABLE t ADD q circle;", "ALTER TABLE {s}t ADD q point;", "column q of public.t is circle on one side and point", "ALTER TABLE {s}t DROP q, ADD q circle"),
 }  # fmt: skip
 

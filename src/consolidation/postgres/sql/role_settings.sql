@@ -9,4 +9,4 @@ SELECT DISTINCT ON (e.name) e.name, e.value
  WHERE s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = %(role)s))
    AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
    AND (p.context = 'user' OR p.name IS NULL)
- ORDER BY e.name, s.setrole <> 0 AND s.setdatabase <> 0 DESC, s.setrole <> 0 DESC, s.setdatabase <> 0 DESC
+ ORDER BY e.name, s.setrole <> 0 DESC, s.setdatabase <> 0 DESC

@@ -1,10 +1,15 @@
 -- Ordinary and partitioned tables of one schema with size and estimate. Partitions themselves are left to their root, and
--- an extension's tables to it unless they are named.
+-- an extension's tables to it unless they are named. persistence: 'u' also of a root with an unlogged partition.
 -- schema: name of the schema; tables: text[] of table names, empty for all.
 SELECT c.relname AS name,
        c.oid::bigint AS oid,
        c.relkind::text AS kind,
-       c.relpersistence::text AS persistence,
+       CASE WHEN EXISTS (WITH RECURSIVE part (oid) AS (
+                             SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = c.oid AND c.relkind = 'p'
+                             UNION ALL
+                             SELECT i.inhrelid FROM part JOIN pg_inherits i ON i.inhparent = part.oid)
+                         SELECT FROM part JOIN pg_class k USING (oid) WHERE k.relpersistence = 'u')
+            THEN 'u' ELSE c.relpersistence::text END AS persistence,
        pg_get_userbyid(c.relowner) AS owner,
        greatest(c.reltuples, 0)::bigint AS estimated_rows,
        pg_table_size(c.oid) AS table_bytes,

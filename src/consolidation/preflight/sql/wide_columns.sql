@@ -1,5 +1,5 @@
 -- Columns of a table whose values may be long enough to lie outside its rows, each with the type below its domains, and
--- whether that holds numerics: a few bytes of one print as many digits as it has zeros.
+-- whether that holds numerics, as jsonb does: a few bytes of one print as many digits as it has zeros.
 -- oid: bigint, of the table.
 WITH RECURSIVE below (attnum, oid) AS (
     SELECT a.attnum, a.atttypid
@@ -26,7 +26,8 @@ WITH RECURSIVE below (attnum, oid) AS (
 )
 SELECT a.attname AS name, format_type(t.oid, NULL) AS type,
        t.oid <> 'numeric'::regtype AND EXISTS (SELECT FROM inside i
-                                                WHERE i.attnum = below.attnum AND i.oid = 'numeric'::regtype) AS is_dense
+                                                WHERE i.attnum = below.attnum
+                                                  AND i.oid IN ('numeric'::regtype, 'jsonb'::regtype)) AS is_dense
   FROM below
   JOIN pg_type t ON t.oid = below.oid AND t.typtype <> 'd'
   JOIN pg_attribute a ON a.attrelid::bigint = %(oid)s AND a.attnum = below.attnum
