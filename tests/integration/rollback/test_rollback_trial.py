@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from consolidation.errors import StatementFailed, StepRefused
+from consolidation.fence import state as fence
 from consolidation.journal import records
 from consolidation.rollback import reconcile, trial
 from consolidation.verify import phase as verify
@@ -170,6 +171,16 @@ def test_a_source_that_would_not_open_is_found_while_the_target_is_open(window: 
     window.source.execute(since)
     with pytest.raises(StatementFailed, match=f"^{window.source.settings}: "):
         trial.look(window.database)
+
+
+def test_another_role_than_the_role_of_the_fence_is_told_so(window: Window) -> None:
+    """As after the runbook's login was renewed under another name: only who closed it passes."""
+    cut_over(window)
+    window.target.execute("UPDATE campaign_db.parents SET name = 'since' WHERE id = 1", user="consolidation")
+    other = replace(window.database, source=window.source.as_role("postgres"))
+    with pytest.raises(StatementFailed, match=fence.TRIGGER) as raised:
+        trial.look(other)
+    assert "name the role that closed this fence" in raised.value.hint
 
 
 def test_all_reasons_are_named_at_once(window: Window) -> None:
