@@ -58,14 +58,15 @@ def plan(facts: Facts, base: str | Path, commands: Mapping[str, str], inventory:
     findings = {name: _findings(texts) for name, texts in preflights.items() if PREFLIGHT in texts}
     kept = Kept(findings, _events(base, facts), services.read(known))
     content = document(facts, commands, inventory, kept)
+    # The newest report may be in a directory that is closed: it stays as it is, and what is new goes beside it.
+    latest = next((found for found in reversed(known) if (found / JSON).exists()), None)
+    written = _as_written(latest, content)
     files = {
         **evidence(facts["databases"]),
         **{f"{name}/{file}": text for name, texts in preflights.items() for file, text in texts.items()},
-        JSON: json.dumps(content, indent=2, ensure_ascii=False) + "\n",
+        JSON: json.dumps(written, indent=2, ensure_ascii=False) + "\n",
     }
-    files[HTML] = page.render(content, facts["databases"], _digests(files, known))
-    # The newest report may be in a directory that is closed: it stays as it is, and what is new goes beside it.
-    latest = next((found for found in reversed(known) if (found / JSON).exists()), None)
+    files[HTML] = page.render(written, facts["databases"], _digests(files, known))
     stale = _stale(latest, files) if latest else tuple(files)
     directory = run_directory.directory_of(base, run_id) if stale or latest is None else latest
     return Plan(
@@ -82,6 +83,22 @@ def plan(facts: Facts, base: str | Path, commands: Mapping[str, str], inventory:
             },
         },
     )
+
+
+def _as_written(latest: Path | None, content: Json) -> Json:
+    """What the newest report has, where only its command lines differ: a look with other options is no news."""
+    text = run_directory.read(latest / JSON) if latest else None
+    try:
+        written: Json = json.loads(text or "{}")
+        return written if _news(written) == _news(json.loads(json.dumps(content))) else content
+    except (ValueError, TypeError, AttributeError):  # no report of ours
+        return content
+
+
+def _news(content: Json) -> Json:
+    """Without what an operator would type next."""
+    steps = {key: [step | {"command": ""} for step in content.get(key, [])] for key in ("next", "rollbacks")}
+    return content | steps
 
 
 def _events(base: str | Path, facts: Facts) -> list[Facts]:

@@ -96,6 +96,17 @@ def test_a_second_report_changes_nothing_and_news_change_it(tmp_path: Path) -> N
     assert report.plan(FACTS["rolled back"], tmp_path, COMMANDS, INVENTORY).changed
 
 
+def test_a_look_with_other_options_is_no_news(tmp_path: Path) -> None:
+    """The commands of the console carry what was given; the report keeps those of the command that made it."""
+    write(tmp_path, FACTS["migrated"])
+    other = {name: f"{command} -e copy_jobs=3" for name, command in COMMANDS.items()}
+    again = report.plan(FACTS["migrated"], tmp_path, other, INVENTORY)
+    assert not again.changed
+    assert "copy_jobs=3" in again.summary["rollbacks"][0]["command"]
+    (tmp_path / FACTS["migrated"]["run"]["id"] / report.JSON).write_text("[]")
+    assert report.plan(FACTS["migrated"], tmp_path, other, INVENTORY).changed
+
+
 def test_a_finished_runs_evidence_is_closed_and_what_comes_later_is_beside_it(tmp_path: Path) -> None:
     run_id = FACTS["migrated"]["run"]["id"]
     run_directory.write(tmp_path / run_id / "campaign_db" / "config-campaign-service.json", "{}")
