@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 import ssl
@@ -79,6 +80,8 @@ def main(model: type[Model], create_app: Callable[[Model], Any]) -> int:
     def started() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
+    gc.freeze()  # what was imported stays; no collection need look at it
+    gc.enable()
     BoundedServer(config, server, started).run()
     return 0
 
