@@ -78,11 +78,11 @@ def take(
     if not tables:
         return
     deadline = time.monotonic() + timeout_seconds
+    # The first of the two cancels an autovacuum while writers go on.
+    modes = (SHARE_UPDATE_EXCLUSIVE, mode) if mode == SHARE_ROW_EXCLUSIVE else (mode,)
     while True:
         try:
-            if mode == SHARE_ROW_EXCLUSIVE:
-                _try(conn, tables, SHARE_UPDATE_EXCLUSIVE)  # cancels an autovacuum while writers go on
-            _try(conn, tables, mode)
+            _lock(conn, tables, *modes)
             break
         except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected) as error:
             conn.rollback()
@@ -100,19 +100,22 @@ def cancel_autovacuum(conn: Connection, tables: Sequence[Lockable]) -> None:
     """
     for table in tables:
         with suppress(psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
-            _try(conn, [table], SHARE_UPDATE_EXCLUSIVE)
+            _lock(conn, [table], SHARE_UPDATE_EXCLUSIVE)
         conn.rollback()
 
 
-def _try(conn: Connection, tables: Sequence[Lockable], mode: str) -> None:
-    """Longer than deadlock_timeout: only then does the server cancel an autovacuum that is in the way."""
+def _lock(conn: Connection, tables: Sequence[Lockable], *modes: str) -> None:
+    """Lock all tables in one mode after the other, in one round trip.
+
+    Waits for each longer than deadlock_timeout: only then does the server cancel an autovacuum that is in the way.
+    """
     names = sql.SQL(", ").join(sql.SQL("ONLY {}").format(table.identifier) for table in tables)
-    execute(
-        conn,
+    limit = sql.SQL(
         "SELECT set_config('lock_timeout', (greatest(1500, 500 + setting::int))::text, true)"
-        " FROM pg_settings WHERE name = 'deadlock_timeout'",
+        " FROM pg_settings WHERE name = 'deadlock_timeout'"
     )
-    execute(conn, sql.SQL("LOCK TABLE {} IN {} MODE").format(names, sql.SQL(mode)))
+    locks = [sql.SQL("LOCK TABLE {} IN {} MODE").format(names, sql.SQL(mode)) for mode in modes]
+    execute(conn, sql.SQL("; ").join([limit, *locks]))
 
 
 @contextmanager
