@@ -125,7 +125,8 @@ def plan(
             hint="restore the schema by hand: pg_restore --schema from the dump into a scratch database, then compare",
         )
     with session(database.target, "restore plan") as conn:
-        now, dumped = state.read(conn, database), state.read(conn, database, backup_run_id)
+        now = state.read(conn, database)
+        dumped = state.read(conn, database, backup_run_id) if backup_run_id else now
     if now.run is None or dumped.run is None:
         raise StepRefused(f"{database.name}: the journal knows no run", hint="nothing to roll back")
     if not dumped.done(Phase.BACKUP):
