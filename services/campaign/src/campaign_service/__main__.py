@@ -3,7 +3,7 @@
 import gc
 import sys
 
-gc.disable()  # main() enables it: a restart is write outage, and a quarter of it was garbage collection of imports
+gc.disable()  # main() enables it: a restart is write outage, and up to a quarter of the imports' time went into it
 
 from service_common.reference.backend import ServiceSettings  # noqa: E402
 from service_common.server import main  # noqa: E402

@@ -1,5 +1,6 @@
 """What needs no token: health, metrics, and the description of the API."""
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
@@ -25,6 +26,7 @@ class PublicPages:
         self._metrics = metrics
         self._pools = pools
         self._openapi = openapi
+        self._people = functools.cache(lambda: api_page.page(msgspec.json.decode(openapi())))
         self._pages: dict[str, Callable[[], Awaitable[Page]]] = {
             "/health": self._health,
             "/health/live": self._live,
@@ -55,4 +57,4 @@ class PublicPages:
         return 200, _JSON, self._openapi()
 
     async def _docs(self) -> Page:
-        return 200, b"text/html; charset=utf-8", api_page.page(msgspec.json.decode(self._openapi()))
+        return 200, b"text/html; charset=utf-8", self._people()
