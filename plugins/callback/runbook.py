@@ -32,6 +32,7 @@ from consolidation.console.figures import BAD, GOOD, OUTAGE, WARNING
 from consolidation.console.last_words import Seen
 from consolidation.console.workers import Watch
 from consolidation.errors import ConsolidationError
+from consolidation.module import fork
 from consolidation.notices import hooks, metrics
 from consolidation.notices.outbox import Outbox
 from consolidation.review import page
@@ -57,6 +58,7 @@ description:
   - It is loaded from C(callback_plugins) of ansible.cfg, whatever else is enabled.
 """
 
+LIBRARY = Path(__file__).resolve().parents[2] / "library"
 LOG = "log.txt"
 FINISHED = ("migrated", "finalized", "rolled back")
 ENDS = {"migrated": hooks.FINISHED, "rolled_back": hooks.ROLLED_BACK}
@@ -107,6 +109,10 @@ class CallbackModule(CallbackBase):
         """A play begins."""
         self._play = play
         self._keep(f"PLAY {play.get_name()}")
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ARG002 - by this name
+        """The workers that are forked for it have what its module imports."""
+        fork.load(LIBRARY / f"{task.action}.py")
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """A task begins on a host."""

@@ -52,7 +52,8 @@ def work(task: Task) -> None:
     target = connect(database.target, "copy worker")
     try:
         execute(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        execute(source, "SET TRANSACTION SNAPSHOT %s", [task.queue.snapshot])
+        if not _sees(source, target, task):
+            return
         # All at the start: whoever asks for ACCESS EXCLUSIVE later on waits for us, and not we for them, while the
         # coordinator's own lock keeps them waiting.
         hold(source, database.source, fence.read(source, database.source_side), ACCESS_SHARE, LOCK_SECONDS)
@@ -65,6 +66,19 @@ def work(task: Task) -> None:
     finally:
         source.close()
         target.close()
+
+
+def _sees(source: Connection, target: Connection, task: Task) -> bool:
+    """Take the coordinator's snapshot; false where it has ended with the last chunk, before this worker began."""
+    try:
+        execute(source, "SET TRANSACTION SNAPSHOT %s", [task.queue.snapshot])
+    except psycopg2.errors.InvalidParameterValue:
+        keys = {"run_id": task.queue.run_id, "database": task.database.name, "space": LOCK_SPACE}
+        [copy] = dicts(target, query("copy/queue_look"), keys)
+        if copy["waiting"]:
+            raise
+        return False
+    return True
 
 
 def prefer_lz4(target: Connection) -> None:

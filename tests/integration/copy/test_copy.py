@@ -20,6 +20,7 @@ import pytest
 from consolidation.copy import chunks
 from consolidation.copy import phase as copy
 from consolidation.copy import undo as discard
+from consolidation.copy.pool import Queue, started
 from consolidation.errors import CopyError, FenceError, RunInProgress, StatementFailed, StepRefused
 from consolidation.journal import records
 from consolidation.journal.phase import recorded
@@ -481,6 +482,19 @@ def test_a_second_host_loads_chunks_of_the_same_queue_and_a_late_one_finds_nothi
     assert told == hosts
     late = begin_process(HELPER, big.options)
     assert "found nothing to load" in late.communicate(timeout=10)[0]
+
+
+def test_a_worker_that_comes_after_the_last_chunk_has_nothing_to_load_and_before_it_fails(big: Window) -> None:
+    """It knows the copy from before, and its snapshot has ended with the copy."""
+    big.copy()
+    queue = Queue(big.state().run.id, "00000003-00000001-1", attempt=1, lead=1)
+    with started(1) as workers:
+        assert workers.run(big.database, queue) == []
+    big.target.execute(
+        "UPDATE consolidation.chunk SET state = 'queued' WHERE ctid = (SELECT min(ctid) FROM consolidation.chunk)"
+    )
+    with started(1) as workers:
+        assert workers.run(big.database, queue) == ["InvalidParameterValue (SQLSTATE 22023)"]
 
 
 def test_a_helper_that_is_killed_leaves_its_chunks_to_the_lead(big: Window) -> None:
