@@ -87,9 +87,11 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
         )
         with session(database.target, work.phase) as target:
             trigger.open_side(target, database.target_side, timeout_seconds)
-        work.note(CancelResult(plan.after, work.now()))
-        # Last: until here the rollback may be resumed as well.
-        runs.finish(work.journal, work.run, plan.after)
+        work.note(found := CancelResult(plan.after, work.now()))
+        # Last: until here the rollback may be resumed as well. In one step: the same command finds nothing to do then.
+        with session(database.target, work.phase) as target:
+            records.note(target, work.run, Phase.ROLLBACK_CANCEL, found)
+            runs.finish(target, work.run, plan.after)
         return {**work.result, "msg": plan.msg}
 
 

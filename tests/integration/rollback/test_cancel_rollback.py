@@ -9,7 +9,7 @@ import pytest
 
 from consolidation.errors import StepRefused
 from consolidation.fence import trigger
-from consolidation.journal import records, runs
+from consolidation.journal import phase, records, runs
 from consolidation.postgres.connection import session
 from consolidation.rollback import cancel, reconcile
 from consolidation.verify import phase as verify
@@ -120,6 +120,23 @@ def test_cut_off_anywhere_it_is_done_by_the_same_command(window: Window, monkeyp
     window.target.execute(WRITE, user="storage_service")
     give_up(window)
     assert run_of(window) == records.MIGRATED
+
+
+def test_cut_off_behind_its_last_step_it_is_not_said_to_be_under_way(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_rollback(window)
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(phase, "_end", killed)
+    with pytest.raises(KeyboardInterrupt):
+        give_up(window)
+    assert run_of(window) == records.MIGRATED
+    done = window.phases()["rollback_cancel"]
+    assert (done.state, done.result["state"]) == ("done", "migrated")
+    assert not cancel.plan(window.database).changed
 
 
 def test_a_cutover_that_was_not_finished_is_still_to_be(window: Window) -> None:
