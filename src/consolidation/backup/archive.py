@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ FAILING = re.compile(r"^pg_restore: from TOC entry (\d+); ")
 # pg_restore since 17 sets it in each of its sessions, whatever the server knows. By the name, which any language has in
 # the message; not by the next line: workers write theirs in between.
 HARMLESS = re.compile(r"could not execute query: \S+:  .*\btransaction_timeout\b")
+ITS_END = re.compile(rf"(?<!error: ){HARMLESS.pattern}")
+"""The rest of such a line that another worker's came into."""
 DEFINES = re.compile(
     r"(ACCESS METHOD|AGGREGATE|CAST|COLLATION|CONVERSION|DEFAULT|DOMAIN|EXTENSION|FUNCTION|OPERATOR|PROCEDURAL LANGUAGE"
     r"|PROCEDURE|SCHEMA|SEQUENCE(?! SET)|SHELL TYPE|TABLE(?! DATA| ATTACH)|TEXT SEARCH|TRANSFORM|TYPE|VIEW) "
@@ -126,11 +128,16 @@ def _failures(refusals: Iterable[_Refusal], entries: Mapping[int, str]) -> tuple
     return tuple(failures.values())
 
 
-def _refusals(lines: Iterable[str]) -> Iterator[_Refusal]:
+def _refusals(lines: Sequence[str]) -> Iterator[_Refusal]:
     """The errors that pg_restore named, without those that do no harm."""
     entry = None
+    cut = sum(line.startswith(ERROR) and CUT in line.removeprefix(ERROR) for line in lines)
+    all_harmless = cut == sum(ITS_END.search(line) is not None for line in lines)
     for line in lines:
         if found := FAILING.match(line):
             entry = int(found[1])
         elif line.startswith(ERROR) and not HARMLESS.match(said := line.removeprefix(ERROR)):
-            yield _Refusal(entry, LOST, "") if CUT in said else _Refusal(entry, *programs.split(said))
+            if CUT not in said:
+                yield _Refusal(entry, *programs.split(said))
+            elif not all_harmless:
+                yield _Refusal(entry, LOST, "")

@@ -79,6 +79,28 @@ def test_a_line_that_another_worker_wrote_into_says_where_the_reason_is() -> Non
     assert [str(each) for each in _failures(_refusals(lines), ENTRIES)] == [f"{ENTRIES[217]}: {LOST}"]
 
 
+HARMLESS = 'could not execute query: ERROR:  unrecognized configuration parameter "transaction_timeout"'
+CREATING = "pg_restore: creating CONSTRAINT"
+ELSEWHERE = [HARMLESS, "Command was: SET transaction_timeout = 0;"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "failures"),
+    [
+        ([f"pg_restore: error: {CREATING}", *ELSEWHERE], 0),
+        ([f"pg_restore: error: {CREATING}", f"{CREATING}{HARMLESS}", "Command was: SET transaction_timeout = 0;"], 0),
+        # One of the two is another error, and nobody knows which.
+        ([f"pg_restore: error: {CREATING}", *ELSEWHERE, f"pg_restore: error: {CREATING}", "could not …"], 2),
+        # The harmless one was cut before the word, it is not the end of the other.
+        ([f"pg_restore: {CREATING}", f"error: {HARMLESS}", f"pg_restore: error: {CREATING}", "could not …"], 1),
+        # Nor is it where it stands in one piece.
+        ([f"pg_restore: error: {HARMLESS}", f"pg_restore: error: {CREATING}", "could not …"], 1),
+    ],
+)
+def test_a_harmless_line_that_another_worker_wrote_into_stays_harmless(lines: list[str], failures: int) -> None:
+    assert len(list(_refusals(["pg_restore: from TOC entry 217; 1 2 x", *lines]))) == failures
+
+
 def test_what_belongs_to_no_entry_is_a_failure_of_the_whole() -> None:
     said = "pg_restore: error: could not open input file: No such file or directory\n" + SAID
     assert [each.reason for each in _refusals(said.splitlines()) if each.entry is None] == [
