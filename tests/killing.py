@@ -305,8 +305,9 @@ def _in_child(window: Window, work: Callable[[], Any], kind: str | None, at: int
 
 def refused_meanwhile(window: Window) -> None:
     """A command that is given while a module of the one before still works: it waits its turn, or nothing is amiss."""
+    run = window.state().run
     try:
-        next_command(window).window.begin(window.state().run.state)  # type: ignore[union-attr]
+        next_command(window).window.begin(run.state if run else records.MIGRATING)
     except RunInProgress:
         return
 

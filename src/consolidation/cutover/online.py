@@ -36,7 +36,7 @@ def change_over(database: Database, options: changeover.Options) -> str:
     with recorded(database, Phase.FENCE, _require) as work:
         begun = FenceResult(aborted=tuple(work.found(FenceResult).aborted or ()))
         work.replace(begun)
-        probe.probe(database.target_side)  # what would refuse its roles, seen while nothing is closed yet
+        probe.probe(database.target_side, opens=True)  # what would refuse its roles, seen while nothing is closed yet
         memory = Memory(work.journal, work.run, TARGET)
         with following(Way(database, TARGET), memory) as follower, session(database.target, "opening") as opening:
             changeover.catch_up(follower, options, lambda done: work.note_progress(done.as_progress(work.now())))

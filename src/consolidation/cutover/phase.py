@@ -120,7 +120,7 @@ def _require(database: Database, run: RunState) -> None:
         with session(database.target, "cutover check") as target:
             _require_as_verified(target, database, run)
         await_standbys(database.target, STANDBY_SECONDS)
-        probe.probe(database.target_side)  # what would refuse its roles, seen while nothing is open yet
+        probe.probe(database.target_side, opens=True)  # what would refuse its roles, seen while nothing is open yet
         with _sequences(database, STANDBY_SECONDS, back=False):
             pass  # who has drawn a number and stays in the transaction is named before anything is opened
 

@@ -132,7 +132,7 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
                     _close(work, conn, plan, timeout_seconds)
             work.note(FenceResult(tables=_states(read(conn, plan.side))))
         if plan.wanted in {CLOSED, LOADING}:
-            work.note(FenceResult(probes=tuple(probe(plan.side))))
+            work.note(FenceResult(probes=tuple(probe(plan.side, opens=plan.phase is Phase.SCHEMA_FENCE))))
         return dict(work.result)
 
 

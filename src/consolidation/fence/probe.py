@@ -12,7 +12,7 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation.errors import FenceError
 from consolidation.fence.state import TRIGGER, Fenced, read
-from consolidation.model import TARGET, Side
+from consolidation.model import Side
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import Row, dicts, execute, query
 from consolidation.postgres.roles import act_as, begin_read_only
@@ -39,17 +39,17 @@ _STATEMENTS = {
 _UNKNOWN: Row = {"ruled": [], "column": None, "unprotected": False, "shut_out": False, "lacking": []}
 
 
-def probe(side: Side) -> list[dict[str, str]]:
+def probe(side: Side, *, opens: bool = False) -> list[dict[str, str]]:
     """Try to write every table as every role of the side; every try must be refused by the fence.
 
-    The target's roles must be able to write once it opens: what else refuses them is an error as well. Nothing is
-    written: no row is touched, and each try is rolled back. Raises FenceError.
+    ``opens``: the cutover opens it next. Its roles must be able to write then: what else refuses them is an error as
+    well. Nothing is written: no row is touched, and each try is rolled back. Raises FenceError.
     """
     outcomes, leaks = [], []
-    for role, fenced, outcome in _outcomes(side):
+    for role, fenced, outcome in _outcomes(side, opens=opens):
         probed = {"role": role, "table": f"{fenced.schema}.{fenced.name}", "outcome": outcome}
         outcomes.append(probed)
-        if outcome != REFUSED and (_must_write(side, role) or not outcome.startswith(FAILS)):
+        if outcome != REFUSED and (_must_write(side, role, opens=opens) or not outcome.startswith(FAILS)):
             leaks.append(probed)
     if leaks:
         first = leaks[0]
@@ -73,8 +73,8 @@ def require_open(side: Side) -> None:
 
     The runbook's own role is not one of them: a trigger that only the service's sessions can run may fail for it.
     """
-    for role, fenced, outcome in _outcomes(side):
-        if outcome == REFUSED or (outcome != PASSED and _must_write(side, role)):
+    for role, fenced, outcome in _outcomes(side, opens=True):
+        if outcome == REFUSED or (outcome != PASSED and _must_write(side, role, opens=True)):
             raise FenceError(
                 f"{side.database}: {role} cannot write {fenced.schema}.{fenced.name} after the opening: {outcome}",
                 hint=_remedy(side, role, outcome),
@@ -115,7 +115,7 @@ def _facts(conn: Connection, role: str, table: Fenced) -> Row:
     return found[0] if found else _UNKNOWN  # no such role: SET ROLE says so
 
 
-def _outcomes(side: Side) -> Iterator[tuple[str, Fenced, str]]:
+def _outcomes(side: Side, *, opens: bool) -> Iterator[tuple[str, Fenced, str]]:
     with session(side.settings, "fence probe") as conn:
         # As the roles run their statements: with row security, and without a long wait.
         execute(
@@ -127,12 +127,13 @@ def _outcomes(side: Side) -> Iterator[tuple[str, Fenced, str]]:
         tables, read_only = read(conn, side), begin_read_only(conn, side.roles)
         for role in side.roles:
             for fenced in tables:
-                outcome = _outcome(conn, side, role, fenced, read_only=role in read_only)
+                must_write = _must_write(side, role, opens=opens)
+                outcome = _outcome(conn, role, fenced, read_only=role in read_only, must_write=must_write)
                 conn.rollback()
                 yield role, fenced, outcome
 
 
-def _outcome(conn: Connection, side: Side, role: str, fenced: Fenced, *, read_only: bool) -> str:
+def _outcome(conn: Connection, role: str, fenced: Fenced, *, read_only: bool, must_write: bool) -> str:
     """What happens to a write of a role. Another way is tried where it may not, or a rule takes, the first one.
 
     A role that is to write the target must have every way.
@@ -150,16 +151,16 @@ def _outcome(conn: Connection, side: Side, role: str, fenced: Fenced, *, read_on
             return f"could not probe (SQLSTATE {error.pgcode})"
         names = {"table": fenced.identifier, "column": sql.Identifier(facts["column"] or "")}
         outcome = _try(conn, command, sql.SQL(statement).format(**names), read_only=read_only)
-        if _must_write(side, role) and outcome in {REFUSED, PASSED} and (lacks := _shortcoming(facts)):
+        if must_write and outcome in {REFUSED, PASSED} and (lacks := _shortcoming(facts)):
             return lacks
-        decided = outcome == CANNOT_WRITE if _must_write(side, role) else outcome != CANNOT_WRITE
+        decided = outcome == CANNOT_WRITE if must_write else outcome != CANNOT_WRITE
         if decided or outcome not in {REFUSED, PASSED, CANNOT_WRITE}:
             return outcome
     return outcome
 
 
-def _must_write(side: Side, role: str) -> bool:
-    return side.name == TARGET and role != side.settings.user
+def _must_write(side: Side, role: str, *, opens: bool) -> bool:
+    return opens and role != side.settings.user
 
 
 def _try(conn: Connection, command: str, statement: sql.Composable, *, read_only: bool) -> str:

@@ -235,7 +235,7 @@ def test_killed_while_it_closes_it_is_not_taken_for_the_closing_before(
     first = window.fence("source", "closed")
     window.source.execute("ALTER TABLE parent DISABLE TRIGGER aa_consolidation_fence")
     with monkeypatch.context() as patched:
-        patched.setattr("consolidation.fence.phase.probe", lambda _: os._exit(9))
+        patched.setattr("consolidation.fence.phase.probe", lambda *_, **__: os._exit(9))
         killed = os.fork()
         if not killed:
             window.fence("source", "closed")
@@ -344,7 +344,7 @@ def test_what_no_statement_without_a_row_asks_for_is_looked_at(
 ) -> None:
     window.own_schema("CREATE TABLE t (id serial PRIMARY KEY, n int)")
     side = window.database.target_side
-    assert {each["outcome"] for each in probe.probe(side)} == {probe.REFUSED}
+    assert {each["outcome"] for each in probe.probe(side, opens=True)} == {probe.REFUSED}
     if done:
         window.target.execute(f"SET search_path = campaign_db; {done}")
     else:
@@ -352,8 +352,11 @@ def test_what_no_statement_without_a_row_asks_for_is_looked_at(
     with pytest.raises(
         FenceError, match=f"storage_service cannot write campaign_db.t of the target .*{said}"
     ) as raised:
-        probe.probe(side)
+        probe.probe(side, opens=True)
     assert "storage_service" in raised.value.hint
+    window.begin(records.ROLLING_BACK)
+    result = window.fence("target", "closed", "rollback_fence")
+    assert result["probes"], "it does not open any more: no one needs to be able to write it"
     window.shut("source")
     assert {each["outcome"] for each in probe.probe(window.database.source_side)} == {probe.REFUSED}
 

@@ -170,6 +170,8 @@ def back(online: Online) -> Changed:
 def test_a_rollback_needs_no_full_comparison(online: Online) -> None:
     changed_over(online)
     online.target.execute("UPDATE campaign_db.ledger SET v = 'new' WHERE id <= 3", user="storage_service")
+    # It closes for good: who may write it is no question any more.
+    online.target.execute("REVOKE INSERT ON campaign_db.ledger FROM storage_service", user="consolidation")
     side = online.window.database.source_side
     with session(side.settings, "test") as conn:
         capture_trigger.turn_off(conn, side, 10)
