@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -188,6 +189,19 @@ def test_nothing_is_switched_before_the_opening(
     Answers.open = True
     assert run_module(capsys, "service_switch", False, host | {"opening": opening})["changed"]
     assert state(host) == (AFTER, "2.0", 0o640)
+
+
+def test_reads_the_systems_cas_once_however_long_it_waits(
+    host: dict[str, Any], address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the service is about to start: for each request, that takes a third of a processor."""
+    read: list[ssl.SSLContext] = []
+    make = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda **given: read.append(make(**given)) or read[-1])
+    opening = {"urls": [f"{address}/opens"], "database": "campaign_db", "wait_seconds": 0.3}
+    Answers.open = False
+    run_module(capsys, "service_switch", False, host | {"opening": opening})
+    assert len(read) <= 1
 
 
 def test_back_nothing_is_switched_before_the_database_is_handed_over(

@@ -50,17 +50,17 @@ class Options:
     """For the fence: how long transactions that have written may keep it waiting."""
     budget_seconds: float = 10
     """From the first lock to the opening; over it, the origin is opened again."""
+    settle_seconds: float = 0
+    """To do nothing after the opening: the services start then, and where they share the runner's machine, Ansible's
+    next tasks would take the processors from them."""
 
     @classmethod
     def from_options(cls, given: Json) -> Options:
         """Build from the options of a module; those that it does not have keep their defaults."""
-        known = {
-            "pause_seconds": given.get("pause_seconds"),
-            "lock_seconds": given.get("timeout_seconds"),
-            "budget_seconds": given.get("budget_seconds"),
-        }
         gate = Gate(lag_seconds=given["lag_seconds"], tries=given["tries"])
-        return cls(gate, **{name: seconds for name, seconds in known.items() if seconds is not None})
+        seconds = {**given, "lock_seconds": given.get("timeout_seconds")}
+        names = ("pause_seconds", "lock_seconds", "budget_seconds", "settle_seconds")
+        return cls(gate, **{name: seconds[name] for name in names if seconds.get(name) is not None})
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Where the target has not noted all that changed, ``reconcile`` compares the cont
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, replace
 
 from psycopg2.extensions import connection as Connection
@@ -62,13 +63,13 @@ def apply(plan: Plan, options: changeover.Options) -> Json:
             except ConsolidationError as error:
                 work.note(FenceResult(aborted=changeover.with_given_up(begun.aborted or (), error)))
                 raise
-        work.note(changed.as_result())
+            work.note(changed.as_result())
+            # First of all: the services' hosts see it through the Storage Service, and go back to the source.
+            capture_trigger.turn_off(opening, database.target_side, options.lock_seconds)
         found = dict(work.result)
     with recorded(database, Phase.ROLLBACK_OPEN) as work:
         work.note(FenceResult(opened_at=changed.opened_at))
-    with session(database.target, "end of the capture") as target:
-        # The services' hosts see it through the Storage Service, and go back to the source.
-        capture_trigger.turn_off(target, database.target_side, options.lock_seconds)
+    time.sleep(options.settle_seconds)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,8 +22,8 @@ from consolidation.follow.rounds import following
 from consolidation.journal import records
 from consolidation.journal.decisions import Standing
 from consolidation.postgres.connection import session
+from consolidation.rollback import cancel, reconcile, trial
 from consolidation.rollback import changeover as back
-from consolidation.rollback import reconcile, trial
 from tests.cluster import BEHIND_THE_FENCE, Database
 from tests.following import Online
 from tests.integration.follow.test_follow import same
@@ -203,6 +204,13 @@ def test_back_by_keys_while_the_target_is_written(campaign: Database, target: Da
 
 
 def opened(source: Database, target: Database, mode: str) -> Window:
+    window = prepared(source, target, mode)
+    window.cutover()
+    return window
+
+
+def prepared(source: Database, target: Database, mode: str) -> Window:
+    """Up to the cutover."""
     window = Window(source, target, mode=mode)
     window.begin()
     window.schema()
@@ -213,7 +221,6 @@ def opened(source: Database, target: Database, mode: str) -> Window:
         window.verify()
     else:
         followed(window)
-    window.cutover()
     return window
 
 
@@ -284,14 +291,62 @@ def test_killed_in_a_rollback_and_the_same_command_again(campaign: Database, tar
         assert (window.state().reconciled, no_conflict(window)) == (reconciled, True), step
         if reconciled:
             break
+    assert same(Online(window))
+    finish_back(window)
+
+
+def test_open_and_noted_still_and_the_same_command_again(
+    campaign: Database, target: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source is open, and the services are not told."""
+    window = opened(campaign, target, "online")
+    written(window, "noted")
+    window.begin(records.ROLLING_BACK)
+    turn_off = back.capture_trigger.turn_off
+
+    def fail(conn: Any, side: Any, seconds: float) -> None:
+        if side.name == "target":
+            raise FenceError("a lock was not to be had")
+        turn_off(conn, side, seconds)
+
+    monkeypatch.setattr(back.capture_trigger, "turn_off", fail)
+    with pytest.raises(FenceError, match="not to be had"):
+        window.change_back()
+    written(window, "on the source")
+    assert (window.state().standing, no_conflict(window)) == (Standing.RECONCILED, True)
+    with pytest.raises(StepRefused, match="the source is open"):
+        cancel.plan(window.database)
+    finish_back(window)
+
+
+def finish_back(window: Window) -> None:
+    """What follows in the rollback where the change-over is in the journal already."""
     window.begin(records.ROLLING_BACK)
     assert "msg" in window.change_back()
     window.fence("target", "closed", "rollback_fence")
     planned = reconcile.plan(window.database, "source")
-    assert "is on the source" in planned.skip_reason, "behind the same closing nothing is compared again"
+    assert planned.skip_reason, "behind the same closing nothing is compared again"
     window.fence("source", "open", "rollback_open")
-    assert same(Online(window))
     written(window, "after")
+
+
+def test_leaves_the_machine_to_the_services_after_the_opening(
+    campaign: Database, target: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In either direction; all that it does itself is done and in the journal by then."""
+    seconds, found = 0.123, []
+    options, phases = Options(QUICK.gate, settle_seconds=seconds), iter(["cutover", "rollback_open"])
+    window, sleep = prepared(campaign, target, "online"), time.sleep
+    monkeypatch.setattr(
+        time,
+        "sleep",
+        lambda given: found.append(window.phases()[next(phases)].state) if given == seconds else sleep(given),
+    )
+    window.cutover(options)
+    assert found == ["done"]
+    window.begin(records.ROLLING_BACK)
+    window.change_back(options)
+    assert found == ["done", "done"]
 
 
 def test_the_proof(campaign: Database, target: Database) -> None:
