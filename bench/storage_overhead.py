@@ -6,7 +6,8 @@ Three ways to the same answer, on one server, the same rows, the same load: `asy
 caller), `direct_backend` (SQLAlchemy on asyncpg, as a service had it before the cutover), `client` (StorageClient and
 the Storage Service: retries, idempotency keys, typed records). The ways take turns, a second each, and are compared
 within a turn; the median of the turns counts. Caller, service and server share this machine's cores, so the figures of
-the client are a lower bound. bench/results/storage_overhead.json has the ratios.
+the client are a lower bound. bench/results/storage_overhead.json has the ratios. The last two columns are a request's
+CPU time in microseconds, the caller's and the Storage Service's: they mind other work on the machine least.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -65,11 +66,16 @@ class Turn:
     requests_per_second: float
     p50_seconds: float
     p99_seconds: float
+    caller_cpu_seconds: float
+    """Of one request."""
+    service_cpu_seconds: float
 
     @classmethod
-    def of(cls, taken: list[float], seconds: float) -> Turn:
+    def of(cls, taken: list[float], seconds: float, caller_cpu: float, service_cpu: float) -> Turn:
         taken = sorted(taken)
-        return cls(len(taken) / seconds, taken[len(taken) // 2], taken[int(len(taken) * 0.99)])
+        count = len(taken)
+        percentiles = taken[count // 2], taken[int(count * 0.99)]
+        return cls(count / seconds, *percentiles, caller_cpu / count, service_cpu / count)
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,10 @@ class Place:
     def memory(self) -> str:
         """What the Storage Service occupies."""
         return f"{self.service.memory_info().rss / 1e6:.0f} MB"
+
+    def cpu_seconds(self) -> float:
+        """What it has worked so far."""
+        return float(sum(self.service.cpu_times()[:2]))
 
 
 @asynccontextmanager
@@ -154,9 +164,10 @@ def _values() -> dict[str, Any]:
     return {"id": uuid4(), "name": "n", "creator_id": OWNER, "owner_id": OWNER}
 
 
-async def measure(operation: Operation, callers: int, seconds: float) -> Turn:
+async def measure(place: Place, operation: Operation, callers: int, seconds: float) -> Turn:
     """`callers` callers, each with one call after the other."""
     taken: list[float] = []
+    caller_cpu, service_cpu = time.process_time(), place.cpu_seconds()
     begun = time.perf_counter()
     end = begun + seconds
 
@@ -166,7 +177,8 @@ async def measure(operation: Operation, callers: int, seconds: float) -> Turn:
             taken.append(time.perf_counter() - started)
 
     await asyncio.gather(*(call() for _ in range(callers)))
-    return Turn.of(taken, time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
+    return Turn.of(taken, seconds, time.process_time() - caller_cpu, place.cpu_seconds() - service_cpu)
 
 
 async def run(place: Place, seconds: float, turns: int, callers: tuple[int, ...]) -> list[dict[str, Any]]:
@@ -178,15 +190,15 @@ async def run(place: Place, seconds: float, turns: int, callers: tuple[int, ...]
             print(f"Storage Service: {place.memory()}")
             for count in callers:
                 for way in ways.values():
-                    await measure(way[operation], count, seconds / 4)
+                    await measure(place, way[operation], count, seconds / 4)
                 rounds = [
-                    {name: await measure(way[operation], count, seconds) for name, way in ways.items()}
+                    {name: await measure(place, way[operation], count, seconds) for name, way in ways.items()}
                     for _ in range(turns)
                 ]
                 for name in ways:
                     _print(operation, count, name, [one[name] for one in rounds])
                 ratios += [_ratio(operation, count, other, rounds) for other in ways if other != "client"]
-        crowd = await measure(ways["client"]["get"], MAX_CALLERS, seconds * 3)
+        crowd = await measure(place, ways["client"]["get"], MAX_CALLERS, seconds * 3)
         _print("get", MAX_CALLERS, "client", [crowd])
         print(f"Storage Service: {place.memory()}")
     return ratios
@@ -200,11 +212,14 @@ def _ratio(operation: str, callers: int, other: str, rounds: list[dict[str, Turn
 
 
 def _print(operation: str, callers: int, way: str, turns: list[Turn]) -> None:
-    requests, p50, p99 = (
-        statistics.median(getattr(turn, name) for turn in turns)
-        for name in ("requests_per_second", "p50_seconds", "p99_seconds")
+    requests, p50, p99, caller, service = (
+        statistics.median(figures) for figures in zip(*map(astuple, turns), strict=True)
     )
-    print(f"{operation:<8} {callers:>3} {way:<15} {requests:>8.0f} {p50 * 1000:>8.2f} {p99 * 1000:>8.2f}", flush=True)
+    waits = f"{p50 * 1000:>8.2f} {p99 * 1000:>8.2f}"
+    print(
+        f"{operation:<8} {callers:>3} {way:<15} {requests:>8.0f} {waits} {caller * 1e6:>8.0f} {service * 1e6:>8.0f}",
+        flush=True,
+    )
 
 
 @contextmanager
@@ -307,7 +322,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=RESULT, help="where the ratios go")
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} cores, {arguments.turns} turns of {arguments.seconds:g} s")
-    print(f"{'':<8} {'':>3} {'':<15} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8}")
+    print(f"{'':<8} {'':>3} {'':<15} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'caller':>8} {'service':>8}")
     with environment() as place, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         ratios = runner.run(run(place, arguments.seconds, arguments.turns, tuple(arguments.callers)))
     lines = ",\n".join(f"  {json.dumps(line)}" for line in ratios)

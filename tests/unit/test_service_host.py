@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import ssl
 import threading
 import time
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
+from services.tests.certificates import certificate
 from tests.modules import run_module
 
 BEFORE, AFTER = b"type: postgresql\r\n", b"type: storage_service\r\n"
@@ -126,6 +129,23 @@ def test_asks_for_the_health(
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/health", "no address"])
 def test_no_answer_is_told_not_failed(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_module(capsys, "service_host_info", True, {"health_url": url})["health"] == {"status": -1, "json": {}}
+
+
+@pytest.mark.parametrize(("vouched", "status"), [(True, 200), (False, -1)])
+def test_asks_over_tls_what_a_ca_of_the_host_vouches_for(
+    vouched: bool, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = certificate(tmp_path, "service", x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(shown, shown.with_suffix(".key"))
+    if vouched:
+        monkeypatch.setenv("SSL_CERT_FILE", str(shown))
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"https://127.0.0.1:{server.server_port}/health"
+        assert run_module(capsys, "service_host_info", True, {"health_url": url})["health"]["status"] == status
+        server.shutdown()
 
 
 def test_switches_keeps_the_mode_and_restarts_on_the_new_side(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alembic.script import ScriptDirectory
+from prometheus_client.parser import text_string_to_metric_families
 from storage_service.health import head_of
 
 from consolidation.installation import script_directory
@@ -68,8 +69,14 @@ def test_metrics_count_by_route_not_by_path(campaigns: Caller, service: Running)
     campaigns.send("DELETE", f"campaigns/{row['id']}")
     metrics = service.http.get("/metrics").text
     labels = 'method="DELETE",route="/v1/databases/campaign_db/campaigns/{id}",status="200"'
-    assert f"storage_requests_total{{{labels}}}" in metrics
+    assert f"storage_requests_total{{{labels}}} 1.0" in metrics
     assert row["id"] not in metrics
+    samples = [sample for family in text_string_to_metric_families(metrics) for sample in family.samples]
+    mine = [sample for sample in samples if sample.labels.get("route") == "/v1/databases/campaign_db/campaigns/{id}"]
+    answered = sum(sample.value for sample in mine if sample.name == "storage_requests_total")
+    buckets = [sample.value for sample in mine if sample.name == "storage_request_seconds_bucket"]
+    assert buckets == sorted(buckets)
+    assert buckets[-1] == answered
 
 
 def test_database_away_is_503_and_its_return_needs_no_restart(storage: Database, directory: Path) -> None:

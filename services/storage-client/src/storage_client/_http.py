@@ -51,7 +51,7 @@ class HttpTransport:
             lines += f"Content-Type: application/json\r\nContent-Length: {len(request.body)}\r\n"
         head = f"{request.method} {self._prefix}{request.path} HTTP/1.1\r\n{self._host_line}{lines}\r\n"
         deadline = time.monotonic() + timeout_seconds
-        connection = await self._take(timeout_seconds)
+        connection = self._idle_one() or await self._take(timeout_seconds)
         try:
             return await connection.exchange(head.encode("latin-1") + request.body, deadline - time.monotonic())
         finally:
@@ -72,11 +72,8 @@ class HttpTransport:
         try:
             async with asyncio.timeout(timeout_seconds):
                 while True:
-                    while self._idle:
-                        connection = self._idle.pop()
-                        if connection.usable():
-                            return connection
-                        self._forget(connection)
+                    if connection := self._idle_one():
+                        return connection
                     if self._open < MAX_CONNECTIONS:
                         return await self._connect()
                     await self._wait_for_one()
@@ -84,6 +81,14 @@ class HttpTransport:
             raise NoAnswer(f"no connection in {timeout_seconds:g} s", sent=False) from None
         except OSError as error:  # ssl.SSLError is one
             raise NoAnswer(type(error).__name__, sent=False) from error
+
+    def _idle_one(self) -> "_Connection | None":
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable():
+                return connection
+            self._forget(connection)
+        return None
 
     async def _connect(self) -> "_Connection":
         self._open += 1

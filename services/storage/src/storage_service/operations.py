@@ -197,8 +197,8 @@ def _row(written: Written, status: int = 200) -> Answer:
 
 def _id_of(request: Request) -> UUID:
     try:
-        return UUID(request.path.rpartition("/")[2])
-    except ValueError:
+        return msgspec.convert(request.path.rpartition("/")[2], UUID)
+    except msgspec.ValidationError:
         fault = {"field": "path.id", "message": "the id of a record is a UUID"}
         raise Problem(422, "invalid-request", "There can be no such record.", errors=[fault]) from None
 

@@ -19,16 +19,20 @@ class RequestLog:
     def __init__(self) -> None:
         self._lines: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._second = (0, 0)
+        self._second, self._second_text = 0, ""
+        self._refused = (0, 0)
 
     def add(  # noqa: PLR0913, PLR0917 - the fields of a line
         self, method: str, path: str, status: int, seconds: float, caller: str | None, request_id: str
     ) -> None:
         now = time.time()
-        if status == 401 and not self._room(int(now)):
+        second = int(now)
+        if status == 401 and not self._room(second):
             return
+        if second != self._second:
+            self._second, self._second_text = second, datetime.fromtimestamp(second, UTC).isoformat()[:19]
         line = {
-            "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
+            "time": f"{self._second_text}.{int((now - second) * 1000):03d}+00:00",
             "level": "info",
             "logger": "request",
             "message": "request",
@@ -53,5 +57,5 @@ class RequestLog:
             sys.stderr.write(b"\n".join([*lines, b""]).decode())
 
     def _room(self, second: int) -> bool:
-        self._second = (second, self._second[1] + 1 if self._second[0] == second else 1)
-        return self._second[1] <= REFUSED_PER_SECOND
+        self._refused = (second, self._refused[1] + 1 if self._refused[0] == second else 1)
+        return self._refused[1] <= REFUSED_PER_SECOND
