@@ -165,6 +165,12 @@ def test_plan_shows_the_last_look_or_says_how_to_get_one(tmp_path: Path) -> None
     assert "migrate.yml -i INVENTORY --check --diff" in missing.output
 
 
+def test_help_says_in_a_whole_sentence_what_each_command_does() -> None:
+    shown = CliRunner().invoke(cli, ["--help"], terminal_width=80).output.partition("Commands:")[2]
+    assert len(shown.split("\n  ")) - 1 == len(COMMANDS_OF_CLI)
+    assert "..." not in shown
+
+
 def test_help_names_every_exit_code() -> None:
     for command in COMMANDS_OF_CLI:
         shown = invoke(command.name or "", "--help").output

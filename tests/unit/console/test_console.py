@@ -71,6 +71,12 @@ def test_how_long_the_clients_of_a_service_waited_is_shown(board: Board) -> None
     assert lines[1] in guide, "docs/operator-guide.md shows something else"
 
 
+def test_a_rollback_has_a_line_for_its_services_too(board: Board) -> None:
+    returned = {"changed": True, "healthy_at": at(70), "outage_seconds": 2.04}
+    [line] = texts(board.ends(event("service_proof", returned, arguments={"state": "returned"}, seconds=0.4)))
+    assert line == "services campaign_db done 400 ms repointed to the source, healthy; clients waited at most 2.1 s"
+
+
 def test_the_moment_writes_are_refused_is_shown_at_once_and_stands_out(board: Board) -> None:
     list(board.starts("campaign_db", "fence"))
     [line] = board.ends(event("pg_fence", CLOSED, arguments=FENCE))
