@@ -95,6 +95,14 @@ def test_a_rollbacks_page_estimates_nothing_by_the_migrations_phases(tmp_path: P
     assert re.search(r"campaign_db ?(– ?){5}", html)  # noqa: RUF001 - the sign for nothing
 
 
+def test_the_databases_stand_in_the_order_of_their_names(tmp_path: Path) -> None:
+    """Not in that of their hosts' answers, which differs from one look to the next."""
+    look = Collector()
+    for name in ("image_db", "campaign_db"):
+        look.add(name, "pg_preflight_info", {}, {"tables": [], "findings": []})
+    assert [each["name"] for each in plan(look, tmp_path)["databases"]] == ["campaign_db", "image_db"]
+
+
 def test_times_are_expected_at_the_rates_of_an_earlier_run_of_the_same_database(
     look: Collector, tmp_path: Path
 ) -> None:
