@@ -100,7 +100,7 @@ def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float, healthy_afte
                 sessions=_check_sessions(database, timeout_seconds, quiet_seconds),
                 quiet_seconds=quiet_seconds,
             )
-            work.note(found)
+            work.replace(found)  # what an earlier attempt has seen ended before the hosts were restarted again
             return dict(work.result)
     finally:
         remove(database)
