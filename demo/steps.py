@@ -103,15 +103,20 @@ def play_under_load(environment: Environment, playbook: str, traffic: Traffic) -
     play(environment, playbook)
     end = now()
     unserved = traffic.wait_for_writes(SERVED_SECONDS)
+    console.print(seen_by_clients(checker.outages(traffic.operations, begin, end), playbook))
+    if unserved:
+        raise DemoError(f"{' and '.join(sorted(unserved))}: no write is taken {SERVED_SECONDS} s after {playbook}")
+
+
+def seen_by_clients(outages: Iterable[checker.Outage], playbook: str) -> Table:
+    """What the clients of each service saw while a playbook ran."""
     table = Table("service", "mode", "last write", "next write", "longest wait of a client", "failed requests")
-    for outage in checker.outages(traffic.operations, begin, end):
+    for outage in outages:
         failed = "\n".join(f"[red]{count} x {answer}" for answer, count in outage.errors.items()) or "0"
         wait = f"{outage.longest_wait:.1f} s"
         mode = _mode(outage.service) if playbook == "migrate.yml" else "noted keys"
         table.add_row(outage.service, mode, _clock(outage.last_before), _clock(outage.first_after), wait, failed)
-    console.print(table)
-    if unserved:
-        raise DemoError(f"{' and '.join(sorted(unserved))}: no write is taken {SERVED_SECONDS} s after {playbook}")
+    return table
 
 
 def _mode(service: str) -> str:
@@ -141,7 +146,8 @@ def judge(environment: Environment, operations: Iterable[Operation], side: str) 
 
 
 def _clock(moment: float | None) -> str:
-    return "-" if moment is None else datetime.fromtimestamp(moment).strftime("%H:%M:%S.%f")[:-3]
+    """To the tenth of a second that outages are measured to; the table fits a terminal of 80 columns with it."""
+    return "-" if moment is None else datetime.fromtimestamp(moment).strftime("%H:%M:%S.%f")[:-5]
 
 
 def play(environment: Environment, playbook: str, *variables: str) -> None:

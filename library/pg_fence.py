@@ -72,6 +72,10 @@ closed_at:
   description: When the fence closed; the write outage begins.
   type: str
   returned: once the phase has closed it, unless there was nothing to do
+locking_at:
+  description: Since when its locks were waited for, and writers behind them.
+  type: str
+  returned: once the phase has closed it, unless there was nothing to do
 waited_seconds:
   description: How long open transactions were waited for.
   type: float

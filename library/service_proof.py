@@ -10,6 +10,7 @@ version_added: "0.1.0"
 description:
   - Checks that the rows are in the target's schema and not on the source, that the target's roles have sessions on the
     new side, and that the application's roles have none on the old side for some time.
+  - In a rollback it only notes that the services are healthy on the source (V(returned)).
   - Deletes the rows again, whatever the outcome. They are in the journal before they are written (V(announced)), so
     that the next command finds them where this one was killed.
 extends_documentation_fragment: [storage.consolidation.consolidation, storage.consolidation.consolidation.run]
@@ -25,9 +26,15 @@ options:
       - V(announced) notes the rows in the journal, before they are written.
       - V(present) tests.
       - V(absent) deletes what an earlier attempt has left.
+      - V(returned) notes that the services are healthy on the source again, and how long their clients waited.
     type: str
-    choices: [announced, present, absent]
+    choices: [announced, present, absent, returned]
     default: present
+  healthy_after_seconds:
+    description:
+      - How long after the opening the last host was healthy, at the most, as M(storage.consolidation.service_switch)
+        returns it. Without it the outage is counted until now.
+    type: float
   timeout_seconds:
     description: How long to wait until the last session has left the old side.
     type: float
@@ -64,9 +71,15 @@ written_at:
   type: str
   returned: when something was tested
 outage_seconds:
-  description: Seconds from the moment the source was closed to that write; the outage as clients saw it, at the most.
+  description:
+    - The outage as clients saw it, at the most. Seconds from the moment the other side was closed until every host was
+      healthy (O(healthy_after_seconds)) and had taken its first write; where that is not known, until now.
   type: float
-  returned: when something was tested
+  returned: when something was tested or noted
+healthy_at:
+  description: When it was over.
+  type: str
+  returned: where it is known
 rows:
   description: Number of rows that were found on the target, and not on the source.
   type: int
@@ -99,6 +112,7 @@ from ansible.module_utils.basic import AnsibleModule
 from consolidation.model import Database
 from consolidation.module import arguments
 from consolidation.module.failures import failures
+from consolidation.services import back
 from consolidation.services import proof as service_proof
 
 
@@ -106,7 +120,8 @@ def main() -> None:
     """Plan, and test."""
     spec = arguments.phase(
         rows={"type": "dict", "default": {}},
-        state={"type": "str", "choices": ["announced", "present", "absent"], "default": "present"},
+        state={"type": "str", "choices": ["announced", "present", "absent", "returned"], "default": "present"},
+        healthy_after_seconds={"type": "float"},
         timeout_seconds={"type": "float", "default": 30},
         quiet_seconds={"type": "float", "default": 5},
     )
@@ -117,13 +132,22 @@ def main() -> None:
         if given["state"] == "absent":
             removed = service_proof.remove(database, keep=module.check_mode)
             module.exit_json(changed=removed > 0, removed=removed)
+        if given["state"] == "returned":
+            note_return(module, database)
         rows = [service_proof.Row(table, key) for key, table in given["rows"].items()]
         plan = service_proof.plan(database, rows)
         if given["state"] == "announced":
             module.exit_json(changed=not module.check_mode and service_proof.announce(plan))
-        waits = given["timeout_seconds"], given["quiet_seconds"]
+        waits = given["timeout_seconds"], given["quiet_seconds"], given["healthy_after_seconds"]
         result = {} if module.check_mode else service_proof.apply(plan, *waits)
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+
+
+def note_return(module: AnsibleModule, database: Database) -> None:
+    """Of a rollback."""
+    plan = back.plan(database)
+    result = {} if module.check_mode else back.apply(plan, module.params["healthy_after_seconds"])
+    module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
 
 
 if __name__ == "__main__":

@@ -102,6 +102,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+healthy_after_seconds:
+  description:
+    - Seconds from the last moment at which the Storage Service saw that the opening had not happened, until the service
+      was well. So long after the opening it was, at the most, whatever the clocks of the hosts say.
+  returned: with O(opening), where that was waited for
+  type: float
 edited:
   description: Whether someone has edited the configuration since; nothing was done then.
   returned: always
@@ -157,15 +163,16 @@ def main() -> None:
     restart = {"required_one_of": [("unit", "command")], "mutually_exclusive": [("unit", "command")]}
     restart["required_together"] = [("link", "release")]
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True, **restart)
+    result: dict[str, Any] = {}
     try:
         prepared = is_prepared(module.params)
         if prepared and not module.check_mode:
-            switch(module)
+            result = switch(module)
     except OSError as error:
         module.fail_json(msg=f"{error.filename}: {error.strerror}")
     except Failed as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=prepared, edited=not prepared)
+    module.exit_json(changed=prepared, edited=not prepared, **result)
 
 
 def is_prepared(given: dict[str, Any]) -> bool:
@@ -174,12 +181,11 @@ def is_prepared(given: dict[str, Any]) -> bool:
     return now is not None and new is not None and now in (old, new)
 
 
-def switch(module: AnsibleModule) -> None:
-    """All of it. Raises Failed, OSError."""
+def switch(module: AnsibleModule) -> dict[str, float]:
+    """All of it; what there is to return. Raises Failed, OSError."""
     given = module.params
     turn = Turn(Path(given["link"] or given["config"]).with_name(TURN))
-    if given["opening"]:
-        wait_until_open(turn, given)
+    not_open_at = wait_until_open(turn, given) if given["opening"] else None
     with turn.mine():
         if not is_prepared(given):
             raise Failed(f"{given['config']} was edited while the switch waited for the opening")
@@ -188,6 +194,7 @@ def switch(module: AnsibleModule) -> None:
             replace_link(Path(given["link"]), Path(given["release"]))
         restart_service(module)
     wait_until_healthy(turn, given)
+    return {} if not_open_at is None else {"healthy_after_seconds": time.monotonic() - not_open_at}
 
 
 class Turn:
@@ -220,14 +227,24 @@ class Turn:
             os.close(file)
 
 
-def wait_until_open(turn: Turn, given: dict[str, Any]) -> None:
-    """Until every host of the Storage Service says that its side, or the other, takes writes. Raises Failed."""
+def wait_until_open(turn: Turn, given: dict[str, Any]) -> float | None:
+    """Until every host of the Storage Service says that its side, or the other, takes writes. Raises Failed.
+
+    The last moment at which one of them saw that it did not, by the monotonic clock; None where none has seen it, or
+    can say how old its answer was.
+    """
     opening = given["opening"]
     wanted = {"writes": "open"} if opening["side"] == "target" else {"writes": "fenced", "capture": "off"}
+    not_open_at = None
 
-    def is_open(said: Any) -> bool:
+    def is_open(said: Any, asked_at: float) -> bool:
+        nonlocal not_open_at
         found = said["databases"][opening["database"]]
-        return all(found[name] == value for name, value in wanted.items())
+        if all(found[name] == value for name, value in wanted.items()):
+            return True
+        if said["ok"]:  # a standby may see an opening late
+            not_open_at = asked_at - said["age_seconds"]
+        return False
 
     deadline = time.monotonic() + opening["wait_seconds"]
     for url in opening["urls"]:
@@ -235,13 +252,14 @@ def wait_until_open(turn: Turn, given: dict[str, Any]) -> None:
             state = " and ".join(f"{name} {value}" for name, value in wanted.items())
             what = f"did not call {opening['database']} {state} within {opening['wait_seconds']:g} s"
             raise Failed(f"{url} {what}: {said}")
+    return not_open_at
 
 
 def wait_until_healthy(turn: Turn, given: dict[str, Any]) -> None:
     """Raises Failed."""
     url, seconds = given["health_url"], given["timeout_seconds"]
 
-    def is_well(said: Any) -> bool:
+    def is_well(said: Any, _: float) -> bool:
         current = all(said["lineages"].get(name) == "current" for name in given["lineages"])
         return current and (said.get("status") == "healthy" or said.get("ok") is True)
 
@@ -249,15 +267,16 @@ def wait_until_healthy(turn: Turn, given: dict[str, Any]) -> None:
         raise Failed(f"{url} did not say healthy within {seconds:g} s: {said}")
 
 
-def poll(turn: Turn, after: str, url: str, deadline: float, is_wanted: Callable[[Any], bool]) -> str:
+def poll(turn: Turn, after: str, url: str, deadline: float, is_wanted: Callable[[Any, float], bool]) -> str:
     """Ask often: every wait here is write outage.
 
     Empty, or the last answer. Raises Failed when the switch is no longer wanted.
     """
     while True:
+        asked_at = time.monotonic()
         content, said = ask(url)
         with suppress(LookupError, TypeError, AttributeError):
-            if content is not None and is_wanted(content):
+            if content is not None and is_wanted(content, asked_at):
                 return ""
         if time.monotonic() >= deadline:
             return said

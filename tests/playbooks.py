@@ -28,6 +28,8 @@ from tests.cluster import SUPERUSER, Cluster, Database, digest_of_everything, di
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = Path(sys.executable).with_name("ansible-playbook")
+CONSOLE = {"ANSIBLE_STDOUT_CALLBACK": "console"}
+"""What an operator has, ansible.cfg says so; the tests read Ansible's own output otherwise."""
 FEW_ROWS = data.Volume(campaigns=40, chapters=200, images=60, overlays=120)
 MARK = "CONSOLIDATION_TEST"
 """Environment variable that every process of a playbook inherits, however it was orphaned."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 NOTHING = "–"  # noqa: RUF001 - an en dash is how a table shows an empty cell
 
 
@@ -35,6 +37,14 @@ def duration(seconds: float | None) -> str:
         return f"{whole // 60} min {whole % 60:02d} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def at_most(seconds: float | None) -> str:
+    """The same of an upper bound, which is never printed smaller than it is: 4.21 -> ``4.3 s``."""
+    if seconds is None:
+        return NOTHING
+    step = 0.001 if seconds <= 0.999 else 0.1 if seconds <= 59.9 else 1 if seconds < 3600 else 60
+    return duration(math.ceil(round(seconds / step, 6)) * step)
 
 
 def rate(amount: float | None, seconds: float | None) -> float | None:

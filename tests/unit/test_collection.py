@@ -46,6 +46,14 @@ def test_the_package_holds_the_modules_and_the_texts(installed: Path) -> None:
     assert {"meta/runtime.yml", "plugins/modules"} | {f"library/{name}.py" for name in MODULES} <= names
 
 
+def test_what_chores_leave_in_the_checkout_is_not_packed() -> None:
+    """`make site` and a run leave folders that git ignores, too."""
+    lines = (ROOT / ".gitignore").read_text().splitlines()
+    left = {line.strip("/") for line in lines if line.endswith("/") and line[0] not in "._*"}
+    ignored = yaml.safe_load((ROOT / "galaxy.yml").read_text())["build_ignore"]
+    assert {"site", "runs"} <= left <= set(ignored)
+
+
 def test_every_module_shows_its_documentation(installed: Path) -> None:
     names = [f"storage.consolidation.{name}" for name in MODULES]
     shown = json.loads(run(installed, "ansible-doc", "-t", "module", "--json", *names))

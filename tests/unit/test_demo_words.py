@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from demo import __main__ as demo
-from demo import steps
+from demo import checker, steps
 from demo.environment import Environment
 
 
@@ -37,6 +39,10 @@ def test_too_small_a_disk_is_said_before_anything_is_started(tmp_path: Path) -> 
 def test_what_it_prints_fits_a_terminal_of_80_columns() -> None:
     introduction = demo.INTRODUCTION.format(rows="0.35 GB", minutes="3 minutes", disk=1.8, directory="/srv/demo")
     assert all(len(line) <= 80 for line in (demo.RESULT + introduction).splitlines())
+    outage = checker.Outage("campaign", 1.7e9, 1.7e9 + 3, {"503 fenced": 2}, 10.1)
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(steps.seen_by_clients([outage], "rollback.yml"))
+    assert "…" not in shown.getvalue()
 
 
 def test_the_playbooks_print_commands_as_a_newcomers_shell_finds_them(

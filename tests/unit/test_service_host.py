@@ -24,12 +24,14 @@ BEFORE, AFTER = b"type: postgresql\r\n", b"type: storage_service\r\n"
 class Answers(BaseHTTPRequestHandler):
     """`/ready` and `/health` are well, `/fenced` is not, `/text` speaks no JSON, `/soon` serves at the third asking.
 
-    `/opens` says whether a database takes writes, and whether its changes are noted.
+    `/opens` says whether a database takes writes, and whether its changes are noted; not yet for `not_open` times.
     """
 
     asked = 0
     open = False
+    not_open = 0
     capture = b"off"
+    about = b'"ok": true, "age_seconds": 7'
 
     def do_GET(self) -> None:
         self.send_response(503 if self.path == "/fenced" else 200)
@@ -40,9 +42,10 @@ class Answers(BaseHTTPRequestHandler):
             self.wfile.write(b'{"ok": true, "lineages": {"campaign_db": "%s", "image_db": "behind"}}' % state.encode())
             return
         if self.path == "/opens":
-            writes = b"open" if Answers.open else b"fenced"
+            Answers.not_open -= 1
+            writes = b"open" if Answers.open and Answers.not_open < 0 else b"fenced"
             state = b'{"writes": "%s", "capture": "%s"}' % (writes, Answers.capture)
-            self.wfile.write(b'{"ok": true, "databases": {"campaign_db": %s}}' % state)
+            self.wfile.write(b'{%s, "databases": {"campaign_db": %s}}' % (Answers.about, state))
             return
         said = "healthy" if self.path == "/health" else "said"
         self.wfile.write(b"well" if self.path == "/text" else b'{"status": "%s"}' % said.encode())
@@ -235,6 +238,28 @@ def test_back_nothing_is_switched_before_the_database_is_handed_over(
         assert "did not call campaign_db writes fenced and capture off within 0.2 s" in result["msg"]
     monkeypatch.setattr(Answers, "capture", b"off")
     assert run_module(capsys, "service_switch", False, host | {"opening": opening})["changed"]
+
+
+def test_says_how_long_after_the_opening_the_service_was_well_at_the_most(
+    host: dict[str, Any], address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the last look that has not seen the opening; an answer is of an earlier moment than it comes."""
+    opening = {"urls": [f"{address}/opens"], "database": "campaign_db", "wait_seconds": 5}
+    host["command"] = ["sleep", "0.5"]
+    monkeypatch.setattr(Answers, "open", True)
+    monkeypatch.setattr(Answers, "not_open", 3)
+    result = run_module(capsys, "service_switch", False, host | {"opening": opening})
+    assert 7.5 < result["healthy_after_seconds"] < 10
+    for not_open, about in (
+        (0, Answers.about),  # opened before it was asked: nothing shows when
+        (3, b'"ok": false, "age_seconds": 7'),  # a standby
+        (3, b'"ok": true'),  # a release that does not say how old its answer is
+    ):
+        monkeypatch.setattr(Answers, "not_open", not_open)
+        monkeypatch.setattr(Answers, "about", about)
+        result = run_module(capsys, "service_switch", False, host | {"opening": opening})
+        assert result["changed"]
+        assert "healthy_after_seconds" not in result
 
 
 @pytest.mark.parametrize("ending", ["a later command", "a rollback"])

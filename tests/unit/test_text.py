@@ -24,6 +24,23 @@ def test_duration(seconds: float | None, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "–"),  # noqa: RUF001 - the sign for nothing
+        (0.3401, "341 ms"),
+        (0.9991, "1.0 s"),
+        (1.4, "1.4 s"),
+        (1.401, "1.5 s"),
+        (59.91, "1 min 00 s"),
+        (192.01, "3 min 13 s"),
+        (7381, "2 h 04 min"),
+    ],
+)
+def test_a_bound_is_never_printed_smaller_than_it_is(seconds: float | None, text: str) -> None:
+    assert figures.at_most(seconds) == text
+
+
+@pytest.mark.parametrize(
     ("amount", "text"),
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_950, "1.0 MB"), (123_400_000, "123 MB"), (5.2e12, "5.2 TB")],
 )

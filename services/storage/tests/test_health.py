@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,22 @@ def test_ready_with_its_database_at_the_heads(service: Running) -> None:
             for name in ("campaign_db", "image_db")
         },
     }
-    assert service.http.get("/health/ready").json() == current
-    assert service.http.get("/health").json() == current
+    for path in ("/health/ready", "/health"):
+        found = service.http.get(path).json()
+        assert 0 < found.pop("age_seconds") < 5
+        assert found == current
     assert service.http.get("/health/live").json() == {"status": "alive"}
+
+
+def test_one_look_serves_all_who_ask_for_a_moment_and_says_how_old_it_is(service: Running) -> None:
+    """The runbook counts a service's outage from an answer of which it knows when it was true."""
+    begun = time.monotonic()
+    answers = [(service.http.get("/health").json()["age_seconds"], time.monotonic()) for _ in range(20)]
+    ages = [age for age, _ in answers]
+    assert any(later > before for before, later in pairwise(ages)), "the same look, a moment later"
+    assert all(0 < age < 0.1 + answered - begun for age, answered in answers)
+    time.sleep(0.2)
+    assert service.http.get("/health").json()["age_seconds"] < 0.2, "another look"
 
 
 def test_not_ready_behind_the_head_of_a_migrated_database_only(storage: Database, directory: Path) -> None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from psycopg2.extensions import connection as Connection
 
 from consolidation.borders import Json
+from consolidation.journal import records
 from consolidation.journal.records import Run
 from consolidation.model import SOURCE, TARGET
 from consolidation.postgres.connection import Settings, session
-from consolidation.postgres.queries import dicts, execute, query, value
+from consolidation.postgres.queries import dicts, execute, query
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,8 @@ class Memory:
         return Memory(journal, self.run, SOURCE if self.to == TARGET else TARGET)
 
     def now(self) -> str:
-        """The journal's clock, ISO 8601: moments of one figure come from one clock."""
-        found: datetime = value(self.journal, "SELECT clock_timestamp()")
-        return found.astimezone(UTC).isoformat(timespec="milliseconds")
+        """The journal's clock."""
+        return records.now(self.journal)
 
     def marks(self) -> dict[str, str]:
         """Table -> mark of the origin's capture when the table was last brought over; later changes are noted keys."""

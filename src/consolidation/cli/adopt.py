@@ -16,7 +16,7 @@ from consolidation.postgres.connection import Settings
 WRITTEN, REFUSED = 0, 1
 
 
-@click.command()
+@click.command(short_help="Write the skeleton of a further database.")
 @click.argument("name")
 @click.option("--host", required=True, help="The source's server.")
 @click.option("--port", default=5432, show_default=True)

@@ -17,7 +17,7 @@ from consolidation.report import recheck
 HOLDS, FAULTS = 0, 1
 
 
-@click.command()
+@click.command(short_help="Check run directories, file by file.")
 @click.argument("directories", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="For machines: a list of objects, one for each directory.")
 def evidence(directories: tuple[Path, ...], as_json: bool) -> None:

@@ -14,7 +14,7 @@ from consolidation.review import page
 SHOWN, NONE = 0, 1
 
 
-@click.command()
+@click.command(short_help="Show the reviewer's page of the last look.")
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="RUN_DIRECTORY")
 @click.option("--texts", is_flag=True, help="With the SQL and the diffs of configurations.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: plan.json as it is.")

@@ -19,7 +19,7 @@ from consolidation.cli.status import exit_code, standings
 from consolidation.report.outcome import RUNNING
 
 
-@click.command()
+@click.command(short_help="Follow the runs until none is under way.")
 @ask.ansible_options
 @click.option("--every", default=5.0, show_default=True, type=click.FloatRange(1), help="Seconds between two looks.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: an array a line, one for each look.")

@@ -17,7 +17,7 @@ DONE, NOT_ASKED, UNDER_WAY, STOPPED, REFUSING = 0, 1, 10, 11, 12
 """Exit codes; 2 is click's, for a wrong command line."""
 
 
-@click.command()
+@click.command(short_help="Print the state of every database.")
 @ask.ansible_options
 @click.option("--json", "as_json", is_flag=True, help="For machines: a list of objects, one for each database.")
 def status(inventory: tuple[str, ...], limit: str, ansible: tuple[str, ...], as_json: bool) -> None:

@@ -61,6 +61,8 @@ class Host:
     counts: list[int] = field(default_factory=lambda: [0, 0, 0])
     changed: int = 0
     shown: bool = False
+    printed: set[str] = field(default_factory=set)
+    """What its lines have said: no message says it once more."""
 
 
 class Board:
@@ -130,8 +132,12 @@ class Board:
 
     def _message(self, event: Event) -> Iterator[Shown]:
         """What a role has to say: a reason, or the sentence of a consent that is to be typed."""
-        first, *rest = str(event.values.get("msg", "")).strip().splitlines() or [""]
-        yield self._line(event.host, Figure(self._hosts[event.host].phase, "note", first, WARNING))
+        host = self._hosts[event.host]
+        lines = str(event.values.get("msg", "")).strip().splitlines() or [""]
+        first, *rest = [line for line in lines if line not in host.printed] or [""]
+        if not first and host.printed:
+            return
+        yield self._line(event.host, Figure(host.phase, "note", first, WARNING))
         yield from (Shown(f"{'':{PHASE_WIDTH}} {line}", WARNING) for line in rest)
 
     def _preflight(self, event: Event) -> None:
@@ -172,7 +178,7 @@ class Board:
         if ends:
             text = f"is {key[1].replace('_', ' ')} already, nothing is done again"
         elif changed:
-            text = "begins" if key[1] == "migrating" else "is rolled back"
+            text = "begins" if key[1] == "migrating" else "is being rolled back"
         else:
             text = "resumes where it stopped"
         yield Shown(
@@ -195,6 +201,7 @@ class Board:
 
     def _line(self, name: str, found: Figure, seconds: float | None = None) -> Shown:
         self._hosts[name].shown = True
+        self._hosts[name].printed.add(found.text)
         width = max(12, *(len(host) for host in self._hosts))
         took = figures.duration(seconds) if seconds is not None else ""
         text = f"{found.phase:{PHASE_WIDTH}} {name:{width}} {found.state:{STATE_WIDTH}} {took:>{SECONDS_WIDTH}}  "

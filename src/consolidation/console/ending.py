@@ -129,8 +129,8 @@ def _outages(shut: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             continue
         text = f"{figures.duration(outage['seconds'])} until {outage['opened']} was open"
         if of_service and of_service["seconds"] is not None:
-            text += f"; clients of the services waited at most {figures.duration(of_service['seconds'])}"
+            text += f"; clients of the services waited at most {figures.at_most(of_service['seconds'])}"
         yield text, PLAIN
     if of_services and len(of_services) != len(own) and of_services[-1]["seconds"] is not None:
-        seconds = figures.duration(of_services[-1]["seconds"])
+        seconds = figures.at_most(of_services[-1]["seconds"])
         yield f"{seconds} at most for clients of the services, until {of_services[-1]['seen']}", PLAIN

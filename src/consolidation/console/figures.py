@@ -162,9 +162,10 @@ def _cutover(_: Values, values: Values) -> Figure | None:
 
 
 def _services(_: Values, values: Values) -> Figure | None:
-    if "written_at" not in values:
+    if "outage_seconds" not in values:
         return None
-    text = f"repointed, smoke test passed; clients waited at most {figures.duration(values.get('outage_seconds'))}"
+    done = "repointed, smoke test passed" if "written_at" in values else "repointed to the source, healthy"
+    text = f"{done}; clients waited at most {figures.at_most(values['outage_seconds'])}"
     return Figure("services", "done", text, GOOD)
 
 

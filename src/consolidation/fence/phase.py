@@ -188,4 +188,5 @@ def _close(work: Work, conn: Connection, plan: Plan, timeout_seconds: float) -> 
     elif found.fence_epoch != epoch(tables):
         # Closed by an attempt that was killed, or by another session that had opened it; or a table was altered.
         found = replace(found, closed_at=found.closing_at or work.now(), waited_seconds=0.0)
-    work.replace(replace(found, closing_at=None, fence_epoch=epoch(read(conn, side))))
+    locking_at = found.closing_at or found.locking_at
+    work.replace(replace(found, closing_at=None, locking_at=locking_at, fence_epoch=epoch(read(conn, side))))

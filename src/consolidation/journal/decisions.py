@@ -86,6 +86,7 @@ BACK_FIRST = Refuse("run {run} is being rolled back", "finish it with ansible-pl
 NOTHING_BEGUN = Refuse("the journal knows no run", "nothing to roll back; ansible-playbook migrate.yml begins one")
 ROLLED_BACK_ALREADY = Skip("run {run} was rolled back: the source is authoritative")
 NEVER_OPENED = Skip("run {run} has not opened the target: there is no write to bring back")
+NEVER_LEFT = Skip("run {run} has not opened the target: the services have not left the source")
 ALL_BACK = Skip("the source has every row again")
 KEPT = Skip("the target holds rows that the source may not have: they are kept until they are on the source")
 NOT_BROUGHT_BACK = After(
@@ -156,6 +157,17 @@ TABLE: dict[Phase, dict[Standing, Decision]] = {
     Phase.ROLLBACK_COPY: _row(NOTHING_BEGUN, GO, KEPT, KEPT, RETIRED, GO, KEPT, KEPT, ROLLED_BACK_ALREADY),
     Phase.ROLLBACK_OPEN: _row(
         NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, RETIRED, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY
+    ),
+    Phase.ROLLBACK_SERVICES: _row(
+        NOTHING_BEGUN,
+        NEVER_LEFT,
+        NOT_BROUGHT_BACK,
+        NOT_BROUGHT_BACK,
+        RETIRED,
+        NEVER_LEFT,
+        NOT_BROUGHT_BACK,
+        GO,
+        ROLLED_BACK_ALREADY,
     ),
     Phase.ROLLBACK_CAPTURE: _row(
         NOTHING_BEGUN, GO, NOT_BROUGHT_BACK, NOT_BROUGHT_BACK, RETIRED, GO, NOT_BROUGHT_BACK, GO, ROLLED_BACK_ALREADY

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import NoReturn, TypeVar
 
 import psycopg2
@@ -14,6 +13,7 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation.borders import Json
 from consolidation.errors import ConsolidationError, RunInProgress, StatementFailed, StepRefused, describe, next_step
+from consolidation.journal import records
 from consolidation.journal.records import LOCK_SPACE, Run
 from consolidation.journal.results import Phase, Result
 from consolidation.journal.state import RunState, read
@@ -64,9 +64,8 @@ class Work:
         self.keep()
 
     def now(self) -> str:
-        """The journal's clock, ISO 8601: moments of one figure come from one clock."""
-        found: datetime = value(self.journal, "SELECT clock_timestamp()")
-        return found.astimezone(UTC).isoformat(timespec="milliseconds")
+        """The journal's clock."""
+        return records.now(self.journal)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypedDict
 from uuid import uuid4
 
@@ -116,6 +116,12 @@ def current_run(target: Connection, database: str, *states: str) -> Run:
             hint="migrate.yml begins or resumes a run, rollback.yml rolls one back",
         )
     return run
+
+
+def now(journal: Connection) -> str:
+    """The journal's clock, ISO 8601: moments of one figure come from one clock."""
+    found: datetime = value(journal, "SELECT clock_timestamp()")
+    return found.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def note_rows(target: Connection, run: Run, rows: list[dict[str, str]]) -> None:

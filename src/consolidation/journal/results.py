@@ -49,6 +49,7 @@ class Phase(StrEnum):
     ROLLBACK_COPY = "rollback_copy"
     """The load is undone: the target's tables are emptied, or moved back."""
     ROLLBACK_OPEN = "rollback_open"
+    ROLLBACK_SERVICES = "rollback_services"
     ROLLBACK_CAPTURE = "rollback_capture"
     """The capture is taken off."""
     ROLLBACK_CANCEL = "rollback_cancel"
@@ -65,15 +66,7 @@ class Phase(StrEnum):
     @property
     def of_rollback(self) -> bool:
         """Whether it belongs to rollback.yml."""
-        return self in (
-            Phase.ROLLBACK_FENCE,
-            Phase.ROLLBACK_RESTORE,
-            Phase.RECONCILE,
-            Phase.ROLLBACK_COPY,
-            Phase.ROLLBACK_OPEN,
-            Phase.ROLLBACK_CAPTURE,
-            Phase.ROLLBACK_CANCEL,
-        )
+        return self is Phase.RECONCILE or self.startswith("rollback_")
 
 
 Tables = tuple[Json, ...]
@@ -135,11 +128,15 @@ class FenceResult(Result):
     """Of an attempt under way: since when tables are closed, one after the other."""
     closed_at: str | None = None
     """When the fence was closed, ISO 8601; the write outage begins."""
+    locking_at: str | None = None
+    """Since when its locks were waited for, and writers behind them; None: since closed_at."""
     waited_seconds: float | None = None
     """For the locks."""
     fence_epoch: str | None = None
     """Identity of the closed fence; another one means that it was open in between. See ``fence.state``."""
     opened_at: str | None = None
+    handed_over_at: str | None = None
+    """Phase rollback_open, by noted keys: when the Storage Service could see it."""
     tables: Tables | None = None
     probes: Tables | None = None
     """What happened to a write of every role on every table."""
@@ -156,6 +153,11 @@ class FenceResult(Result):
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Version 1 kept the epoch as ``seal``."""
         return super().from_json({"fence_epoch": values.get("seal"), **values})
+
+    @property
+    def clients_wait_from(self) -> str | None:
+        """The first moment at which a client may have waited; None where it was not closed."""
+        return self.closed_at and (self.locking_at or self.closed_at)
 
 
 @dataclass(frozen=True)

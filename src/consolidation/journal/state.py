@@ -65,6 +65,16 @@ class RunState:
         return FenceResult.from_json(self._result(Phase.FENCE))
 
     @property
+    def target_fence(self) -> FenceResult:
+        """Result of phase rollback_fence."""
+        return FenceResult.from_json(self._result(Phase.ROLLBACK_FENCE))
+
+    @property
+    def source_opening(self) -> FenceResult:
+        """Result of phase rollback_open."""
+        return FenceResult.from_json(self._result(Phase.ROLLBACK_OPEN))
+
+    @property
     def backup(self) -> BackupResult:
         """Result of phase backup."""
         return BackupResult.from_json(self._result(Phase.BACKUP))

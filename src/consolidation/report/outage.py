@@ -11,8 +11,9 @@ from consolidation.journal.results import Phase
 from consolidation.report.outcome import Facts, phase, time_of
 
 STORAGE, SOURCE = "the storage database", "the source"
+HEALTHY = "the services were healthy again and took their first write"
 SMOKE_TEST = "a write through the service was accepted"
-REPOINTED_BACK = "the services were healthy on the source again, at the latest"
+REPOINTED_BACK = "the services were healthy on the source again"
 NEVER_LEFT = "their database was open again; the services had not left it"
 
 
@@ -81,15 +82,19 @@ def service_outages(database: Facts) -> tuple[ServiceOutage, ...]:
         return ()
     migration, back = own[0], _back_at(database)
     if migration.opened == SOURCE:
-        return (ServiceOutage(migration.closed_at, migration.opened_at, NEVER_LEFT),)
-    proven_at = time_of(phase(database, Phase.CUTOVER_SERVICES).get("result", {}).get("written_at"))
-    if proven_at is None:
-        return (ServiceOutage(migration.closed_at, back, REPOINTED_BACK if back else ""),)
-    found = [ServiceOutage(migration.closed_at, proven_at, SMOKE_TEST)]
+        since = _clients_wait_from(database, Phase.FENCE, migration)
+        return (ServiceOutage(since, migration.opened_at, NEVER_LEFT),)
+    smoke_test = phase(database, Phase.CUTOVER_SERVICES).get("result", {})
+    healthy_at, written_at = time_of(smoke_test.get("healthy_at")), time_of(smoke_test.get("written_at"))
+    since = _clients_wait_from(database, Phase.FENCE, migration)
+    if written_at is None:
+        return (ServiceOutage(since, back, REPOINTED_BACK if back else ""),)
+    found = [ServiceOutage(since, healthy_at or written_at, HEALTHY if healthy_at else SMOKE_TEST)]
     if len(own) > 1:
+        since = _clients_wait_from(database, Phase.ROLLBACK_FENCE, own[1])
         if own[1].opened == STORAGE:  # the rollback was given up, the services had not left it
-            return (*found, ServiceOutage(own[1].closed_at, own[1].opened_at, NEVER_LEFT))
-        found.append(ServiceOutage(own[1].closed_at, back, REPOINTED_BACK if back else ""))
+            return (*found, ServiceOutage(since, own[1].opened_at, NEVER_LEFT))
+        found.append(ServiceOutage(since, back, REPOINTED_BACK if back else ""))
     return tuple(found)
 
 
@@ -99,8 +104,16 @@ def open_outage(database: Facts) -> Outage | None:
 
 
 def _back_at(database: Facts) -> datetime | None:
-    """When the rollback ended, its services healthy on the source; None where it has not."""
-    return time_of(database.get("changed_at")) if database["state"] == records.ROLLED_BACK else None
+    """When the services were healthy on the source, at the latest when the rollback ended; None where it has not."""
+    if database["state"] != records.ROLLED_BACK:
+        return None
+    healthy_at = phase(database, Phase.ROLLBACK_SERVICES).get("result", {}).get("healthy_at")
+    return time_of(healthy_at) or time_of(database.get("changed_at"))
+
+
+def _clients_wait_from(database: Facts, fence: str, own: Outage) -> datetime:
+    """Writers wait behind the locks of the fence before it is closed."""
+    return time_of(phase(database, fence).get("result", {}).get("locking_at")) or own.closed_at
 
 
 def _outage(database: Facts, fence: str, openings: Iterable[tuple[str, str]]) -> Outage | None:

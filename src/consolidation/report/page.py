@@ -30,6 +30,7 @@ def render(content: Mapping[str, Any], databases: Sequence[Facts], evidence: Map
         count=figures.count,
         size=figures.size,
         duration=figures.duration,
+        at_most=figures.at_most,
         moment=outcome.moment,
         flat=_flat,
         title_of=titles.title,

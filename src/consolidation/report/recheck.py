@@ -32,7 +32,7 @@ def statements(directory: Path) -> Iterator[Statement]:
     for database in report["databases"]:
         name, facts = database["name"], database["journal"]
         yield _phases(directory, name, facts)
-        yield _outages(name, database, facts)
+        yield from _outages(name, database, facts)
         yield from _verified(name, facts)
         yield _dump(name, facts)
 
@@ -44,11 +44,15 @@ def _phases(directory: Path, name: str, facts: Json) -> Statement:
     return Statement(f"{text}; not {', '.join(wrong)}" if wrong else text, WRONG if wrong else RIGHT)
 
 
-def _outages(name: str, database: Json, facts: Json) -> Statement:
+def _outages(name: str, database: Json, facts: Json) -> Iterator[Statement]:
     reported = [entry["seconds"] for entry in database["outages"]]
     found = [each.seconds for each in outage.outages(facts)]
     text = f"{name}: the write outages follow from the moments of fence and opening: {reported} s"
-    return Statement(text, RIGHT if reported == found else WRONG)
+    yield Statement(text, RIGHT if reported == found else WRONG)
+    if of_services := [entry["seconds"] for entry in database["service_outages"]]:
+        seen = [each.seconds for each in outage.service_outages(facts)]
+        text = f"{name}: what clients of the services saw follows from the same moments: {of_services} s"
+        yield Statement(text, RIGHT if of_services == seen else WRONG)
 
 
 def _verified(name: str, facts: Json) -> Iterator[Statement]:

@@ -22,6 +22,7 @@ TITLES = {
     "reconcile": "Writes brought back",
     "rollback_copy": "Load undone",
     "rollback_open": "Source open",
+    "rollback_services": "Services on the source",
     "rollback_capture": "Capture removed",
     "rollback_cancel": "Rollback given up",
     "repair": "Repair",

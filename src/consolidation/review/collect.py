@@ -29,7 +29,7 @@ STEPS = {
     "pg_cutover": (TARGET, "cutover"),
     "pg_proof": (OTHER, "proof"),
     "pg_rollback": (OTHER, "rollback"),
-    "service_proof": (OTHER, "smoke test"),
+    "service_proof": (OTHER, "services"),
     "pg_reconcile": (OTHER, "rollback"),
     "pg_restore": (SOURCE, "restore"),
 }

@@ -18,6 +18,8 @@ from consolidation.report import outcome
 
 BETWEEN = "between them"
 """What Ansible takes from one phase to the next."""
+SMOKE_TEST = "smoke test"
+"""Of the services; they are written meanwhile."""
 OUTAGE = ("fence", "copy", "verify", "cutover", "services", BETWEEN)
 """Phases of the write outage."""
 LAST_ROUND, CHANGE_OVER = "last round", "change-over"
@@ -120,8 +122,16 @@ def _measured(database: Mapping[str, Any], size_bytes: int) -> dict[str, float]:
             seconds = (ended - begun).total_seconds()
             scale = size_bytes / then if name in SCALES and then else 1.0
             found[name] = round(seconds * max(scale, 0.01), 3)
-            measured += seconds if name in OUTAGE else 0.0
-    outages = database.get("service_outages") or database.get("outages") or []
-    if outages and outages[0].get("seconds"):
-        found[BETWEEN] = round(max(0.0, outages[0]["seconds"] - measured), 3)
+            measured += seconds if name in OUTAGE and name != "services" else 0.0
+    own, clients = (_first(database, name) for name in ("outages", "service_outages"))
+    if own:
+        found[BETWEEN] = round(max(0.0, own - measured), 3)
+    if own and clients:  # they write while the smoke test goes on
+        found[SMOKE_TEST] = found.pop("services", 0.0)
+        found["services"] = round(max(0.0, clients - own), 3)
     return found
+
+
+def _first(database: Mapping[str, Any], outages: str) -> float | None:
+    """How long the migration's was."""
+    return next((outage.get("seconds") for outage in database.get(outages) or []), None)

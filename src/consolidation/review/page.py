@@ -50,7 +50,7 @@ def content(found: Collector, base: Path, playbook: str, command: str, now: date
         "at": now.isoformat(timespec="seconds"),
         "playbook": playbook,
         "command": command,
-        "databases": [_database(each, base) for each in found.databases.values()],
+        "databases": [_database(each, base) for _, each in sorted(found.databases.items())],
         "no_return": list(NO_RETURN.get(playbook, ())),
         "not_checked": [*(NOT_CHECKED_OF_MIGRATE if playbook == MIGRATE else ()), *NOT_CHECKED],
     }

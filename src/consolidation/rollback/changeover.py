@@ -66,9 +66,10 @@ def apply(plan: Plan, options: changeover.Options) -> Json:
             work.note(changed.as_result())
             # First of all: the services' hosts see it through the Storage Service, and go back to the source.
             capture_trigger.turn_off(opening, database.target_side, options.lock_seconds)
+            handed_over_at = work.now()
         found = dict(work.result)
     with recorded(database, Phase.ROLLBACK_OPEN) as work:
-        work.note(FenceResult(opened_at=changed.opened_at))
+        work.note(FenceResult(opened_at=changed.opened_at, handed_over_at=handed_over_at))
     time.sleep(options.settle_seconds)
     return found
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
@@ -25,6 +24,7 @@ from consolidation.journal.results import Phase, Result
 from consolidation.model import Database
 from consolidation.postgres.connection import Settings, session
 from consolidation.postgres.queries import dicts, execute, query, value
+from consolidation.services import back
 
 POLL_SECONDS = 0.25
 LOCK_TIMEOUT = "30s"
@@ -43,10 +43,14 @@ class SmokeTestResult(Result):
     """Phase cutover_services."""
 
     written_at: str
+    """When the write was acknowledged, at the latest."""
     outage_seconds: float
+    """As clients saw it, at the most."""
     rows: int
     sessions: int
     quiet_seconds: float
+    healthy_at: str | None = None
+    """When the services were healthy on the new side and took their first write, at the latest; None: not known."""
 
 
 @dataclass(frozen=True)
@@ -75,25 +79,28 @@ def plan(database: Database, rows: Iterable[Row]) -> Plan:
         return Plan(database, tuple(rows), state.read(target, database).skip_reason(Phase.CUTOVER_SERVICES))
 
 
-def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float) -> Json:
-    """Test it. Raises ServiceError; StepRefused where the inventory does not say what to look for."""
+def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float, healthy_after_seconds: float | None = None) -> Json:
+    """Test it. Raises ServiceError; StepRefused where the inventory does not say what to look for.
+
+    healthy_after_seconds: so long after the opening the last host was healthy, at the most, where that is known.
+    """
     if plan.skip_reason:
         return {"msg": plan.skip_reason}
     database = plan.database
     announce(plan)
     try:
         with recorded(database, Phase.CUTOVER_SERVICES) as work:
-            written_at = work.now()  # by the clock that the closing was noted by
-            closed_at = work.state.fence.closed_at or written_at
-            outage = datetime.fromisoformat(written_at) - datetime.fromisoformat(closed_at)
+            written_at = work.now()
+            healthy_at = back.after(work.state.cutover.opened_at, healthy_after_seconds, written_at)
             found = SmokeTestResult(
                 written_at=written_at,
-                outage_seconds=round(outage.total_seconds(), 3),
+                healthy_at=healthy_at,
+                outage_seconds=back.seconds(work.state.fence, healthy_at or written_at),
                 rows=_check_rows(plan),
                 sessions=_check_sessions(database, timeout_seconds, quiet_seconds),
                 quiet_seconds=quiet_seconds,
             )
-            work.note(found)
+            work.replace(found)  # what an earlier attempt has seen ended before the hosts were restarted again
             return dict(work.result)
     finally:
         remove(database)

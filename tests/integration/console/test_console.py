@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import playbooks
+from tests import guide, playbooks
 from tests.cluster import Cluster
-from tests.playbooks import ROOT, Played, Site
-from tools import picture
+from tests.playbooks import CONSOLE, ROOT, Site
 
-CONSOLE = {"ANSIBLE_STDOUT_CALLBACK": "console"}
 MOST_LINES = 40
 MOST_COLUMNS = 160
 
@@ -40,22 +38,6 @@ def hooks(site: Site) -> list[str]:
     return ["-e", f"@{path}"]
 
 
-def lines(played: Played) -> list[str]:
-    return [line for line in played.output.splitlines() if line.strip()]
-
-
-def words(line: str) -> str:
-    """A line without what differs from one run to the next."""
-    line = re.sub(r"-i \S+( -e @\S+)?", "-i INVENTORY", line)
-    line = re.sub(r"\S*(runs/|ansible-playbook )", r"\1", line)
-    line = re.sub(r"^(migrate.yml) +\S+", r"\1 INVENTORY", line)
-    line = re.sub(r"by \S+@\S+", "by OPERATOR", line)
-    line = re.sub(r"[0-9a-f]{64}|\d{8}T\d{6}Z|\d[\d,.:]*", "#", line)
-    line = re.sub(r"# min # s|# ms", "# s", line)
-    line = re.sub(r"# (kB|MB|GB)", "# B", line)
-    return " ".join(line.split())
-
-
 def consolidation(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "consolidation", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -69,7 +51,7 @@ def test_a_look_ends_with_one_page_and_a_file(site: Site) -> None:
     clean = site.everything()
     looked = site.play("migrate.yml", "--check", "--diff", confirm=False, environment=CONSOLE).succeeded()
     assert site.everything() == clean
-    shown = "\n".join(lines(looked))
+    shown = "\n".join(guide.lines(looked))
     for expected in (
         "LOOK ONLY, nothing is changed",
         "this was a look, nothing was changed",
@@ -93,7 +75,8 @@ def test_a_blocked_preflight_ends_with_cause_and_fix(site: Site) -> None:
     campaign.execute("CREATE VIEW v AS SELECT 1 AS one", role="campaign_owner")
     blocked = site.play("playbooks/preflight.yml", confirm=False, environment=CONSOLE).failed()
     campaign.execute("DROP VIEW v", role="campaign_owner")
-    last = lines(blocked)
+    guide.shows_of(blocked, "preflight.yml")
+    last = guide.lines(blocked)
     assert any(line.startswith("Blocker    source.object.view public.v (campaign_db)") for line in last), blocked.output
     assert sum("DROP VIEW public.v;" in line for line in last) == 1, blocked.output
     assert re.search(r"^preflight +campaign_db +BLOCKED ", blocked.output, re.M)
@@ -102,7 +85,7 @@ def test_a_blocked_preflight_ends_with_cause_and_fix(site: Site) -> None:
 
 def test_a_migration_of_two_databases_fits_a_screen(site: Site) -> None:
     migrated = site.play("migrate.yml", *hooks(site), environment=CONSOLE).succeeded()
-    shown = lines(migrated)
+    shown = guide.lines(migrated)
     assert len(shown) <= MOST_LINES, migrated.output
     assert max(len(line) for line in shown if "ansible-playbook" not in line) <= MOST_COLUMNS, migrated.output
     assert "TASK" not in migrated.output
@@ -126,11 +109,7 @@ def test_a_migration_of_two_databases_fits_a_screen(site: Site) -> None:
     assert re.search(r"^Rollback +\S*ansible-playbook rollback.yml -i \S+ -e @\S+/hooks.json ", last, re.M)
     assert last.count("Rollback ") == 1
 
-    # This site has no services: no one was repointed, and no one waited.
-    guide = [line for line in picture.shown("migrate.yml").splitlines() if line and not line.startswith("services")]
-    guide = [line.partition("; clients of the services")[0] if "until the" in line else line for line in guide]
-    printed = [line for line in shown if not line.startswith("Warning")]
-    assert sorted(map(words, printed)) == sorted(map(words, guide)), "docs/operator-guide.md shows something else"
+    guide.shows(migrated, "migrate.yml")
 
     told = [json.loads(line) for line in (site.directory / "told").read_text().splitlines()]
     assert {(each["event"], each["database"]) for each in told} == {
@@ -165,6 +144,7 @@ def test_a_rollback_and_the_second_terminal(site: Site) -> None:
     assert re.search(
         r"^rollback +image_db +OPEN .* source accepts writes from .*, after .* every write", back.output, re.M
     )
+    guide.shows(back, "rollback.yml")
     assert "image_db rolled back; campaign_db migrated." in back.text
     assert re.search(r"^Rollback .* --limit campaign_db$", back.output, re.M)
     assert re.fullmatch(rf"{closed.name}\.\d", site.run_directory.name)

@@ -70,9 +70,11 @@ def test_written_until_the_cutover(window: Window) -> None:
     assert "the cutover" in window.fence("source", "closed")["msg"], "migrate.yml comes by it"
     followed(window)
     assert window.state().authoritative == "source"
+    verified = window.phases()["verify"].finished_at
     result = window.cutover()
     assert same(Online(window))
     assert result["outage_seconds"] < 5
+    assert window.phases()["verify"].finished_at == verified, "the change-over adds to it, but it took no longer"
     state = window.state()
     assert (state.standing, state.verified, no_conflict(window)) == (Standing.OPENED, True, True)
     assert state.phases["fence"].result["closed_at"] == result["closed_at"] < result["opened_at"]

@@ -42,6 +42,7 @@ ELSEWHERE = {
     Phase.BACKUP: "backup/test_backup.py",
     Phase.REPAIR: "journal/test_same_command_again.py",
     Phase.CUTOVER_SERVICES: "services/test_services_role.py, playbooks/test_playbooks_services.py",
+    Phase.ROLLBACK_SERVICES: "services/test_service_proof.py, playbooks/test_playbooks_services.py",
     Phase.ROLLBACK_RESTORE: "backup/test_restore.py",
     Phase.FINALIZE_ARCHIVE: "finalize/test_finalize.py",
     Phase.FINALIZE: "finalize/test_finalize.py",

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import playbooks
+from tests import guide, playbooks
 from tests.cluster import Cluster
-from tests.playbooks import ROOT, Played, Site
+from tests.playbooks import CONSOLE, ROOT, Played, Site
 
 
 @pytest.fixture
@@ -44,7 +44,8 @@ def test_one_database_is_retired_and_dropped_and_the_other_one_stays_as_it_was(s
     assert site.everything()["source16"] == before["source16"]
 
     retire = consent(looked)
-    done = site.play("finalize.yml", *retire, confirm=False).succeeded()
+    done = site.play("finalize.yml", *retire, confirm=False, environment=CONSOLE).succeeded()
+    guide.shows(done, "finalize.yml")
     assert "FINALIZED" in done.text or "campaign_db migrated and finalized" in done.text
     assert {database["name"]: database["outcome"]["kind"] for database in site.report()["databases"]} == {
         "campaign_db": "finalized",

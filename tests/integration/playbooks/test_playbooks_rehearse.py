@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import playbooks
+from tests import guide, playbooks
 from tests.cluster import Cluster
-from tests.playbooks import Site, Writer
+from tests.playbooks import CONSOLE, Site, Writer
 
 REQUIRED = ("-e", "consolidation_rehearsal_required=true")
 
@@ -23,7 +23,7 @@ def test_the_estimate_of_the_window_follows_from_the_rehearsal(site: Site) -> No
     looked = site.play("migrate.yml", "--check", *REQUIRED, confirm=False).failed()
     assert "rehearsal.missing" in looked.text
     before = site.everything()
-    site.play("rehearse.yml").succeeded()
+    guide.shows(site.play("rehearse.yml", environment=CONSOLE).succeeded(), "rehearse.yml")
     after = site.everything()
     assert {name: each for name, each in after.items() if name != "runs"} == {
         name: each for name, each in before.items() if name != "runs"

@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ import httpx
 import pytest
 
 from consolidation import files
+from consolidation.report import outage as report_outage
 from demo import checker, data, services, supervisor
 from demo.environment import Environment
 from demo.ledger import Operation
@@ -75,6 +77,9 @@ def test_a_proof_that_fails_leads_one_service_back_with_every_write(site: Site, 
     assert "there are sessions of the service on campaign on " in campaign_db["outcome"]["reason"]
     [seen_by_clients] = campaign_db["service_outages"]
     assert seen_by_clients["seconds"] > sum(outage["seconds"] for outage in campaign_db["outages"])
+    [image_db] = [each for each in report["databases"] if each["name"] == "image_db"]
+    waits = [one.answered - one.sent for one in first.operations if one.service == "image"]
+    assert max(waits) < image_db["service_outages"][0]["seconds"], "no client has waited longer than that"
     assert brought_back(site) > 0, "clients wrote on the new side before the proof failed"
     assert {side: site.is_open(side) for side in ("source", "target")} == {"source": True, "target": False}
     assert {side: site.is_open(side, "image_db") for side in ("source", "target")} == {"source": False, "target": True}
@@ -113,11 +118,13 @@ def test_the_hosts_of_one_service_are_switched_at_the_same_time(site: Site, live
         assert together(hosts.values()), [restarts(service) for service in hosts.values()]
         [outage] = service_outages(site)
         assert outage < 60
+        known_as_healthy(site, hosts.values(), report_outage.HEALTHY)
 
         inventory = ("-i", "inventories/demo", "-e", f"demo_directory={site.directory}")
         site.play("rollback.yml", *inventory, *slow).succeeded()
         assert {backend(service) for service in hosts.values()} == {"postgresql"}
         assert together(hosts.values()), [restarts(service) for service in hosts.values()]
+        known_as_healthy(site, hosts.values(), report_outage.REPOINTED_BACK)
     finally:
         second.stop()
 
@@ -171,8 +178,24 @@ def together(hosts: Iterable[services.Service]) -> bool:
     return max(begun for begun, _ in last) < min(ended for _, ended in last)
 
 
+def known_as_healthy(site: Site, hosts: Iterable[services.Service], seen: str) -> None:
+    """The outage of the report ends when the slowest host was healthy: not before, and not with what came after it."""
+    last = service_outages_of(site)[-1]
+    back_at = datetime.fromisoformat(last["back_at"]).timestamp()
+    assert last["seen"] == seen
+    assert back_at > max(restarts(service)[-1][1] for service in hosts)
+    phases = site.report()["databases"][0]["journal"]["phases"]
+    name = "cutover_services" if seen == report_outage.HEALTHY else "rollback_services"
+    [noted] = [phase for phase in phases if phase["name"] == name]
+    assert back_at < datetime.fromisoformat(noted["started_at"]).timestamp()
+
+
 def service_outages(site: Site) -> list[float]:
-    return [each["seconds"] for database in site.report()["databases"] for each in database["service_outages"]]
+    return [each["seconds"] for each in service_outages_of(site)]
+
+
+def service_outages_of(site: Site) -> list[dict[str, Any]]:
+    return [each for database in site.report()["databases"] for each in database["service_outages"]]
 
 
 OWN_REFUSAL = """

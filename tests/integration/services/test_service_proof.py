@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import datetime
 from uuid import uuid4
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from consolidation.errors import ServiceError
 from consolidation.journal import records
 from consolidation.rollback import reconcile
+from consolidation.services import back
 from consolidation.services import proof as service_proof
 from consolidation.services.proof import Row
 from consolidation.verify import phase as verify
@@ -65,6 +67,70 @@ def test_a_write_in_the_new_schema_is_seen_and_taken_away(window: Window) -> Non
     assert window.phases()["cutover_services"].state == "done"
     window.end(records.MIGRATED)
     assert not service_proof.plan(window.database, [row]).changed
+
+
+def seconds(begin: str | None, end: str | None) -> float:
+    assert begin is not None
+    assert end is not None
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
+
+
+def test_the_outage_ends_when_the_last_host_was_healthy(window: Window) -> None:
+    """So long after the opening, by the journal's clock; never later than the smoke test, which has seen it over."""
+    for after in (0.002, 1000.0, None):
+        with window.target.connection("storage_service"):
+            found = service_proof.apply(service_proof.plan(window.database, [written(window)]), 0.5, 0.1, after)
+        run = window.state()
+        end = found.get("healthy_at", found["written_at"])
+        assert found["outage_seconds"] == pytest.approx(seconds(run.fence.locking_at, end), abs=0.001)
+        if after == 0.002:
+            assert seconds(run.cutover.opened_at, end) == pytest.approx(0.002, abs=0.001)
+        else:
+            assert end == found["written_at"]
+        assert ("healthy_at" in found) == (after is not None)
+    assert seconds(run.fence.locking_at, run.fence.closed_at) >= 0, "who waits for the fence's locks waits, too"
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_the_rollback_notes_when_the_services_were_back(
+    window: Window, capsys: pytest.CaptureFixture[str], noted: bool
+) -> None:
+    """By noted keys the hosts see the opening of the source; where rows are compared they do not."""
+    with window.target.connection("storage_service"):
+        prove(window, written(window))
+    given = {"database": window.options, "run_id": window.state().run.id, "state": "returned"}
+    window.end(records.MIGRATED)
+    window.begin(records.ROLLING_BACK)
+    if noted:
+        window.change_back()
+    else:
+        window.fence("target", "closed", "rollback_fence")
+        reconcile.apply(reconcile.plan(window.database, "source"))
+        window.fence("source", "open", "rollback_open")
+    assert run_module(capsys, "service_proof", True, given)["changed"]
+    assert "rollback_services" not in window.phases()
+    result = run_module(capsys, "service_proof", False, given | {"healthy_after_seconds": 0.002})
+    run = window.state()
+    opening = run.source_opening
+    assert result["outage_seconds"] == pytest.approx(
+        seconds(run.target_fence.clients_wait_from, result["healthy_at"]), abs=0.001
+    )
+    if noted:
+        assert seconds(opening.handed_over_at, result["healthy_at"]) == pytest.approx(0.002, abs=0.001)
+        assert seconds(opening.opened_at, opening.handed_over_at) >= 0
+    else:
+        assert seconds(opening.opened_at, result["healthy_at"]) > 0
+    again = run_module(capsys, "service_proof", False, given)
+    assert seconds(result["healthy_at"], again["healthy_at"]) > 0, "a command that is given again restarts them again"
+    window.end(records.ROLLED_BACK)
+    assert not run_module(capsys, "service_proof", False, given)["changed"]
+
+
+def test_a_rollback_before_the_cutover_has_no_service_to_note(campaign: Database, target: Database) -> None:
+    window = Window(campaign, target)
+    window.begin()
+    window.begin(records.ROLLING_BACK)
+    assert not back.plan(window.database).changed
 
 
 def test_a_write_that_went_elsewhere_is_no_proof(window: Window) -> None:

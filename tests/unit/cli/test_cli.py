@@ -19,7 +19,7 @@ from consolidation.cli.app import COMMANDS as COMMANDS_OF_CLI
 from consolidation.cli.app import cli
 from consolidation.cli.standing import is_alive, standing
 from consolidation.report import phase as report
-from tests.report_facts import at, database, journal, table
+from tests.report_facts import at, database, journal, table, with_services
 
 COMMANDS = {"migrate": "M", "rollback": "R"}
 RUNNING = database(state="migrating", last="copy", phase_state="running", active=True)
@@ -122,7 +122,7 @@ def test_every_inventory_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run_directory(tmp_path: Path) -> Path:
-    facts = journal(database(tables=[table("campaigns", source_digest="a", target_digest="a")]))
+    facts = journal(with_services(database(tables=[table("campaigns", source_digest="a", target_digest="a")])))
     facts["databases"][0]["phases"][4]["result"]["outcome"] = "equal"
     report.apply(report.plan(facts, tmp_path, COMMANDS, ["campaign_db"]))
     directory = tmp_path / facts["run"]["id"]
@@ -150,19 +150,28 @@ def test_evidence_that_was_altered_with_its_index_is_still_caught(run_directory:
     assert "WRONG" in result.output
 
 
-def test_an_outage_that_was_shortened_is_caught(run_directory: Path) -> None:
+@pytest.mark.parametrize(
+    ("whose", "said"), [("outages", "the write outages"), ("service_outages", "what clients of the services saw")]
+)
+def test_an_outage_that_was_shortened_is_caught(run_directory: Path, whose: str, said: str) -> None:
     file = run_directory / "report.json"
     content = json.loads(file.read_text())
-    content["databases"][0]["outages"][0]["seconds"] = 0.1
+    content["databases"][0][whose][0]["seconds"] = 0.1
     file.write_text(json.dumps(content))
     evidence.index(run_directory)
-    assert "WRONG         campaign_db: the write outages" in invoke("evidence", str(run_directory)).output
+    assert f"WRONG         campaign_db: {said}" in invoke("evidence", str(run_directory)).output
 
 
 def test_plan_shows_the_last_look_or_says_how_to_get_one(tmp_path: Path) -> None:
     missing = invoke("plan", str(tmp_path))
     assert missing.exit_code == 1
     assert "migrate.yml -i INVENTORY --check --diff" in missing.output
+
+
+def test_help_says_in_a_whole_sentence_what_each_command_does() -> None:
+    shown = CliRunner().invoke(cli, ["--help"], terminal_width=80).output.partition("Commands:")[2]
+    assert len(shown.split("\n  ")) - 1 == len(COMMANDS_OF_CLI)
+    assert "..." not in shown
 
 
 def test_help_names_every_exit_code() -> None:

@@ -132,6 +132,24 @@ def test_what_clients_of_the_services_saw_is_more_than_the_databases_own_outage(
     assert outage.service_outages(failed)[0].seconds is None, "the end of the smoke test is not its write"
 
 
+def test_clients_wait_from_the_first_lock_until_the_slowest_host_is_healthy() -> None:
+    """Where the journal has it; an older one has not."""
+    facts = with_services(database(state="rolled_back", last="rollback_open")) | {"changed_at": at(3620)}
+    facts["phases"].append(facts["phases"][-1] | {"name": "rollback_services", "result": {"healthy_at": at(3612)}})
+    for phase in facts["phases"]:
+        if phase["name"] in ("fence", "rollback_fence"):
+            phase["result"]["locking_at"] = at(43.0 if phase["name"] == "fence" else 3600.0)
+        if phase["name"] == "cutover_services":
+            phase["result"]["healthy_at"] = at(65.2)
+    [migration, rollback] = outage.service_outages(facts)
+    assert (migration.seconds, migration.seen) == (pytest.approx(65.2 - 43), outage.HEALTHY)
+    assert (rollback.seconds, rollback.seen) == (pytest.approx(12), outage.REPOINTED_BACK)
+    assert outage.outages(facts)[0].seconds == pytest.approx(20.9), "the database's own is from its closing"
+    assert outage.service_outages(facts | {"state": "rolling_back"})[1].seconds is None, (
+        "an earlier attempt has noted it"
+    )
+
+
 def test_a_cutover_without_smoke_test_and_its_rollback_are_one_outage_to_clients() -> None:
     facts = database(state="rolled_back", last="rollback_open") | {"changed_at": at(3620)}
     [only] = outage.service_outages(facts)

@@ -17,7 +17,7 @@ from consolidation.review import page
 from consolidation.review.collect import Collector
 from consolidation.review.expect import BETWEEN, Expected, expect
 from consolidation.review.window import judge
-from tests.report_facts import database, journal, table
+from tests.report_facts import database, journal, table, with_services
 from tests.unit.report.test_report import Document
 
 NOW = datetime(2026, 11, 22, 1, tzinfo=UTC)
@@ -95,6 +95,14 @@ def test_a_rollbacks_page_estimates_nothing_by_the_migrations_phases(tmp_path: P
     assert re.search(r"campaign_db ?(– ?){5}", html)  # noqa: RUF001 - the sign for nothing
 
 
+def test_the_databases_stand_in_the_order_of_their_names(tmp_path: Path) -> None:
+    """Not in that of their hosts' answers, which differs from one look to the next."""
+    look = Collector()
+    for name in ("image_db", "campaign_db"):
+        look.add(name, "pg_preflight_info", {}, {"tables": [], "findings": []})
+    assert [each["name"] for each in plan(look, tmp_path)["databases"]] == ["campaign_db", "image_db"]
+
+
 def test_times_are_expected_at_the_rates_of_an_earlier_run_of_the_same_database(
     look: Collector, tmp_path: Path
 ) -> None:
@@ -110,6 +118,17 @@ def test_times_are_expected_at_the_rates_of_an_earlier_run_of_the_same_database(
     (tmp_path / "20270101T000000Z").mkdir()
     (tmp_path / "20270101T000000Z" / "report.json").write_text("{cut off")
     assert expect("campaign_db", copied, tmp_path).seconds == expect("campaign_db", copied, tmp_path).seconds
+
+
+def test_the_smoke_test_is_no_expected_outage(tmp_path: Path) -> None:
+    """It watches the old side for some seconds, while the clients write on the new one."""
+    facts = journal(with_services(database(tables=[table("campaigns")])))
+    report.apply(report.plan(facts, tmp_path, {"migrate": "M", "rollback": "R"}, ["campaign_db"]))
+    expected = expect("campaign_db", 81 * MEGABYTE, tmp_path)
+    assert expected.seconds["services"] == pytest.approx(66.6 - 64.4)
+    assert expected.outage_seconds == pytest.approx(66.6 - 43.5)
+    assert expected.seconds["smoke test"] == pytest.approx(5)
+    assert expected.total_seconds > expected.outage_seconds + 5
 
 
 def test_go_or_no_go_before_the_fence_and_before_the_cutover() -> None:

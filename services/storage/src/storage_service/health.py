@@ -55,6 +55,17 @@ class Health(BaseModel):
     lineages: dict[str, str]
     """Of every database with `migrations: true`: current, or behind (another revision than this release's)."""
     databases: dict[str, DatabaseHealth] = {}
+    age_seconds: float = 0
+    """For how long this was known when it was answered, at the most: since the look at the database began."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one look has found."""
+
+    begun: float
+    found: Health
+    ended: float
 
 
 @dataclass
@@ -67,22 +78,22 @@ class HealthCheck:
     tables: Mapping[str, tuple[str, list[str]]]
     """Schema and tables of the served databases."""
     lineages: list[str]
-    _found: Health | None = None
-    _found_at: float = 0
-    _look: asyncio.Task[Health] | None = field(default=None)
+    _last: _Look | None = None
+    _look: asyncio.Task[_Look] | None = field(default=None)
 
     async def run(self) -> Health:
-        if self._found is not None and time.monotonic() - self._found_at < FRESH_SECONDS:
-            return self._found
-        if self._look is None or self._look.done():
-            self._look = asyncio.get_running_loop().create_task(self._looked())
-        # Who goes away does not end the look of the others.
-        return await asyncio.shield(self._look)
+        look = self._last
+        if look is None or time.monotonic() - look.ended >= FRESH_SECONDS:
+            if self._look is None or self._look.done():
+                self._look = asyncio.get_running_loop().create_task(self._looked())
+            # Who goes away does not end the look of the others.
+            look = await asyncio.shield(self._look)
+        return look.found.model_copy(update={"age_seconds": time.monotonic() - look.begun})
 
-    async def _looked(self) -> Health:
-        self._found = await self._state()
-        self._found_at = time.monotonic()
-        return self._found
+    async def _looked(self) -> _Look:
+        begun = time.monotonic()
+        self._last = _Look(begun, await self._state(), time.monotonic())
+        return self._last
 
     async def _state(self) -> Health:
         schemas = [schema for schema, tables in self.tables.values() for _ in tables]

@@ -3,5 +3,7 @@
 INSERT INTO consolidation.phase AS p (run_id, database, name, state, started_at, finished_at, result)
 VALUES (%s, %s, %s, 'done', clock_timestamp(), clock_timestamp(), %s)
 ON CONFLICT (run_id, database, name) DO UPDATE
-   SET state = 'done', finished_at = clock_timestamp(), error = NULL,
+   SET state = 'done', error = NULL,
+       -- One that is done already did not take longer for what is noted of it later.
+       finished_at = CASE p.state WHEN 'done' THEN p.finished_at ELSE clock_timestamp() END,
        result = coalesce(p.result, '{}') || excluded.result
