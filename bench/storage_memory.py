@@ -3,8 +3,8 @@
     python -m bench.storage_memory
 
 A million requests of every kind by 16 callers: reads, pages, writes with idempotency keys, and what is refused.
-bench/results/storage_memory.json has the resident memory of service and client after every 100,000. Other work on the
-machine does no harm: memory does not mind.
+bench/results/storage_memory.json has the resident memory of service and client after every 100,000. The machine may do
+other work: memory does not mind.
 """
 
 from __future__ import annotations

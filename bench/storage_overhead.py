@@ -6,8 +6,8 @@ Three ways to the same answer, on one server, the same rows, the same load: `asy
 caller), `direct_backend` (SQLAlchemy on asyncpg, as a service had it before the cutover), `client` (StorageClient and
 the Storage Service: retries, idempotency keys, typed records). The ways take turns, a second each, and are compared
 within a turn; the median of the turns counts. Caller, service and server share this machine's cores, so the figures of
-the client are a lower bound. bench/results/storage_overhead.json has the ratios. The last two columns are a request's
-CPU time in microseconds, the caller's and the Storage Service's: they mind other work on the machine least.
+the client are a lower bound. bench/results/storage_overhead.json has the ratios. The last two columns are CPU time, in
+microseconds a request, the caller's and the Storage Service's: they mind other work on the machine least.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import ipaddress
 import ssl
 import threading
@@ -134,10 +135,15 @@ def test_no_answer_is_told_not_failed(url: str, capsys: pytest.CaptureFixture[st
     assert run_module(capsys, "service_host_info", True, {"health_url": url})["health"] == {"status": -1, "json": {}}
 
 
-@pytest.mark.parametrize(("vouched", "status"), [(True, 200), (False, -1)])
+@pytest.mark.parametrize("vouched", [True, False])
 def test_asks_over_tls_what_a_ca_of_the_host_vouches_for(
-    vouched: bool, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    vouched: bool,
+    host: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    importlib.import_module("service_switch").asking.cache_clear()
     shown = certificate(tmp_path, "service", x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(shown, shown.with_suffix(".key"))
@@ -146,9 +152,13 @@ def test_asks_over_tls_what_a_ca_of_the_host_vouches_for(
     with HTTPServer(("127.0.0.1", 0), Answers) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"https://127.0.0.1:{server.server_port}/health"
-        assert run_module(capsys, "service_host_info", True, {"health_url": url})["health"]["status"] == status
+        given = {"health_url": f"https://127.0.0.1:{server.server_port}/health"}
+        seen = run_module(capsys, "service_host_info", True, given)["health"]["status"]
+        switched = run_module(capsys, "service_switch", False, host | given | {"timeout_seconds": 0.3})
         server.shutdown()
+    importlib.import_module("service_switch").asking.cache_clear()
+    assert seen == (200 if vouched else -1)
+    assert ("does not answer" in switched.get("msg", "")) != vouched
 
 
 def test_switches_keeps_the_mode_and_restarts_on_the_new_side(

@@ -92,11 +92,9 @@ _SOURCE = (
     ("source.not_in_force", WARNING, "A constraint is not validated, an index not valid or a trigger disabled."),
     ("source.fence.left", INFO, "Open fence triggers or the fence's schema of a former run; they are used again."),
     ("source.backup.value_too_large", BLOCKER, "A value is too large to be dumped, compared and copied."),
-    (
-        "source.backup.value_not_measured",
-        INFO,
-        "A large table: numbers in jsonb or arrays that print far longer than they are stored were not looked for.",
-    ),
+    ("source.backup.value_not_measured", INFO, "A large table: numbers that print far longer were not looked for."),
+    ("source.document.large", WARNING, "A document is larger than a body that the Storage Service takes by default."),
+    ("source.document.not_measured", INFO, "Many compressed documents: whether one is as large was not looked for."),
     ("source.backup.function", BLOCKER, "An expression of a table calls a function that fails in every restore."),
     ("source.backup.check_reads", WARNING, "A CHECK calls a function that may read other tables: it may not restore."),
     ("source.backup.extension", BLOCKER, "The restore drill cannot create an extension that the tables need."),
@@ -210,6 +208,7 @@ _TARGET = (
     ("target.version.older", BLOCKER, "The target's server is older than the source's."),
     ("target.encoding.differs", BLOCKER, "The databases have different encodings."),
     ("target.collation.differs", WARNING, "The databases sort text differently."),
+    ("target.stack_depth", WARNING, "Documents may be nested less deeply on the target than on the source."),
     ("target.role.cannot_create_database", BLOCKER, "The restore drill needs CREATEDB."),
     (
         "target.role.row_security",

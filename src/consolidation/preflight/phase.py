@@ -30,6 +30,7 @@ from consolidation.preflight import (
     columns,
     constraints,
     data,
+    documents,
     objects,
     online,
     replication,
@@ -185,6 +186,7 @@ class _Examination:
             checks = backup.checks(source, target, database, tried, left_out=not options.backup)
             self._run("what the backup will meet", checks)
             self._run("the size of values", values.checks(source))
+            self._run("what the service may not write any more", documents.checks(source, target))
             self._run("the source's state", state.checks_of_source(source, target, database))
         lineage = self._lineage()
         # Tables that were moved already are the target's.

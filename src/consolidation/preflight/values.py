@@ -126,13 +126,18 @@ def _measure(source: Side, name: str, longest: int, type_name: str, columns: int
     column = sql.Identifier(name)
     if type_name in REPORTED:
         return Measure(name, sql.SQL(REPORTED[type_name]).format(column), 2 if type_name == "bytea" else 1)
+    bound = longest_print(source, column, longest)
+    exact = sql.SQL("CASE WHEN {} > {} THEN octet_length({}::text) END")
+    return Measure(name, exact.format(bound, sql.Literal(LARGEST_BYTES // columns), column), 1)
+
+
+def longest_print(source: Side, column: sql.Identifier, longest: int) -> sql.Composable:
+    """How long a value may be in print, by its stored size alone; longest: bytes for each uncompressed one."""
     packed: sql.Composable = sql.Literal(DENSEST["pglz"])  # there is no other before 14
     if source.major >= 14:
         times = [sql.SQL("WHEN {} THEN {}").format(sql.Literal(word), sql.Literal(n)) for word, n in DENSEST.items()]
         packed = sql.SQL("CASE pg_column_compression({}) {} ELSE 1 END").format(column, sql.SQL(" ").join(times))
-    bound = sql.SQL("pg_column_size({})::bigint * {} * {}").format(column, packed, sql.Literal(longest))
-    exact = sql.SQL("CASE WHEN {} > {} THEN octet_length({}::text) END")
-    return Measure(name, exact.format(bound, sql.Literal(LARGEST_BYTES // columns), column), 1)
+    return sql.SQL("pg_column_size({})::bigint * {} * {}").format(column, packed, sql.Literal(longest))
 
 
 def _together(measures: list[Measure]) -> Test:
