@@ -59,13 +59,17 @@ def test_served_over_tls_with_a_private_ca_and_a_new_certificate_at_sighup(stora
             assert b"200" not in plain.recv(1000)
         with socket.create_connection(("127.0.0.1", port), timeout=10) as silent:
             assert silent.recv(1000) == b""
+        # Another certificate in the same files, then in others.
         shown.write_bytes(other.read_bytes())
         key.write_bytes((directory / "other.key").read_bytes())
-        os.kill(service.process.pid, signal.SIGHUP)
-        deadline = time.monotonic() + 10
-        while not asyncio.run(ask(service.url, other))["ok"]:
-            assert time.monotonic() < deadline, service.log.read_text()[-2000:]
-            time.sleep(0.1)
+        for ca in (other, first):
+            os.kill(service.process.pid, signal.SIGHUP)
+            deadline = time.monotonic() + 10
+            while not asyncio.run(ask(service.url, ca))["ok"]:
+                assert time.monotonic() < deadline, service.log.read_text()[-2000:]
+                time.sleep(0.1)
+            moved = service.config.read_text().replace("shown.", "first.")
+            service.config.write_text(moved)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "storage.example", "::"])  # noqa: S104 - that is the test

@@ -68,8 +68,9 @@ def main(model: type[Model], create_app: Callable[[Model], Any]) -> int:
     def reload() -> None:
         try:
             fresh = load(arguments.config, model)
-            if tls and server.tls:
-                tls.load_cert_chain(server.tls.certificate, server.tls.key)
+            shown: TlsConfig | None = fresh.server.tls  # type: ignore[attr-defined]  # as above
+            if tls and shown:
+                tls.load_cert_chain(shown.certificate, shown.key)
             if hasattr(app, "reload"):
                 app.reload(fresh)
         except (ConfigError, OSError) as error:
