@@ -22,7 +22,7 @@ from psycopg2.extensions import connection, cursor
 
 from consolidation.capture import state as capture
 from consolidation.copy import undo
-from consolidation.errors import ConsolidationError, RunInProgress
+from consolidation.errors import ConsolidationError, RunInProgress, StatementFailed
 from consolidation.fence import sides
 from consolidation.fence import state as fence
 from consolidation.journal import records
@@ -308,7 +308,7 @@ def refused_meanwhile(window: Window) -> None:
     run = window.state().run
     try:
         next_command(window).window.begin(run.state if run else records.MIGRATING)
-    except RunInProgress:
+    except (RunInProgress, StatementFailed):  # the latter: the journal itself is just being built
         return
 
 

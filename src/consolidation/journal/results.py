@@ -66,7 +66,16 @@ class Phase(StrEnum):
     @property
     def of_rollback(self) -> bool:
         """Whether it belongs to rollback.yml."""
-        return self is Phase.RECONCILE or self.startswith("rollback_")
+        return self in (
+            Phase.ROLLBACK_FENCE,
+            Phase.ROLLBACK_RESTORE,
+            Phase.RECONCILE,
+            Phase.ROLLBACK_COPY,
+            Phase.ROLLBACK_OPEN,
+            Phase.ROLLBACK_CAPTURE,
+            Phase.ROLLBACK_SERVICES,
+            Phase.ROLLBACK_CANCEL,
+        )
 
 
 Tables = tuple[Json, ...]
