@@ -150,10 +150,11 @@ def _clock(moment: float | None) -> str:
     return "-" if moment is None else datetime.fromtimestamp(moment).strftime("%H:%M:%S.%f")[:-5]
 
 
-def play(environment: Environment, playbook: str, *variables: str) -> None:
+def play(environment: Environment, playbook: str, *variables: str, limit: str = "") -> None:
     """Run a playbook as an operator would; variables: further ones, as `-e` takes them. Raises DemoError."""
     command = [program("ansible-playbook"), playbook, "-i", "inventories/demo", "-e", "consolidation_confirm=yes"]
     command += [part for variable in variables for part in ("-e", variable)]
+    command += ["--limit", limit] if limit else []
     if environment.directory != DIRECTORY:
         command += ["-e", f"demo_directory={environment.directory}"]
     console.print(f"[bold]$ {' '.join(command)}", soft_wrap=True)
