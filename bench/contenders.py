@@ -5,14 +5,16 @@ All begin with an empty database on the target and end with data, keys, indexes,
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 
 from psycopg2 import sql
 
+from bench import verified
 from bench.datasets import Dataset
 from bench.meter import Usage, metered
 from bench.place import RUNBOOK, BenchError, Place
@@ -72,22 +74,54 @@ def raw_pipe(place: Place, dataset: Dataset) -> dict[str, Usage]:
 
 
 def pgcopydb(place: Place, dataset: Dataset, compression: str = PGLZ) -> dict[str, Usage]:
-    """`pgcopydb clone` with as many table and index jobs; it analyzes by itself."""
+    """`pgcopydb clone` with as many table and index jobs, and the best options that it has; it analyzes by itself.
+
+    Into a target with lz4 also followed by its own comparison, where it has one.
+    """
     name = "pgcopydb" if compression == PGLZ else f"pgcopydb_{compression}"
     place.fresh_target(name, compression)
     directory = place.scratch("pgcopydb")
     uris = [_uri(place, dataset.name), _uri(place, name, target=True)]
     jobs = ["--table-jobs", str(place.streams), "--index-jobs", str(place.streams)]
-    ways = ["--source", uris[0], "--target", uris[1], "--dir", str(directory), "--no-owner", "--no-acl"]
+    ways = ["--source", uris[0], "--target", uris[1], "--dir", str(directory)]
     place.settle()
     with metered(place) as meter:
-        place.run(["pgcopydb", "clone", *ways, *jobs])
+        place.run(["pgcopydb", "clone", *ways, "--no-owner", "--no-acl", *jobs, *clone_options()])
     require_complete(place, dataset, name)
-    return {name: meter.usage}
+    found = {name: meter.usage}
+    if compression == LZ4 and compares():
+        with metered(place) as comparing:
+            for what in ("schema", "data"):
+                place.run(["pgcopydb", "compare", what, *ways])
+        found["pgcopydb_verified"] = meter.usage + comparing.usage
+    return found
+
+
+BEST = {"--use-copy-binary": [], "--split-tables-larger-than": ["64MB"]}
+"""Options of pgcopydb that cost it nothing else, and their values. Debian's 0.10 has the second one only."""
+
+
+def clone_options() -> list[str]:
+    """Those that this machine's pgcopydb has."""
+    known = _help("pgcopydb", "clone")
+    return [word for option, values in BEST.items() if option in known for word in (option, *values)]
+
+
+def compares() -> bool:
+    """Whether this machine's pgcopydb compares what it has brought."""
+    return "compare" in _help("pgcopydb")
+
+
+@cache
+def _help(*command: str) -> str:
+    if not shutil.which(command[0]):
+        return ""
+    done = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
 
 
 def pg_dump(place: Place, dataset: Dataset, compression: str = PGLZ) -> dict[str, Usage]:
-    """`pg_dump -Fd -Z0 -j`, then `pg_restore -j`, then ANALYZE."""
+    """`pg_dump -Fd -Z0 -j`, then `pg_restore -j`, then ANALYZE; into a target with lz4 also followed by digests."""
     name = "pg_dump" if compression == PGLZ else f"pg_dump_{compression}"
     place.fresh_target(name, compression)
     directory = place.scratch("dump")
@@ -100,7 +134,12 @@ def pg_dump(place: Place, dataset: Dataset, compression: str = PGLZ) -> dict[str
         _analyze(place, name)
     require_complete(place, dataset, name)
     place.scratch("dump")
-    return {name: meter.usage}
+    found = {name: meter.usage}
+    if compression == LZ4:
+        with metered(place) as comparing:
+            verified.digests(place, dataset, name)
+        found["pg_dump_verified"] = meter.usage + comparing.usage
+    return found
 
 
 def pg_comparator(place: Place, dataset: Dataset) -> dict[str, Usage]:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # it brings no types
 
+from bench.contenders import clone_options, compares
 from bench.place import SETTINGS, BenchError, Place
 
 PACKAGES = {"pgcopydb": "pgcopydb", "pg_comparator": "postgresql-comparator"}
 """Program -> Debian's package."""
+SERVERS = "PostgreSQL, both sides"
 COMPARATOR_EXTENSION = "pgcmp"
 
 
@@ -34,9 +36,10 @@ def describe_servers(place: Place) -> dict[str, str]:
     """The same, with the servers and what works on them."""
     return {
         **describe(place.directory),
-        "PostgreSQL, both sides": place.rows(place.target, "postgres", "SHOW server_version")[0][0],
+        SERVERS: place.rows(place.target, "postgres", "SHOW server_version")[0][0],
         "settings, both sides": ", ".join(f"{name} = {value}" for name, value in SETTINGS.items()),
-        "pgcopydb": _version("pgcopydb"),
+        "pgcopydb": " ".join([_version("pgcopydb"), *clone_options()]),
+        "pg_comparator": _version("pg_comparator"),
         "workers, pipes, jobs": str(place.streams),
     }
 
@@ -54,6 +57,8 @@ def missing_peers(place: Place) -> dict[str, str]:
         (0,)
     ]:
         missing["pg_comparator"] = f"PostgreSQL {place.target.major} here has no extension {COMPARATOR_EXTENSION}"
+    if not compares():
+        missing["pgcopydb_verified"] = missing.get("pgcopydb", f"{_version('pgcopydb')} compares nothing")
     if not place.has_lz4:
         reason = f"PostgreSQL {place.target.major} here was built without lz4"
         missing |= {name: missing.get(name, reason) for name in ("pgcopydb_lz4", "pg_dump_lz4")}
@@ -78,7 +83,8 @@ def _require(program: str, package: str) -> None:
 def _version(program: str) -> str:
     if not shutil.which(program):
         return "none"
-    return subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.splitlines()[0]
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    return next(iter((done.stdout + done.stderr).splitlines()), "of no version")
 
 
 def _processor() -> str:

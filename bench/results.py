@@ -10,8 +10,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from bench.machine import SERVERS
 from bench.meter import Usage
-from bench.rounds import PEERS, Ratio, Round, ratios
+from bench.rounds import PEERS, VERIFIED, Ratio, Round, ratios
 
 HERE = Path(__file__).parent
 BARS = (
@@ -20,6 +21,7 @@ BARS = (
     ("copy", "pgcopydb_lz4", 0.80),
     ("copy_verify", "pgcopydb_lz4", 1.00),
     ("copy_verify", "pgcopydb", 0.75),
+    ("copy_verify", "pgcopydb_verified", 0.60),
     ("verify", "copy", 0.40),
 )
 """(name, measured against, the most that we allow ourselves)"""
@@ -62,7 +64,8 @@ def write(
 ) -> None:
     """Write report.md, chart.svg, latest.json (the headline's ratios) and runs.json (everything that was measured)."""
     directory.mkdir(parents=True, exist_ok=True)
-    _write(directory / "latest.json", json.dumps([asdict(ratio) for ratio in headline.ratios], indent=1) + "\n")
+    latest = [asdict(ratio) | {"version": _version(ratio.vs, machine)} for ratio in headline.ratios]
+    _write(directory / "latest.json", json.dumps(latest, indent=1) + "\n")
     runs = {
         "machine": dict(machine),
         "left_out": dict(left_out),
@@ -81,6 +84,12 @@ def write(
     _write(directory / "runs.json", json.dumps(runs, indent=1) + "\n")
     _write(directory / "chart.svg", chart(sets))
     _write(directory / "report.md", report(machine, sets, left_out))
+
+
+def _version(name: str, machine: Mapping[str, str]) -> str:
+    """Program, version and options of what is measured against; of the servers' programs it is the servers' version."""
+    program = "pgcopydb" if name.startswith("pgcopydb") else "pg_comparator" if name == "pg_comparator" else SERVERS
+    return machine[program]
 
 
 def write_part(directory: Path, name: str, machine: Mapping[str, str], text: str, figures: object) -> None:
@@ -155,7 +164,7 @@ def _costs(measured: Measured) -> str:
 
 def _against(measured: Measured) -> str:
     found = {(ratio.name, ratio.vs): ratio for ratio in measured.ratios}
-    peers = [vs for vs in (*PEERS, "copy", "pg_comparator") if any(key[1] == vs for key in found)]
+    peers = [vs for vs in (*PEERS, *VERIFIED, "copy", "pg_comparator") if any(key[1] == vs for key in found)]
     names = [name for name in measured.names if any(key[0] == name for key in found)]
     lines = [(name, *(_text(found.get((name, vs))) for vs in peers)) for name in names]
     return table(("time of ... / time of", *peers), lines)

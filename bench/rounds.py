@@ -14,8 +14,11 @@ from bench.place import BenchError, Place
 Round = Mapping[str, Usage]
 """Name -> what it cost in this round."""
 PEERS = ("raw_pipe", "pgcopydb", "pgcopydb_lz4", "pg_dump", "pg_dump_lz4")
+VERIFIED = ("pgcopydb_verified", "pg_dump_verified")
+"""Copy and verification of the peers."""
 PAIRS = (
     *((name, vs) for vs in PEERS for name in ("copy", "copy_verify", *PEERS) if name != vs),
+    *(("copy_verify", vs) for vs in VERIFIED),
     ("verify", "copy"),
     ("verify", "pg_comparator"),
 )

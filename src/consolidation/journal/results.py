@@ -66,16 +66,9 @@ class Phase(StrEnum):
     @property
     def of_rollback(self) -> bool:
         """Whether it belongs to rollback.yml."""
-        return self in (
-            Phase.ROLLBACK_FENCE,
-            Phase.ROLLBACK_RESTORE,
-            Phase.RECONCILE,
-            Phase.ROLLBACK_COPY,
-            Phase.ROLLBACK_OPEN,
-            Phase.ROLLBACK_CAPTURE,
-            Phase.ROLLBACK_SERVICES,
-            Phase.ROLLBACK_CANCEL,
-        )
+        brings = Phase.ROLLBACK_FENCE, Phase.ROLLBACK_RESTORE, Phase.RECONCILE, Phase.ROLLBACK_COPY
+        opens = Phase.ROLLBACK_OPEN, Phase.ROLLBACK_CAPTURE, Phase.ROLLBACK_SERVICES
+        return self in (*brings, *opens, Phase.ROLLBACK_CANCEL)
 
 
 Tables = tuple[Json, ...]
@@ -138,9 +131,8 @@ class FenceResult(Result):
     closed_at: str | None = None
     """When the fence was closed, ISO 8601; the write outage begins."""
     locking_at: str | None = None
-    """Since when its locks were waited for, and writers behind them; None: since closed_at."""
+    """Since when its locks were waited for (for ``waited_seconds``), and writers behind them; None: since closed_at."""
     waited_seconds: float | None = None
-    """For the locks."""
     fence_epoch: str | None = None
     """Identity of the closed fence; another one means that it was open in between. See ``fence.state``."""
     opened_at: str | None = None
@@ -260,7 +252,6 @@ class ReconcileResult(Result):
     rows: int | None = None
     last_seconds: float | None = None
     resolved: bool | None = None
-    """By a resolution."""
     seconds: float | None = None
 
 
