@@ -1,5 +1,7 @@
 """What online mode costs and does: the writers' cost of the capture, rows a second of the rounds, the write outage.
 
+Beside the rounds a native subscription catches up with the same changes.
+
 ``python -m bench.online [--directory DIR] [--rows N]``: about two minutes on a quiet machine; prints, and writes
 ``results/online.json``. Ratios of one run count, not seconds of two.
 """
@@ -23,6 +25,7 @@ import psycopg2
 import psycopg2.errors
 from psycopg2 import sql
 
+from bench import subscription
 from bench.place import SETTINGS
 from consolidation import files
 from consolidation.capture import state as capture
@@ -78,7 +81,7 @@ class World:
 def build(directory: Path, versions: Sequence[int], rows: int) -> World:
     """Servers, roles, tables with rows on the source; the target closed."""
     source, target = (
-        Server.create(f"{side}{major}", major, directory / side, SETTINGS)
+        Server.create(f"{side}{major}", major, directory / side, SETTINGS | subscription.SETTINGS)
         for side, major in zip(("source", "target"), versions, strict=True)
     )
     lines = roles.give_passwords(source, roles.create_source(source, "campaign"))
@@ -249,6 +252,9 @@ def main() -> None:
                 found["comparison"] = {"outcomes": sorted(outcomes), "seconds": round(time.monotonic() - started, 2)}
             found["catching_up_rows_a_second"] = catching_up(world, given.rows)
             found["outage"] = {to: outage(world, to) for to in ("target", "source")}
+            servers = world.source, world.target
+            peer = subscription.catching_up(servers, "campaign", TABLES, CATCH_UP, given.rows)
+            found["native_subscription_rows_a_second"] = peer
             with session(world.database.source, "bench") as conn:
                 assert not fence.is_closed(conn, world.database.source_side)  # noqa: S101 - it has been back
         finally:
