@@ -111,6 +111,7 @@ _SOURCE = (
     ("source.comment.left", INFO, "Comments stay behind."),
     ("source.replica_identity.left", INFO, "A replica identity stays behind: subscribers of the target may need it."),
     ("source.storage_parameter.left", INFO, "Storage parameters or statistics targets stay behind."),
+    ("source.capture.cost", INFO, "What mode online costs the writers; a rehearsal measures it on the server."),
     ("source.capture.left", WARNING, "Triggers and noted keys of an earlier run or rehearsal; they cost every writer."),
 )
 
