@@ -31,7 +31,7 @@ DEFINES = re.compile(
 )
 """Kinds of entries that are made before any row is read, and so before workers write between each other's lines: what a
 server says of them, in any language, quotes no row."""
-CUT = "pg_restore: "
+CUT, CUT_ERROR = ERROR[:12], ERROR[12:]
 LOST = "another worker of pg_restore wrote into the line with the reason; the server's log has it"
 """Workers write a line in pieces, and lines of others in between."""
 RESPONSIBLE = (
@@ -141,3 +141,5 @@ def _refusals(lines: Sequence[str]) -> Iterator[_Refusal]:
                 yield _Refusal(entry, *programs.split(said))
             elif not all_harmless:
                 yield _Refusal(entry, LOST, "")
+        elif line.startswith(CUT_ERROR) and not HARMLESS.match(line.removeprefix(CUT_ERROR)):
+            yield _Refusal(entry, LOST, "")

@@ -93,6 +93,7 @@ ELSEWHERE = [HARMLESS, "Command was: SET transaction_timeout = 0;"]
         ([f"pg_restore: error: {CREATING}", *ELSEWHERE, f"pg_restore: error: {CREATING}", "could not …"], 2),
         # The harmless one was cut before the word, it is not the end of the other.
         ([f"pg_restore: {CREATING}", f"error: {HARMLESS}", f"pg_restore: error: {CREATING}", "could not …"], 1),
+        ([f"pg_restore: {CREATING}", "error: COPY failed for table …"], 1),
         # Nor is it where it stands in one piece.
         ([f"pg_restore: error: {HARMLESS}", f"pg_restore: error: {CREATING}", "could not …"], 1),
     ],
