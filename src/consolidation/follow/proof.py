@@ -7,7 +7,7 @@ go on; it may be cut off and done again at any time until the source is written 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from psycopg2 import sql
@@ -26,6 +26,7 @@ from consolidation.fence import state as fence
 from consolidation.follow.phase import end_sources_capture
 from consolidation.journal import state
 from consolidation.journal.phase import recorded
+from consolidation.journal.plan import Plan
 from consolidation.journal.results import Phase, ProofResult
 from consolidation.model import TARGET, Database
 from consolidation.postgres.background import meanwhile
@@ -36,24 +37,6 @@ from consolidation.postgres.queries import execute
 METHOD = "rows hashed by SQL on both sides, without those that changed since the opening"
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is to be proved."""
-
-    database: Database
-    skip_reason: str
-
-    @property
-    def changed(self) -> bool:
-        """Whether the journal is to get a verdict."""
-        return not self.skip_reason
-
-    def diff(self) -> dict[str, str]:
-        """What would be done."""
-        line = self.skip_reason or f"compare the closed source of {self.database.name} with its open target"
-        return {"prepared": f"{line}\n"}
-
-
 def plan(database: Database) -> Plan:
     """Whether there is something to prove: once it has a verdict, that stays."""
     with session(database.target, "proof plan") as target:
@@ -61,7 +44,7 @@ def plan(database: Database) -> Plan:
     skip_reason = run.skip_reason(Phase.PROOF)
     if not skip_reason and run.done(Phase.PROOF):
         skip_reason = f"{database.name}: proved already"
-    return Plan(database, skip_reason)
+    return Plan(database, f"compare the closed source of {database.name} with its open target", skip_reason)
 
 
 def apply(plan: Plan, timeout_seconds: float) -> Json:

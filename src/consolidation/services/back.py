@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from consolidation.borders import Json
 from consolidation.journal import state
 from consolidation.journal.phase import recorded
+from consolidation.journal.plan import Plan
 from consolidation.journal.results import FenceResult, Phase, Result
 from consolidation.journal.state import RunState
 from consolidation.model import Database
@@ -28,28 +29,11 @@ class BackResult(Result):
     """As clients saw it, at the most."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """That the services of a database are on its source again is to be noted."""
-
-    database: Database
-    skip_reason: str
-
-    @property
-    def changed(self) -> bool:
-        """Whether it will be."""
-        return not self.skip_reason
-
-    def diff(self) -> dict[str, str]:
-        """What would be done."""
-        text = f"wait until the services of {self.database.name} are healthy on the source"
-        return {"prepared": f"{self.skip_reason or text}\n"}
-
-
 def plan(database: Database) -> Plan:
     """What there is to note now."""
     with session(database.target, "services back plan") as target:
-        return Plan(database, state.read(target, database).skip_reason(Phase.ROLLBACK_SERVICES))
+        skip_reason = state.read(target, database).skip_reason(Phase.ROLLBACK_SERVICES)
+    return Plan(database, f"wait until the services of {database.name} are healthy on the source", skip_reason)
 
 
 def apply(plan: Plan, healthy_after_seconds: float | None = None) -> Json:

@@ -18,6 +18,7 @@ from psycopg2.extensions import connection as Connection
 from consolidation.borders import Json
 from consolidation.errors import ServiceError, StepRefused
 from consolidation.fence import state as fence
+from consolidation.journal import plan as plans
 from consolidation.journal import records, state
 from consolidation.journal.phase import recorded
 from consolidation.journal.results import Phase, Result
@@ -54,29 +55,19 @@ class SmokeTestResult(Result):
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(plans.Plan):
     """The smoke test of one database."""
 
-    database: Database
     rows: tuple[Row, ...]
-    skip_reason: str
-
-    @property
-    def changed(self) -> bool:
-        """Whether there is anything to test."""
-        return not self.skip_reason
-
-    def diff(self) -> dict[str, str]:
-        """What would be tested."""
-        name = self.database.name
-        text = f"test that the services of {name} write to schema {name}, and that none is left on the source"
-        return {"prepared": f"{self.skip_reason or text}\n"}
 
 
 def plan(database: Database, rows: Iterable[Row]) -> Plan:
     """What is to be tested now."""
     with session(database.target, "smoke test plan") as target:
-        return Plan(database, tuple(rows), state.read(target, database).skip_reason(Phase.CUTOVER_SERVICES))
+        skip_reason = state.read(target, database).skip_reason(Phase.CUTOVER_SERVICES)
+    name = database.name
+    what = f"test that the services of {name} write to schema {name}, and that none is left on the source"
+    return Plan(database, what, skip_reason, tuple(rows))
 
 
 def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float, healthy_after_seconds: float | None = None) -> Json:
