@@ -31,7 +31,7 @@ class ActionModule(Normal):
 
     def _configure_module(self, module_name: str, module_args: Any, task_vars: Any) -> Any:
         module = LIBRARY / f"{module_name}.py"
-        if not self._is_here(task_vars) or not module.is_file():
+        if not module.is_file() or not self._is_here(task_vars):
             return super()._configure_module(module_name, module_args, task_vars)
         self._forked = module
         encoder = get_module_encoder(PROFILE, Direction.CONTROLLER_TO_MODULE)

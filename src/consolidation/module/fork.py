@@ -37,13 +37,19 @@ def run(
     """
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as errors:
-        child = os.fork()
-        if child == 0:
+
+        def become() -> None:
             os.close(reading)  # the module watches whether anyone reads its output
             os.dup2(writing, 1)
             os.dup2(errors.fileno(), 2)
             os.close(writing)
-            _become(module, arguments, directory, environment, prepare)
+            os.environ.update(environment)
+            os.chdir(directory)
+            prepare()
+
+        child = os.fork()
+        if child == 0:
+            _never_return(module, arguments, become)
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
             output = pipe.read()
@@ -53,28 +59,26 @@ def run(
         return code if code >= 0 else 128 - code, output, errors.read()
 
 
-def _become(
-    module: Path, arguments: bytes, directory: Path, environment: Mapping[str, str], prepare: Callable[[], None]
-) -> NoReturn:
+def _never_return(module: Path, arguments: bytes, become: Callable[[], None]) -> NoReturn:
     """Nothing of the caller runs any more, whatever happens: neither its handlers nor what it would do at its exit."""
     status = 1
-    gc.freeze()  # what the caller has left is not collected here: its descriptors may have other files by then
     try:
+        gc.freeze()  # what the caller has left is not collected here: its descriptors may have other files by then
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
+        become()
         sys.stdin = io.TextIOWrapper(io.BytesIO(arguments))
         sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))  # noqa: SIM115
         sys.argv = [str(module)]
-        os.environ.update(environment)
-        os.chdir(directory)
-        prepare()
         status = _exit_status(module)
         sys.stdout.flush()
     except BaseException:  # noqa: BLE001 - a fork never goes on with its caller's work
         traceback.print_exc()
     finally:
-        sys.stderr.flush()
-        os._exit(status)
+        try:
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
 
 
 def _exit_status(module: Path) -> int:
