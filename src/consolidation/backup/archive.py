@@ -17,13 +17,15 @@ from pathlib import Path
 from consolidation.backup import programs
 from consolidation.errors import BackupError
 
-ERROR = "pg_restore: error: "
+PROGRAM, LEVEL = "pg_restore: ", "error: "
+ERROR = PROGRAM + LEVEL
+"""How a line with an error begins. Workers write a line in pieces, and lines of others in between."""
 LISTED = re.compile(r"^(\d+); \d+ \d+ (.+)$")
 FAILING = re.compile(r"^pg_restore: from TOC entry (\d+); ")
 # pg_restore since 17 sets it in each of its sessions, whatever the server knows. By the name, which any language has in
 # the message; not by the next line: workers write theirs in between.
 HARMLESS = re.compile(r"could not execute query: \S+:  .*\btransaction_timeout\b")
-ITS_END = re.compile(rf"(?<!error: ){HARMLESS.pattern}")
+ITS_END = re.compile(rf"(?<!{LEVEL}){HARMLESS.pattern}")
 """The rest of such a line that another worker's came into."""
 DEFINES = re.compile(
     r"(ACCESS METHOD|AGGREGATE|CAST|COLLATION|CONVERSION|DEFAULT|DOMAIN|EXTENSION|FUNCTION|OPERATOR|PROCEDURAL LANGUAGE"
@@ -31,9 +33,7 @@ DEFINES = re.compile(
 )
 """Kinds of entries that are made before any row is read, and so before workers write between each other's lines: what a
 server says of them, in any language, quotes no row."""
-CUT, CUT_ERROR = ERROR[:12], ERROR[12:]
 LOST = "another worker of pg_restore wrote into the line with the reason; the server's log has it"
-"""Workers write a line in pieces, and lines of others in between."""
 RESPONSIBLE = (
     "CHECK CONSTRAINT",
     "CONSTRAINT",
@@ -131,15 +131,15 @@ def _failures(refusals: Iterable[_Refusal], entries: Mapping[int, str]) -> tuple
 def _refusals(lines: Sequence[str]) -> Iterator[_Refusal]:
     """The errors that pg_restore named, without those that do no harm."""
     entry = None
-    cut = sum(line.startswith(ERROR) and CUT in line.removeprefix(ERROR) for line in lines)
+    cut = sum(line.startswith(ERROR) and PROGRAM in line.removeprefix(ERROR) for line in lines)
     all_harmless = cut == sum(ITS_END.search(line) is not None for line in lines)
     for line in lines:
         if found := FAILING.match(line):
             entry = int(found[1])
         elif line.startswith(ERROR) and not HARMLESS.match(said := line.removeprefix(ERROR)):
-            if CUT not in said:
+            if PROGRAM not in said:
                 yield _Refusal(entry, *programs.split(said))
             elif not all_harmless:
                 yield _Refusal(entry, LOST, "")
-        elif line.startswith(CUT_ERROR) and not HARMLESS.match(line.removeprefix(CUT_ERROR)):
+        elif line.startswith(LEVEL) and not HARMLESS.match(line.removeprefix(LEVEL)):
             yield _Refusal(entry, LOST, "")
