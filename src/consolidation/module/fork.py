@@ -35,21 +35,20 @@ def run(
 
     ``prepare`` is called in the fork, before the module. A signal gives 128 and its number, as a shell's status does.
     """
+
+    def work() -> int:
+        os.environ.update(environment)
+        os.chdir(directory)
+        prepare()
+        sys.stdin = io.TextIOWrapper(io.BytesIO(arguments))
+        sys.argv = [str(module)]
+        return _exit_status(module)
+
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as errors:
-
-        def become() -> None:
-            os.close(reading)  # the module watches whether anyone reads its output
-            os.dup2(writing, 1)
-            os.dup2(errors.fileno(), 2)
-            os.close(writing)
-            os.environ.update(environment)
-            os.chdir(directory)
-            prepare()
-
         child = os.fork()
         if child == 0:
-            _never_return(module, arguments, become)
+            _never_return(work, reading, writing, errors.fileno())
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
             output = pipe.read()
@@ -59,18 +58,19 @@ def run(
         return code if code >= 0 else 128 - code, output, errors.read()
 
 
-def _never_return(module: Path, arguments: bytes, become: Callable[[], None]) -> NoReturn:
+def _never_return(work: Callable[[], int], reading: int, writing: int, errors: int) -> NoReturn:
     """Nothing of the caller runs any more, whatever happens: neither its handlers nor what it would do at its exit."""
     status = 1
     try:
         gc.freeze()  # what the caller has left is not collected here: its descriptors may have other files by then
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-        become()
-        sys.stdin = io.TextIOWrapper(io.BytesIO(arguments))
+        os.close(reading)  # the module watches whether anyone reads its output
+        os.dup2(writing, 1)
+        os.dup2(errors, 2)
+        os.close(writing)
         sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))  # noqa: SIM115
-        sys.argv = [str(module)]
-        status = _exit_status(module)
+        status = work()
         sys.stdout.flush()
     except BaseException:  # noqa: BLE001 - a fork never goes on with its caller's work
         traceback.print_exc()
