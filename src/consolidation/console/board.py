@@ -163,7 +163,7 @@ class Board:
         found = list(self._warnings.items())
         self._warnings.clear()
         for (identity, subject, what), hosts in found[:MOST_WARNINGS]:
-            where = ", ".join(dict.fromkeys(hosts))
+            where = ", ".join(sorted(set(hosts)))
             yield Shown(f"{'':{PHASE_WIDTH}} warning    {identity} {subject} ({where}): {what}", WARNING)
         if len(found) > MOST_WARNINGS:
             yield Shown(f"{'':{PHASE_WIDTH}} {len(found) - MOST_WARNINGS} more warnings: see the report", WARNING)

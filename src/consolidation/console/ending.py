@@ -42,9 +42,9 @@ class Failures:
         return list(self._messages)
 
     def of(self, hosts: Sequence[str]) -> dict[tuple[str, ...], list[str]]:
-        """Hosts -> the messages that they share, without the host's name before each."""
+        """Hosts, by name -> the messages that they share, without the host's name before each."""
         shared: dict[str, list[str]] = {}
-        for host in self._messages:
+        for host in sorted(self._messages):
             if host in hosts:
                 for message in self._messages[host]:
                     shared.setdefault(message.removeprefix(f"{host}: "), []).append(host)
@@ -84,14 +84,14 @@ def findings(
 ) -> Iterator[Shown]:
     """The findings of a preflight with their fixes, each once, the worst first; host -> findings."""
     shared: dict[tuple[str, str, str, str, str], list[str]] = {}
-    for host, found in of_hosts.items():
+    for host, found in sorted(of_hosts.items()):
         for each in found:
             words = (each.get("subject", ""), each.get("what", ""), each.get("fix", ""))
             shared.setdefault((each["severity"], each["id"], *words), []).append(host)
     for wanted in severities:
         for (severity, identity, subject, what, fix), hosts in shared.items():
             if severity == wanted:
-                where = ", ".join(dict.fromkeys(hosts))
+                where = ", ".join(sorted(set(hosts)))
                 yield from block(severity.capitalize(), f"{identity} {subject} ({where})\n{what}", SEVERITIES[severity])
                 yield from block("Fix", fix)
 

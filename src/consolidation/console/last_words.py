@@ -103,13 +103,13 @@ class Seen:
 
     def who_writes(self, failed: Sequence[str]) -> Iterator[Shown]:
         """The last line of a command that failed: which side of each database takes writes right now."""
-        known = [f"{host}: {self.writers[host]}" for host in failed if host in self.writers]
+        known = [f"{host}: {self.writers[host]}" for host in sorted(failed) if host in self.writers]
         if known:
             yield from ending.block("Writes", "\n".join(known), WARNING)
 
     def when_stopped(self, *, has_run: bool) -> Iterator[Shown]:
         """Ctrl-C, or a fault of Ansible's: whether writes are refused, since when, and what to type."""
-        where = ", ".join(f"{module} of {host}" for host, module in self.active.items())
+        where = ", ".join(f"{module} of {host}" for host, module in sorted(self.active.items()))
         while_ = f" while these worked: {where}" if where else ""
         phases = ", ".join(sorted({self.phases.get(host, "start") for host in self.active})) or "start"
         yield from ending.block("STOPPED", f"in phase {phases}{while_}. What is done is kept.", BAD)

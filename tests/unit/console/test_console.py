@@ -180,7 +180,7 @@ def test_causes_are_shown_once_with_what_to_do() -> None:
     )
     assert failures.add("lost", "gone")
     same = ending.Failures()
-    for host in ("campaign_db", "image_db"):
+    for host in ("image_db", "campaign_db"):  # whichever failed first, the same words
         same.add(host, f"{host}: no space\nNext: make room")
         same.add(host, f"{host}: no space\nNext: make room")
     assert texts(ending.failures(same, ["campaign_db", "image_db"])) == [
@@ -191,7 +191,7 @@ def test_causes_are_shown_once_with_what_to_do() -> None:
 
 
 def test_blockers_end_with_their_fix() -> None:
-    found = {"campaign_db": [FINDING, BLOCKER], "image_db": [BLOCKER]}
+    found = {"image_db": [BLOCKER], "campaign_db": [FINDING, BLOCKER]}
     blocker = ["Blocker source.type pid 5 (campaign_db, image_db)", "an old transaction", "more", "Fix end it"]
     assert texts(ending.findings(found, ["blocker"])) == blocker
     assert texts(ending.findings(found)) == [*blocker, "Warning source.lock pid 5 (campaign_db)", *blocker[1:]]
