@@ -1,6 +1,7 @@
 """What online mode costs and does: the writers' cost of the capture, rows a second of the rounds, the write outage.
 
-Beside the rounds a native subscription catches up with the same changes.
+Beside the rounds, which compare what they bring, a native subscription catches up with the same changes, alone and
+with a comparison of the changed rows.
 
 ``python -m bench.online [--directory DIR] [--rows N]``: about two minutes on a quiet machine; prints, and writes
 ``results/online.json``. Ratios of one run count, not seconds of two.
@@ -152,13 +153,17 @@ def writers_cost(world: World, turns: int = 3) -> dict[str, dict[str, float]]:
 
 
 CATCH_UP = {
-    "updates in one transaction": ["UPDATE item SET n = n + 1 WHERE id <= {n}"],
-    "inserts in one transaction": [
-        "INSERT INTO item SELECT 50000000 + n, 0, substr(repeat(md5(n::text), 32), 1, 1000)"
-        " FROM generate_series(1, {n}) n"
-    ],
-    "deletes in one transaction": ["DELETE FROM item WHERE id > 50000000"],
+    "updates in one transaction": ("id <= {n}", ["UPDATE item SET n = n + 1 WHERE id <= {n}"]),
+    "inserts in one transaction": (
+        "id > 50000000",
+        [
+            "INSERT INTO item SELECT 50000000 + n, 0, substr(repeat(md5(n::text), 32), 1, 1000)"
+            " FROM generate_series(1, {n}) n"
+        ],
+    ),
+    "deletes in one transaction": ("id > 50000000", ["DELETE FROM item WHERE id > 50000000"]),
 }
+"""What: (which rows, by which statements)."""
 
 
 def catching_up(world: World, rows: int) -> dict[str, float]:
@@ -166,7 +171,7 @@ def catching_up(world: World, rows: int) -> dict[str, float]:
     found: dict[str, float] = {}
     conn = world.app()
     with world.follower() as follower, conn.cursor() as cursor:
-        for what, statements in CATCH_UP.items():
+        for what, (_, statements) in CATCH_UP.items():
             for statement in statements:
                 cursor.execute(statement.format(n=rows))
             done = follower.round()
@@ -253,8 +258,9 @@ def main() -> None:
             found["catching_up_rows_a_second"] = catching_up(world, given.rows)
             found["outage"] = {to: outage(world, to) for to in ("target", "source")}
             servers = world.source, world.target
-            peer = subscription.catching_up(servers, "campaign", TABLES, CATCH_UP, given.rows)
-            found["native_subscription_rows_a_second"] = peer
+            alone, compared = subscription.catching_up(servers, "campaign", TABLES, CATCH_UP, given.rows)
+            found["native_subscription_rows_a_second"] = alone
+            found["native_subscription_compared_rows_a_second"] = compared
             with session(world.database.source, "bench") as conn:
                 assert not fence.is_closed(conn, world.database.source_side)  # noqa: S101 - it has been back
         finally:

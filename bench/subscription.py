@@ -1,9 +1,13 @@
-"""The peer of mode online's rounds: a native subscription that catches up with the same changes of the same rows."""
+"""The peer of mode online's rounds: a native subscription that catches up with the same changes of the same rows.
+
+Alone, and with a comparison of what it has brought: a round ends with one.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -26,6 +30,16 @@ class Subscription:
     target: Any
     markers: Iterator[int] = field(default_factory=lambda: count(900_000_000))
 
+    def comparing_seconds(self, where: str) -> float:
+        """Of count and two sums of hashes of the chosen rows, on both sides at once, as a digest by SQL has."""
+        sums = ", ".join(f"sum(hashtextextended(t::text, {seed})::numeric)" for seed in (0, 1))
+        statement = f"SELECT count(*), {sums} FROM item AS t WHERE {where}"  # noqa: S608 - constants
+        begun = time.monotonic()
+        with ThreadPoolExecutor(2) as both:
+            ours, theirs = both.map(lambda conn: _value(conn, statement), (self.source, self.target))
+        assert ours == theirs, f"the subscription has not brought all: {ours} and {theirs}"  # noqa: S101 - as it says
+        return time.monotonic() - begun
+
     def seconds(self, statements: Iterable[str]) -> float:
         """From its start until it has brought what the statements have changed while it was stopped."""
         _execute(self.target, "ALTER SUBSCRIPTION peer DISABLE")
@@ -41,18 +55,31 @@ class Subscription:
 
 
 def catching_up(
-    servers: tuple[Server, Server], dbname: str, tables: str, changes: Mapping[str, Sequence[str]], rows: int
-) -> dict[str, int]:
-    """What is changed -> rows a second; without the time that a start takes which has nothing to bring."""
+    servers: tuple[Server, Server],
+    dbname: str,
+    tables: str,
+    changes: Mapping[str, tuple[str, Sequence[str]]],
+    rows: int,
+) -> tuple[dict[str, int], dict[str, int]]:
+    """What is changed -> rows a second, alone and with a comparison of the changed rows.
+
+    changes: which rows, and by which statements. Without the time that a start takes which has nothing to bring.
+    """
     with _subscribed(servers, dbname, tables) as subscription:
         start = min(subscription.seconds([]) for _ in range(3))
-        found = {}
-        for what, statements in changes.items():
-            took = subscription.seconds(statement.format(n=rows) for statement in statements) - start
-            found[what] = round(rows / took)
+        alone, compared = {}, {}
+
+        def keep(what: str, where: str, statements: Iterable[str], count: int) -> None:
+            took = subscription.seconds(statements) - start
+            alone[what] = round(count / took)
+            compared[what] = round(count / (took + subscription.comparing_seconds(where)))
+
+        for what, (where, statements) in changes.items():
+            keep(what, where.format(n=rows), [statement.format(n=rows) for statement in statements], rows)
         singles = min(20_000, rows)
-        took = subscription.seconds(f"UPDATE item SET n = n + 1 WHERE id = {1 + k}" for k in range(singles)) - start  # noqa: S608 - a number
-        return {**found, "single-row transactions": round(singles / took)}
+        updates = [f"UPDATE item SET n = n + 1 WHERE id = {1 + k}" for k in range(singles)]  # noqa: S608 - a number
+        keep("single-row transactions", f"id <= {singles}", updates, singles)
+        return alone, compared
 
 
 @contextmanager
@@ -79,6 +106,12 @@ def _subscribed(servers: tuple[Server, Server], dbname: str, tables: str) -> Ite
 def _execute(conn: Any, statement: str, *parameters: object) -> None:
     with conn.cursor() as cursor:
         cursor.execute(statement, parameters or None)
+
+
+def _value(conn: Any, question: str) -> Any:
+    with conn.cursor() as cursor:
+        cursor.execute(question)
+        return cursor.fetchone()
 
 
 def _until(conn: Any, question: str, *parameters: object) -> None:

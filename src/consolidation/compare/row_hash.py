@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
 from xxhash import xxh3_128_intdigest
 
 from consolidation.errors import CopyError
+from consolidation.postgres.catalog import Table
 
 MODULUS = 2**128
+OURS = "run the same command again; if it comes again, this is a bug, please report it"
 SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 HEADER_BYTES = 19
 TRAILER = b"\xff\xff"
@@ -84,8 +88,26 @@ class Summing:
         rows.clear()
 
 
+def row_sum(conn: Connection, statement: str | sql.Composable, *, is_binary: bool) -> RowSum:
+    """The sum of the rows of a COPY ... TO STDOUT. Raises CopyError where not every row that was sent was hashed."""
+    summing = Summing(is_binary=is_binary)
+    with conn.cursor() as cursor:
+        cursor.copy_expert(statement, summing)
+        found = summing.result()
+        if cursor.rowcount != found.rows:
+            raise CopyError(f"{cursor.rowcount} rows were sent, {found.rows} hashed", hint=OURS)
+    return found
+
+
+def comparable(here: Table, there: Table) -> bool:
+    """Whether equal values make equal messages: the same columns with the same types, none computed by the server."""
+    ours = {column.name: column.type for column in here.columns}
+    theirs = {column.name: column.type for column in there.columns}
+    return ours == theirs and not any(column.generated for column in (*here.columns, *there.columns))
+
+
 def _without_header(data: bytes) -> bytes:
     """The header is alone, or stands before the first row, or before the trailer of a table without rows."""
     if not data.startswith(SIGNATURE) or len(data) < HEADER_BYTES:
-        raise CopyError("the server's binary COPY does not begin as expected", hint="this is a bug, please report it")
+        raise CopyError("the server's binary COPY does not begin as expected", hint=OURS)
     return data[HEADER_BYTES:]

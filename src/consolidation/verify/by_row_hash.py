@@ -11,7 +11,7 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation.compare.digest import Digest
 from consolidation.compare.result import EQUAL, TableResult
-from consolidation.compare.row_hash import RowSum
+from consolidation.compare.row_hash import RowSum, comparable
 from consolidation.copy import chunks
 from consolidation.journal.state import RunState
 from consolidation.model import Database
@@ -40,7 +40,7 @@ def equal_tables(  # noqa: PLR0913 - what to read, where, and whom to report to
     tally = tally or Tally()
     target, exported = snapshot
     sums = _sums(target, run)
-    chosen = [(here, there) for here, there in tables if here.name in sums and _alike(here, there)]
+    chosen = [(here, there) for here, there in tables if here.name in sums and comparable(here, there)]
     if not chosen:
         return {}
     cuts = chunks.cut(target, [there for _, there in chosen])
@@ -67,13 +67,6 @@ def _sums(target: Connection, run: RunState) -> dict[str, tuple[RowSum, bool]]:
         row["table_name"]: (RowSum(row["rows"], row["bytes"], int(row["digest"])), row["binary"])
         for row in dicts(target, query("verify/copied_sums"), keys)
     }
-
-
-def _alike(here: Table, there: Table) -> bool:
-    """Whether equal values make equal messages: the same columns with the same types, none computed by the server."""
-    ours = {column.name: column.type for column in here.columns}
-    theirs = {column.name: column.type for column in there.columns}
-    return ours == theirs and not any(column.generated for column in (*here.columns, *there.columns))
 
 
 def _ranges(

@@ -18,9 +18,8 @@ from dataclasses import asdict, dataclass
 from queue import SimpleQueue
 
 import psycopg2
-from psycopg2.extensions import connection as Connection
 
-from consolidation.compare.row_hash import RowSum, Summing
+from consolidation.compare.row_hash import RowSum, row_sum
 from consolidation.errors import ConsolidationError, StatementFailed, describe, next_step
 from consolidation.postgres.connection import Settings, connect
 from consolidation.postgres.queries import execute
@@ -39,7 +38,6 @@ class Range:
     is_binary: bool
 
 
-OURS = "run the same command again; if it comes again, this is a bug, please report it"
 ENDED = "look for it in the runner's log (out of memory?), then run the same command again"
 
 
@@ -107,16 +105,6 @@ def _send(process: subprocess.Popen[str], line: str) -> None:
         pass  # it has ended; the answer that does not come says so
 
 
-def row_sum(conn: Connection, wanted: Range) -> RowSum:
-    """The sum of a range, read in this process. Raises RereadFailed where not every row that was sent was hashed."""
-    summing = Summing(is_binary=wanted.is_binary)
-    with conn.cursor() as cursor:
-        cursor.copy_expert(wanted.statement, summing)
-        if cursor.rowcount != summing.result().rows:
-            raise RereadFailed(f"{cursor.rowcount} rows were sent, {summing.result().rows} hashed", hint=OURS)
-    return summing.result()
-
-
 def main() -> int:
     """Answer until standard input ends."""
     task = json.loads(sys.stdin.readline())
@@ -126,7 +114,7 @@ def main() -> int:
         execute(conn, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         execute(conn, "SET TRANSACTION SNAPSHOT %s", [task["snapshot"]])
         for line in sys.stdin:
-            print(json.dumps(asdict(row_sum(conn, Range(**json.loads(line))))), flush=True)  # noqa: T201 - it is read
+            print(json.dumps(asdict(row_sum(conn, **json.loads(line)))), flush=True)  # noqa: T201 - it is read
     except ConsolidationError as error:
         return _failed(error)
     except psycopg2.Error as error:

@@ -10,14 +10,13 @@ from psycopg2.extensions import connection as Connection
 from consolidation.borders import Json
 from consolidation.compare.buckets import bucket_digests, differing, examine, pair
 from consolidation.compare.digest import Digest, comparison, table_digest
-from consolidation.compare.row_hash import RowSum
+from consolidation.compare.row_hash import RowSum, row_sum
 from consolidation.copy.chunks import copy_out
 from consolidation.errors import StatementFailed, VerificationFailed
 from consolidation.model import Database
 from consolidation.postgres.catalog import Table, read_tables
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, query, value
-from consolidation.verify.reread import Range, row_sum
 
 Look = Callable[[Connection, Table], Digest | RowSum]
 """What a method makes of a table."""
@@ -95,7 +94,7 @@ def _looks(here: Table, there: Table) -> dict[str, Look]:
 
     def row_hash(conn: Connection, table: Table, *, is_binary: bool) -> RowSum:
         statement = copy_out(table, names, None, None, is_binary=is_binary)
-        return row_sum(conn, Range(statement.as_string(conn), is_binary))
+        return row_sum(conn, statement, is_binary=is_binary)
 
     return {
         "SQL digest": lambda conn, table: table_digest(conn, table, columns),

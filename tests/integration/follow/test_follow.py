@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from consolidation.errors import StatementFailed
+from consolidation.errors import StatementFailed, VerificationFailed
 from demo.servers import Server
 from tests import builtin_types
 from tests.cluster import TEST_SETTINGS, Cluster, Database, quoted, standby_away
@@ -128,6 +128,26 @@ def test_values_swapped_between_two_parts_of_a_log(online: Online, what: str) ->
         for _ in range(10):
             if follower.round(entries=1).complete:
                 break
+        assert same(online)
+
+
+@pytest.mark.parametrize(("table", "column"), [("plain", "v"), ("reckoned", "a")], ids=["by row hash", "by SQL"])
+def test_a_round_that_arrives_otherwise_than_it_was_sent_is_not_kept(online: Online, table: str, column: str) -> None:
+    """A trigger of the destination that bears a name of the runbook's is not stood aside: it alters what comes in."""
+    there, trigger = f"{online.window.name}.{table}", "zz_consolidation_capture_other"
+    with online.follower() as follower:
+        follower.round()
+        online.target.execute(
+            "CREATE FUNCTION public.alter_it() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN NEW.{column} = NULL; RETURN NEW; END $$;"
+            f"CREATE TRIGGER {trigger} BEFORE INSERT ON {there} FOR EACH ROW EXECUTE FUNCTION public.alter_it();"
+            f"ALTER TABLE {there} ENABLE ALWAYS TRIGGER {trigger}"
+        )
+        online.source.execute(f"UPDATE public.{table} SET {column} = {column} WHERE id = 3", user="campaign_app")
+        with pytest.raises(VerificationFailed, match=f"{table} is not equal to"):
+            follower.round()
+        online.target.execute(f"DROP TRIGGER {trigger} ON {there}")
+        assert follower.round().keys == 1
         assert same(online)
 
 
