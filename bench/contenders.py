@@ -30,7 +30,7 @@ Contender = Callable[[Place, Dataset], dict[str, Usage]]
 """Does its work once; name -> what it cost. Raises BenchError."""
 
 
-def product(place: Place, dataset: Dataset) -> dict[str, Usage]:
+def product(place: Place, dataset: Dataset, readers: int = 0) -> dict[str, Usage]:
     """The copy and the verify phase, as the modules pg_copy and pg_verify_info run them."""
     place.drop_target(PRODUCT)
     roles.create_target(place.target, PRODUCT)
@@ -39,6 +39,7 @@ def product(place: Place, dataset: Dataset) -> dict[str, Usage]:
         place.settings(place.source, dataset.name, RUNBOOK),
         place.settings(place.target, PRODUCT, RUNBOOK),
         place.streams,
+        readers,
     )
     window.prepare(dataset.create_tables())
     place.settle()

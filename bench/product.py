@@ -30,6 +30,7 @@ class Product:
     source: Settings
     target: Settings
     workers: int
+    readers: int = 0
 
     @property
     def database(self) -> model.Database:
@@ -50,7 +51,7 @@ class Product:
 
     def copy(self) -> dict[str, Any]:
         """The copy phase."""
-        return copy.apply(copy.plan(self.database), self.workers)
+        return copy.apply(copy.plan(self.database), self.workers, self.readers)
 
     def verify(self) -> dict[str, Any]:
         """The verify phase. Raises VerificationFailed."""

@@ -23,6 +23,13 @@ options:
     description: Number of worker processes, each with a connection to both sides.
     type: int
     default: 2
+  readers:
+    description:
+      - Number of processes that read every table of the target again as soon as it is loaded, while others load, so
+        that M(storage.consolidation.pg_verify_info) need not; no more than the runner has cores beside O(workers).
+      - Not in mode online.
+    type: int
+    default: 0
   timeout_seconds:
     description: With O(state=absent), how long transactions that hold the target's tables are waited for.
     type: float
@@ -118,6 +125,7 @@ def main() -> None:
     spec = arguments.phase(
         state={"type": "str", "default": "present", "choices": ["present", "absent"]},
         workers={"type": "int", "default": 2},
+        readers={"type": "int", "default": 0},
         timeout_seconds={"type": "float", "default": 60},
         progress_file={"type": "path"},
     )
@@ -134,7 +142,7 @@ def main() -> None:
         if module.check_mode:
             module.exit_json(**found)
         with progress.reported(database, "copy", given["progress_file"]):
-            result = copy.apply(plan, given["workers"])
+            result = copy.apply(plan, given["workers"], given["readers"])
         module.exit_json(**found | result)
 
 

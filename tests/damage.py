@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from psycopg2.extensions import connection as Connection
 
 from consolidation.compare.digest import Incomparable, comparison, table_digest
+from consolidation.compare.reread import readers
 from consolidation.errors import VerificationFailed
 from consolidation.journal.phase import recorded
 from consolidation.postgres.catalog import Table, definitions, read_tables
@@ -16,7 +17,6 @@ from consolidation.postgres.queries import value
 from consolidation.postgres.snapshot import frozen
 from consolidation.verify import by_row_hash as copied
 from consolidation.verify import phase as verify
-from consolidation.verify.reread import readers
 from tests.cluster import Database
 from tests.window import Window
 
@@ -212,10 +212,10 @@ def rows() -> str:
     return "".join(f"INSERT INTO {NAMES[damage.kind]} VALUES {damage.rows};\n" for damage in DAMAGES)
 
 
-def copied_window(source: Database, target: Database) -> Window:
+def copied_window(source: Database, target: Database, readers: int = 0) -> Window:
     """All tables, copied and behind both fences."""
     source.execute(ddl(there=False) + rows(), role="campaign_owner")
-    window = Window(source, target)
+    window = Window(source, target, readers=readers)
     window.begin()
     window.own_schema(ddl(there=True))
     with recorded(window.database, "schema") as work, session(target.settings, "test") as conn:

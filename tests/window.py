@@ -41,6 +41,8 @@ class Window:
     tables: list[str] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
     mode: str = "window"
+    readers: int = 0
+    """Of the copy: it reads tables again that are loaded, where ``tests.rereading`` lets it."""
     control: dict[str, Any] = field(default_factory=lambda: {"host": "here", "pid": os.getpid(), "started": "1"})
 
     @property
@@ -104,7 +106,7 @@ class Window:
             trigger.close_side(conn, self.database.side(side), 10)
 
     def copy(self, workers: int = 2) -> dict[str, Any]:
-        return copy.apply(copy.plan(self.database), workers)
+        return copy.apply(copy.plan(self.database), workers, self.readers)
 
     def capture(self, side: str = "source", state: str = "on") -> dict[str, Any]:
         return capture.apply(capture.plan(self.database, side, state), 10)

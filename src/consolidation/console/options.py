@@ -23,6 +23,7 @@ OF_ROLES = frozenset(
         "capture_timeout_seconds",
         "copy_helpers",
         "copy_progress_file",
+        "copy_readers",
         "copy_timeout_seconds",
         "copy_workers",
         "cutover_budget_seconds",

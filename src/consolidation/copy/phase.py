@@ -21,7 +21,7 @@ from consolidation import text as figures
 from consolidation.borders import Json
 from consolidation.capture import trigger as capture
 from consolidation.capture.state import PREPARED
-from consolidation.copy import chunks, helper, loads, noted, restore
+from consolidation.copy import chunks, helper, loads, noted, rereading, restore
 from consolidation.copy.pool import started
 from consolidation.errors import CopyError, StepRefused
 from consolidation.fence import state as fence
@@ -92,8 +92,11 @@ def plan(database: Database) -> Plan:
     return Plan(database, tuple(planned), "")
 
 
-def apply(plan: Plan, workers: int) -> Json:
-    """Load what is not loaded yet, with ``workers`` processes. Raises CopyError, StepRefused."""
+def apply(plan: Plan, workers: int, readers: int = 0) -> Json:
+    """Load what is not loaded yet, with ``workers`` processes. Raises CopyError, StepRefused.
+
+    ``readers``: processes that read again what is loaded, where the runner has cores for them.
+    """
     database = plan.database
     if plan.skip_reason:
         return {"msg": plan.skip_reason, "mode": database.strategy.name}
@@ -103,32 +106,34 @@ def apply(plan: Plan, workers: int) -> Json:
         earlier = work.found(CopyResult)
         work.replace(replace(earlier, mode=database.strategy.name, copy_id=None))
         work.keep()
-        with (
-            started(chunks.workers([load.table for load in plan.loads], workers)) as processes,
-            session(database.target, "copy") as target,
-            (noted.snapshot if followed else _snapshot)(database) as (source, snapshot),
-        ):
-            if followed:
-                captured = noted.require_captured(source, target, database)
-            else:
-                _require_fences(source, target, database, work.state)
-            tables = loads.matched(source, target, database)
-            leftovers = {load.table.name for load in plan.loads if load.leftover_rows}
-            loading = loads.enqueue(source, target, work, tables, leftovers)
-            queue = helper.publish(work, snapshot)
-            if followed:
-                noted.remember(work, captured)
-                _require_loaded(target, work.run, processes.run(database, queue))
-            else:
-                with ThreadPoolExecutor(1) as counting:
-                    counted = counting.submit(_count, source, [table for table, _ in tables])
-                    errors = processes.run(database, queue)
-                _require_loaded(target, work.run, errors)
-                _require_counts(target, work.run, counted.result())
-            sequences = _set_sequences(source, target, database, [table for table, _ in tables])
-        if followed and loading:
-            noted.bring_up(database, work, tables, resumed=queue.attempt > 1)
-        restore.tables(database, work.run, workers)
+        with rereading.beside(database, workers, 0 if followed else readers) as reread:
+            with (
+                started(chunks.workers([load.table for load in plan.loads], workers)) as processes,
+                session(database.target, "copy") as target,
+                (noted.snapshot if followed else _snapshot)(database) as (source, snapshot),
+            ):
+                if followed:
+                    captured = noted.require_captured(source, target, database)
+                else:
+                    _require_fences(source, target, database, work.state)
+                tables = loads.matched(source, target, database)
+                leftovers = {load.table.name for load in plan.loads if load.leftover_rows}
+                loading = loads.enqueue(source, target, work, tables, leftovers)
+                queue = helper.publish(work, snapshot)
+                if followed:
+                    noted.remember(work, captured)
+                    _require_loaded(target, work.run, processes.run(database, queue))
+                else:
+                    reread.begin(work, tables)
+                    with ThreadPoolExecutor(1) as counting:
+                        counted = counting.submit(_count, source, [table for table, _ in tables])
+                        errors = processes.run(database, queue)
+                    _require_loaded(target, work.run, errors)
+                    _require_counts(target, work.run, counted.result())
+                sequences = _set_sequences(source, target, database, [table for table, _ in tables])
+            if followed and loading:
+                noted.bring_up(database, work, tables, resumed=queue.attempt > 1)
+            restore.tables(database, work.run, workers, reread)
         work.note(CopyResult(copy_id=earlier.copy_id if earlier.copy_id and not loading else uuid4().hex))
         with session(database.target, "copy") as target:
             trigger.close_side(target, database.target_side, LOCK_SECONDS)  # rows as well, now that they are loaded

@@ -14,6 +14,7 @@ from psycopg2.errors import DeadlockDetected
 from psycopg2.extensions import connection as Connection
 
 from consolidation.copy import deferred, loads
+from consolidation.copy.rereading import Rereading
 from consolidation.fence import state as fence
 from consolidation.journal import records
 from consolidation.model import Database
@@ -22,8 +23,9 @@ from consolidation.postgres.locks import ACCESS_EXCLUSIVE, limited
 from consolidation.postgres.queries import Row, execute
 
 
-def tables(database: Database, run: records.Run, workers: int) -> None:
-    """Make keys and indexes again; then foreign keys, when every key they refer to is there."""
+def tables(database: Database, run: records.Run, workers: int, rereading: Rereading) -> None:
+    """Make keys and indexes again, of tables that are being read when that is done; then foreign keys, when every key
+    they refer to is there."""
     with ExitStack() as stack:
         sessions = [stack.enter_context(session(database.target, "copy restore")) for _ in range(workers)]
         restore = _Restore(database, run, fence.read(sessions[0], database.target_side), SimpleQueue())
@@ -34,9 +36,9 @@ def tables(database: Database, run: records.Run, workers: int) -> None:
             with session(database.target, "copy restore") as target:
                 waiting = [load for load in loads.of_run(target, run) if load["state"] == state]
             with ThreadPoolExecutor(workers) as pool:
-                made = list(pool.map(lambda load, after=following: restore.beside_others(load, after), waiting))
+                made = [(load, pool.submit(restore.beside_others, load, following)) for load in rereading.free(waiting)]
             # A foreign key locks both its tables, so two tables may wait for each other. Who gave way comes after them.
-            for load in (load for load, is_made in zip(waiting, made, strict=True) if not is_made):
+            for load in [load for load, is_made in made if not is_made.result()]:
                 with session(database.target, "copy restore") as target:
                     restore.one(target, load, following)
 

@@ -42,6 +42,8 @@ class Fenced:
     """The same of the row trigger."""
     epoch: str
     """Digest of what must not change while the fence is closed; see ``sql/state.sql``."""
+    form: str
+    """The same without the fence: what the table is, and which file holds its rows."""
 
     @property
     def identifier(self) -> sql.Identifier:

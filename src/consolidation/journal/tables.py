@@ -107,6 +107,7 @@ table_load = Table(
     Column("source_rows", BigInteger, comment="count(*) of the source in the copy's snapshot"),
     Column("fence_epoch", Text, comment="closing of the source's fence it was loaded behind; another one: load again"),
     Column("source_filenode", BigInteger, comment="file of the source's table; another one: load again"),
+    Column("reread", JSONB, comment="sum of the rows read again from the target, and what it held then"),
     _now("started_at"),
     Column("finished_at", DateTime(timezone=True)),
     _one_of("state", LOAD_STATES),

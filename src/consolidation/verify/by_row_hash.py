@@ -5,22 +5,25 @@ It can only say "equal". Everything else (no sums of this run, other types, a di
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 
 from consolidation.compare.digest import Digest
+from consolidation.compare.reread import Readers
 from consolidation.compare.result import EQUAL, TableResult
 from consolidation.compare.row_hash import RowSum, comparable
 from consolidation.copy import chunks
+from consolidation.copy.rereading import held, ranges
 from consolidation.journal.state import RunState
 from consolidation.model import Database
 from consolidation.postgres.catalog import Table
-from consolidation.postgres.queries import dicts, query
+from consolidation.postgres.queries import Row, dicts, query
 from consolidation.progress.reporter import COMPARING, Tally
-from consolidation.verify.reread import Range, Readers
 
 METHOD = "rows hashed as they left the source, and read again from the target"
+EARLIER = f"{METHOD} when they were loaded, the same since"
 HALF = 2**64
 
 
@@ -39,41 +42,66 @@ def equal_tables(  # noqa: PLR0913 - what to read, where, and whom to report to
     """
     tally = tally or Tally()
     target, exported = snapshot
-    sums = _sums(target, run)
-    chosen = [(here, there) for here, there in tables if here.name in sums and comparable(here, there)]
-    if not chosen:
-        return {}
-    cuts = chunks.cut(target, [there for _, there in chosen])
-    reading.connect(database.target, exported)
-    parts = {}
+    loads = _loads(target, run)
+    chosen = [(here, there) for here, there in tables if here.name in loads and comparable(here, there)]
+    earlier = _earlier(target, database, loads, [there for _, there in chosen])
     # Large tables first, and all at once: the readers are busy to the end.
-    for here, there in sorted(chosen, key=lambda pair: -pair[1].table_bytes):
-        tally.begin(here.name, COMPARING)
-        names, is_binary = [column.name for column in here.stored_columns], sums[here.name][1]
-        parts[here.name] = reading.sums(_ranges(target, there, cuts[there.name], names, is_binary=is_binary))
+    now = sorted((pair for pair in chosen if pair[0].name not in earlier), key=lambda pair: -pair[1].table_bytes)
+    cuts = chunks.cut(target, [there for _, there in now])
+    if now:
+        reading.connect(database.target)
+    parts = {}
+    for pair in now:
+        name = pair[0].name
+        tally.begin(name, COMPARING)
+        parts[name] = reading.sums(ranges(target, pair, cuts[name], exported, is_binary=loads[name].is_binary))
     found = {}
-    for name, ranges in parts.items():
-        arrived, seconds = _total(name, ranges, len(cuts[name]), tally)
-        if arrived == sums[name][0]:
-            digest = Digest(arrived.rows, divmod(arrived.digest, HALF))
-            found[name] = TableResult(name, EQUAL, digest, digest, seconds=round(seconds, 3), method=METHOD)
+    for name, arrived in earlier.items():
+        tally.add(name, arrived.rows, 1)
+        if arrived == loads[name].left:
+            found[name] = _equal(name, arrived, 0, EARLIER)
+    for name, read in parts.items():
+        arrived, seconds = _total(name, read, len(cuts[name]), tally)
+        if arrived == loads[name].left:
+            found[name] = _equal(name, arrived, seconds, METHOD)
     return found
 
 
-def _sums(target: Connection, run: RunState) -> dict[str, tuple[RowSum, bool]]:
-    """What left the source for every table that this run has loaded whole, behind the fence that is closed now."""
+@dataclass(frozen=True)
+class _Load:
+    """A table that this run has loaded whole, behind the fence that is closed now."""
+
+    left: RowSum
+    """What left the source."""
+    is_binary: bool
+    reread: Row | None
+    """What was read from the target when it was loaded: see ``copy.rereading``."""
+
+
+def _loads(target: Connection, run: RunState) -> dict[str, _Load]:
     keys = {"run_id": run.run.id if run.run else "", "database": run.database, "fence_epoch": run.fence.fence_epoch}
     return {
-        row["table_name"]: (RowSum(row["rows"], row["bytes"], int(row["digest"])), row["binary"])
+        row["table_name"]: _Load(_sum(row), row["binary"], row["reread"])
         for row in dicts(target, query("verify/copied_sums"), keys)
     }
 
 
-def _ranges(
-    target: Connection, table: Table, cut: Iterable[chunks.Chunk], names: list[str], *, is_binary: bool
-) -> list[Range]:
-    statements = [chunks.copy_out(table, names, chunk.low, chunk.high, is_binary=is_binary) for chunk in cut]
-    return [Range(statement.as_string(target), is_binary) for statement in statements]
+def _earlier(
+    target: Connection, database: Database, loads: Mapping[str, _Load], tables: Iterable[Table]
+) -> dict[str, RowSum]:
+    """What was read when it was loaded, of tables that hold the very same rows now."""
+    read = {table.name: reread for table in tables if (reread := loads[table.name].reread)}
+    now = held(target, database, [table for table in tables if table.name in read]) if read else {}
+    return {name: _sum(reread) for name, reread in read.items() if reread["held"] == now.get(name)}
+
+
+def _sum(found: Row) -> RowSum:
+    return RowSum(found["rows"], found["bytes"], int(found["digest"]))
+
+
+def _equal(name: str, found: RowSum, seconds: float, method: str) -> TableResult:
+    digest = Digest(found.rows, divmod(found.digest, HALF))
+    return TableResult(name, EQUAL, digest, digest, seconds=round(seconds, 3), method=method)
 
 
 def _total(name: str, parts: Iterable[tuple[RowSum, float]], count: int, tally: Tally) -> tuple[RowSum, float]:

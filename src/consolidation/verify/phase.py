@@ -17,6 +17,7 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation import text as figures
 from consolidation.borders import Json
+from consolidation.compare.reread import Readers, readers
 from consolidation.compare.result import DIFFERENT, EQUAL, NOT_COMPARED, Comparison, SequenceResult, TableResult
 from consolidation.copy import chunks
 from consolidation.copy import deferred as defer
@@ -37,7 +38,6 @@ from consolidation.progress.reporter import Tally
 from consolidation.verify import by_row_hash as copied
 from consolidation.verify import recheck, selftest
 from consolidation.verify.comparison import Tables
-from consolidation.verify.reread import Readers, readers
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests import damage
+import pytest
+
+from tests import damage, rereading
 from tests.cluster import Database
 from tools.verification_docs import PAGE, page
 
@@ -18,3 +20,18 @@ def test_the_matrix_of_damages_and_methods(source: Database, target: Database) -
     assert missed == {each.kind for each in damage.DAMAGES if each.blind}
     text = PAGE.read_text(encoding="utf-8")
     assert text == page(text, damage.markdown(sound, damaged)), "run `make docs`"
+
+
+def test_the_same_damage_to_tables_that_were_read_before_it(
+    source: Database, target: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rereading.allow(monkeypatch)
+    window = damage.copied_window(source, target, readers=2)
+    proved = rereading.proved_earlier(window.verify())
+    assert len(proved) > len(damage.NAMES) / 2
+
+    damage.spoil(target)
+    seen = damage.by_verify(window)
+    assert {kind for kind, name in damage.NAMES.items() if name not in seen} == {
+        each.kind for each in damage.DAMAGES if each.blind
+    }

@@ -26,7 +26,7 @@ from consolidation.journal.results import Phase
 from consolidation.modes.copy import COPY
 from consolidation.modes.online import ONLINE
 from consolidation.modes.strategy import Strategy
-from tests import killing
+from tests import killing, rereading
 from tests.acknowledged import Acknowledged, Place
 from tests.cluster import BEHIND_THE_FENCE, Database
 from tests.following import Online
@@ -134,9 +134,14 @@ def places(campaign: Database, target: Database) -> Iterator[tuple[Place, Place]
 
 @pytest.fixture
 def night(
-    places: tuple[Place, Place], matrix: Matrix, tmp_path: Path, request: pytest.FixtureRequest
+    places: tuple[Place, Place],
+    matrix: Matrix,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Night]:
-    window = Window(places[0].database, places[1].database, mode=request.param)
+    rereading.allow(monkeypatch)
+    window = Window(places[0].database, places[1].database, mode=request.param, readers=1)
     night = Night(window, Acknowledged(places, tmp_path), matrix)
     with night.writers.writing():
         if night._key("cancel") not in matrix.counted:

@@ -17,7 +17,7 @@ from consolidation.preflight.kinds import KINDS
 CORE = Path(consolidation.__file__).parent
 PHASES = ("capture/phase.py", "copy/helper.py", "copy/phase.py", "copy/worker.py", "cutover/phase.py", "fence/phase.py",
           "follow/phase.py", "follow/proof.py", "follow/verification.py", "move/phase.py", "verify/phase.py",
-          "verify/reread.py")  # fmt: skip
+          "compare/reread.py")  # fmt: skip
 ARISES = "comes up within the window: someone or something changes while it works"
 ORDER = "phases out of order, or a run that is not as both sides are: run.conflict, docs/states.md"
 FAULT = "a process, a server or a disk fails within the window; the same command resumes"
@@ -92,7 +92,7 @@ FORETOLD: dict[str, tuple[str, ...] | str] = {
     "verify/phase.py::_require_fences": ORDER,
     "verify/phase.py::_require_one_encoding": ("target.encoding.differs",),
     "verify/phase.py::_require_equal": DATA,
-    "verify/reread.py::_ask": FAULT,
+    "compare/reread.py::_ask": FAULT,
     "verify/selftest.py::run": TEMPORARY,
     "verify/selftest.py::run 2": SETTINGS,
     "cutover/online.py::_require": ORDER,

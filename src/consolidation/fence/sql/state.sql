@@ -6,6 +6,7 @@
 -- generation expressions, its place among parents and partitions, and what its columns' types are made of: labels of
 -- enums, attributes of composite types and of tables whose rows are a column's values. Not other types of the database:
 -- those are other services'.
+-- form: the same without the triggers, which the end of a load switches.
 -- schema: name of the schema; tables: text[] of table names, empty for all; trigger, row_trigger: their names.
 WITH RECURSIVE fenced (oid) AS (
     SELECT c.oid
@@ -50,19 +51,22 @@ SELECT n.nspname AS schema,
        s.tgenabled::text AS statements,
        r.tgenabled::text AS rows,
        md5(concat_ws('|', common.made, n.nspname, c.relname, c.relkind, pg_relation_filenode(c.oid),
-             s.oid, s.xmin, s.tgenabled, r.oid, r.xmin, r.tgenabled,
-             (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped,
-                                          a.attgenerated,
-                                          CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END),
-                                ',' ORDER BY a.attnum)
-                FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-               WHERE a.attrelid = c.oid AND a.attnum > 0),
-             (SELECT string_agg(to_jsonb(i)::text, ',' ORDER BY i.inhrelid, i.inhparent)
-                FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)))) AS epoch
+             s.oid, s.xmin, s.tgenabled, r.oid, r.xmin, r.tgenabled, shape.columns, shape.place)) AS epoch,
+       md5(concat_ws('|', common.made, n.nspname, c.relname, c.relkind, pg_relation_filenode(c.oid), c.oid,
+             shape.columns, shape.place)) AS form
   FROM fenced
  CROSS JOIN common
   JOIN pg_class c USING (oid)
   JOIN pg_namespace n ON n.oid = c.relnamespace
+ CROSS JOIN LATERAL (
+       SELECT (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped,
+                                           a.attgenerated,
+                                           CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END),
+                                 ',' ORDER BY a.attnum)
+                 FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+                WHERE a.attrelid = c.oid AND a.attnum > 0) AS columns,
+              (SELECT string_agg(to_jsonb(i)::text, ',' ORDER BY i.inhrelid, i.inhparent)
+                 FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) AS place) AS shape
   LEFT JOIN pg_trigger s ON s.tgrelid = c.oid AND s.tgname = %(trigger)s
   LEFT JOIN pg_trigger r ON r.tgrelid = c.oid AND r.tgname = %(row_trigger)s
  WHERE c.relkind IN ('r', 'p')

@@ -1,7 +1,8 @@
 """Reads ranges of tables and sums their rows: a process of its own, because Python hashes on one core for each.
 
-``python -m consolidation.verify.reread`` reads one JSON object a line from standard input: first where to connect, then
-a COPY statement each; it prints one JSON line for each statement. It dies with the process that started it.
+``python -m consolidation.compare.reread`` reads one JSON object a line from standard input: first where to connect,
+then a COPY statement each, with the snapshot that it is to see; it prints one JSON line for each statement. It dies
+with the process that started it.
 """
 
 from __future__ import annotations
@@ -36,13 +37,17 @@ class Range:
 
     statement: str
     is_binary: bool
+    snapshot: str
+    """Exported by a session that keeps it until the range is read."""
+    lets_go: bool = False
+    """Whether the reader keeps no lock on the table behind it."""
 
 
 ENDED = "look for it in the runner's log (out of memory?), then run the same command again"
 
 
 class Readers:
-    """Processes that share one snapshot and read ranges side by side. See ``readers``."""
+    """Processes that read ranges side by side. See ``readers``."""
 
     def __init__(self, processes: Sequence[subprocess.Popen[str]]) -> None:
         self._processes = processes
@@ -51,9 +56,9 @@ class Readers:
             self._free.put(process)
         self._threads = ThreadPoolExecutor(len(processes))
 
-    def connect(self, settings: Settings, snapshot: str) -> None:
-        """Have them read from one exported snapshot."""
-        task = json.dumps({"settings": asdict(settings), "snapshot": snapshot, "parent": os.getpid()})
+    def connect(self, settings: Settings) -> None:
+        """Tell them, once, where they are to read."""
+        task = json.dumps({"settings": asdict(settings), "parent": os.getpid()})
         for process in self._processes:
             _send(process, task)
 
@@ -69,6 +74,10 @@ class Readers:
         finally:
             self._free.put(process)
 
+    def end(self) -> None:
+        """End them now: what is being read fails."""
+        kill(self._processes)
+
     def close(self) -> None:
         """Drop what has not begun."""
         self._threads.shutdown(cancel_futures=True)
@@ -77,12 +86,12 @@ class Readers:
 @contextmanager
 def readers(count: int) -> Iterator[Readers]:
     """``count`` processes, which start while the caller finds out what they are to read; they end with the block."""
-    with children("consolidation.verify.reread", count) as processes:
+    with children("consolidation.compare.reread", count) as processes:
         found = Readers(processes)
         try:
             yield found
         finally:
-            kill(processes)
+            found.end()
             found.close()
 
 
@@ -110,11 +119,19 @@ def main() -> int:
     task = json.loads(sys.stdin.readline())
     die_with_parent(task["parent"])
     try:
-        conn = connect(Settings(**task["settings"]), "verify reader")
-        execute(conn, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        execute(conn, "SET TRANSACTION SNAPSHOT %s", [task["snapshot"]])
+        conn = connect(Settings(**task["settings"]), "reader")
+        conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        joined = ""
         for line in sys.stdin:
-            print(json.dumps(asdict(row_sum(conn, **json.loads(line)))), flush=True)  # noqa: T201 - it is read
+            wanted = Range(**json.loads(line))
+            if wanted.snapshot != joined:
+                conn.rollback()
+                execute(conn, "SET TRANSACTION SNAPSHOT %s", [wanted.snapshot])
+            found, joined = row_sum(conn, wanted.statement, is_binary=wanted.is_binary), wanted.snapshot
+            if wanted.lets_go:
+                conn.rollback()
+                joined = ""
+            print(json.dumps(asdict(found)), flush=True)  # noqa: T201 - it is read
     except ConsolidationError as error:
         return _failed(error)
     except psycopg2.Error as error:
