@@ -20,7 +20,7 @@ from bench.results import spread, table, write_part
 from demo import data
 from demo.environment import PROJECT, Environment
 
-BARS = {"runbook without copy and verify": 30.0, "fence to first write on the new side": 5.0}
+BARS = {"runbook without copy and verify": 15.0, "fence to first write on the new side": 2.0}
 """The most seconds that we allow ourselves."""
 MOST_PLAYS = 12
 """The longest, in the table."""
