@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, query, rows, value
 
 R = TypeVar("R", bound=Result)
+ENDING_SECONDS = 2.0
+"""For the lock of a session that was closed just now: its backend lets it go when it comes to its end."""
+LOOK_SECONDS = 0.05
 
 
 @dataclass
@@ -81,7 +85,7 @@ def recorded(
     phase = Phase(name)
     with session(database.target, f"{phase} journal", autocommit=True) as target:
         require_entered(database)
-        _lock(target, database.name)  # what is read behind it stays as it is
+        take_lock(target, database.name)  # what is read behind it stays as it is
         state = read(target, database)
         run = state.require(phase)
         require_entered(database, run)
@@ -131,14 +135,16 @@ def _end(work: Work, state: str, error: str | None) -> None:
             ) from failure
 
 
-def _lock(target: Connection, database: str) -> None:
-    keys = [LOCK_SPACE, database]
-    if not value(target, "SELECT pg_try_advisory_lock(%s, hashtext(%s))", keys):
-        refuse_others(target, database)
+def take_lock(target: Connection, database: str, function: str = "pg_try_advisory_lock") -> None:
+    """The lock of whoever works on the database. Raises RunInProgress, with the session that holds it."""
+    limit = time.monotonic() + ENDING_SECONDS
+    while not value(target, f"SELECT {function}(%s, hashtext(%s))", [LOCK_SPACE, database]):
+        if time.monotonic() > limit:
+            _refuse_others(target, database)
+        time.sleep(LOOK_SECONDS)
 
 
-def refuse_others(target: Connection, database: str) -> NoReturn:
-    """Raises RunInProgress, with the session that holds the database's lock."""
+def _refuse_others(target: Connection, database: str) -> NoReturn:
     holders = rows(target, query("journal/lock_holder"), {"space": LOCK_SPACE, "database": database})
     who = (
         "; ".join(

@@ -16,7 +16,7 @@ from consolidation.borders import Json
 from consolidation.errors import RunInProgress, StepRefused
 from consolidation.journal import records
 from consolidation.journal.decisions import RETIRED, Standing
-from consolidation.journal.phase import refuse_others
+from consolidation.journal.phase import take_lock
 from consolidation.journal.records import (
     LOCK_SPACE,
     MIGRATED,
@@ -155,8 +155,8 @@ def begin(
     # Whatever the operator knows of the process that began it: one of its modules may still be running. So may a
     # finalization, which no rollback must overtake.
     claims = run is not None and run.state in ((MIGRATING, ROLLING_BACK, MIGRATED) if rollback else (MIGRATING,))
-    if claims and not value(target, "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, database]):
-        refuse_others(target, database)
+    if claims:
+        take_lock(target, database, "pg_try_advisory_xact_lock")
     if rollback and run is None:
         raise StepRefused(f"{database}: nothing to roll back, the journal knows no run", hint="nothing to do")
     if rollback and run is not None and Phase.FINALIZE in records.phases(target, run):
@@ -188,8 +188,7 @@ def enter(database: Database, caller: Caller) -> Run:
     control: Control = {**caller.control, "take_over": caller.take_over}
     with session(database.target, "journal") as target:
         execute(target, "SELECT pg_advisory_xact_lock(%s, hashtext('begin'))", [LOCK_SPACE])
-        if not value(target, "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, database.name]):
-            refuse_others(target, database.name)
+        take_lock(target, database.name, "pg_try_advisory_xact_lock")
         run = latest_run(target, database.name)
         if run is None or run.state == ROLLED_BACK:
             _create(target, database.name, control)

@@ -26,7 +26,7 @@ from consolidation.follow.rounds import Follower, following
 from consolidation.follow.way import Way
 from consolidation.journal import records, state
 from consolidation.journal.decisions import Standing
-from consolidation.journal.phase import refuse_others
+from consolidation.journal.phase import take_lock
 from consolidation.model import SOURCE, TARGET, Database
 from consolidation.postgres.connection import session
 from consolidation.postgres.queries import execute, query, value
@@ -62,8 +62,7 @@ def no_run(target: Connection, database: Database) -> Iterator[None]:
 
     ``target``: a session that lasts as long.
     """
-    if not value(target, "SELECT pg_try_advisory_lock(%s, hashtext(%s))", [records.LOCK_SPACE, database.name]):
-        refuse_others(target, database.name)
+    take_lock(target, database.name)
     left(database)  # behind the lock it stays as it is
     yield
 

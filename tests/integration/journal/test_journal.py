@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, tzinfo
 
@@ -142,6 +143,23 @@ def test_two_processes_cannot_work_on_one_database(window: Window) -> None:
         other.begin()
         with recorded(other.database, "copy"):
             pass
+
+
+@pytest.mark.parametrize("take", ["recorded", "begin"])
+def test_a_session_that_is_about_to_end_is_waited_for(window: Window, take: str) -> None:
+    """A backend lets go of its locks a moment after its client has closed the connection."""
+    window.begin()
+    with window.target.connection("consolidation") as ending:
+        lock = [records.LOCK_SPACE, window.name]
+        ending.cursor().execute("SELECT pg_advisory_lock(%s, hashtext(%s))", lock)
+        closing = threading.Timer(0.5, ending.close)
+        closing.start()
+        if take == "recorded":
+            with recorded(window.database, "copy"):
+                pass
+        else:
+            window.begin(records.ROLLING_BACK)
+        closing.join()
 
 
 def test_a_process_that_died_holds_nothing(window: Window) -> None:

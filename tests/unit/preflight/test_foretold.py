@@ -131,7 +131,7 @@ FORETOLD: dict[str, tuple[str, ...] | str] = {
     "journal/phase.py::require_entered": ORDER,
     "journal/phase.py::require_entered 2": ORDER,
     "journal/phase.py::_end": FAULT,
-    "journal/phase.py::refuse_others": ("run.unfinished",),
+    "journal/phase.py::_refuse_others": ("run.unfinished",),
     "journal/records.py::current_run": ORDER,
     "journal/records.py::current_run 2": ORDER,
     "journal/state.py::skip_reason": ORDER,
