@@ -70,6 +70,14 @@ def test_served_over_tls_with_a_private_ca_and_a_new_certificate_at_sighup(stora
                 time.sleep(0.1)
             moved = service.config.read_text().replace("shown.", "first.")
             service.config.write_text(moved)
+        # A certificate whose key has not come yet changes nothing, nor does the rest of the file.
+        service.config.write_text(moved.replace("first.crt", "other.crt").replace("image_service", "another"))
+        os.kill(service.process.pid, signal.SIGHUP)
+        deadline = time.monotonic() + 10
+        while "cannot use the certificate" not in service.log.read_text():
+            assert time.monotonic() < deadline, service.log.read_text()[-2000:]
+            time.sleep(0.1)
+        assert asyncio.run(ask(service.url, first))["ok"] is True
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "storage.example", "::"])  # noqa: S104 - that is the test

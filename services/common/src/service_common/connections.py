@@ -1,27 +1,33 @@
-"""What a connection may do before it has sent a request: little, and not for long.
+"""What a connection may do before it has sent a request, and around it: little, and not for long.
 
-uvicorn waits for ever for the head of a request, takes heads of any size and as many connections as there are files.
+uvicorn waits for ever for the head of a request and for who does not read the answer, takes heads of any size, any
+number of requests ahead of their answers, and as many connections as there are files.
 """
 
 import asyncio
+import json
 import resource
-import socket
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service_common import handover
 from service_common.config import ServerConfig
+from service_common.problem import MEDIA_TYPE, Problem
 
-START_FAILED = 3
 LINGER_SECONDS = 1
-TICK_SECONDS = 0.02
+MAX_AHEAD = 32
+"""Requests that a connection may send before the one that is being answered has been: each keeps 2 kB."""
 RESERVED_FILES = 128
 """Of the process's limit: log, configuration, connections to the database."""
+
+
+class Connection(Protocol):
+    """What is counted: a connection, or a TLS handshake on its way to one."""
+
+    def abort(self) -> None:
+        """Close it at once."""
 
 
 @dataclass
@@ -31,7 +37,7 @@ class Connections:
     limit: int
     store: handover.Store | None = None
     open: int = 0
-    strangers: dict["BoundedHttp", None] = field(default_factory=dict)
+    strangers: dict[Connection, None] = field(default_factory=dict)
 
     @classmethod
     def within(cls, config: ServerConfig, store: handover.Store | None) -> "Connections":
@@ -44,19 +50,19 @@ class Connections:
             return cls(min(config.max_connections, max(soft - RESERVED_FILES, 1)), store)
         return cls(config.max_connections, store)
 
-    def add(self, connection: "BoundedHttp") -> None:
+    def add(self, connection: Connection) -> None:
         self.open += 1
         self.strangers[connection] = None
         if self.open > self.limit:
-            next(iter(self.strangers)).transport.abort()
+            next(iter(self.strangers)).abort()
 
-    def remove(self, connection: "BoundedHttp") -> None:
+    def remove(self, connection: Connection) -> None:
         self.open -= 1
         self.strangers.pop(connection, None)
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's protocol with limits on the head of a request: its size, and the time until it is complete."""
+    """uvicorn's protocol with limits on the head of a request, on requests sent ahead and on answers not read."""
 
     def __init__(self, limits: ServerConfig, connections: Connections, **options: Any) -> None:
         super().__init__(**options)
@@ -64,20 +70,26 @@ class BoundedHttp(HttpToolsProtocol):
         self._connections = connections
         self._head_bytes = 0
         self._head_complete = False
-        self._ended = False
+        self.ended = False
+        """Nothing more is answered, and what still comes is dropped."""
         self._head_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
+        self._keep_alive = False
         self._unanswered: bytearray | None = None
         """What the next process would have to read again; None: it cannot go on with this connection."""
         self._within_request = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
-        self._head_timer = self.loop.call_later(self._limits.head_timeout_seconds, transport.abort)
+        self._head_timer = self.loop.call_later(self._limits.head_timeout_seconds, self.abort)
         self._connections.add(self)
         if self._connections.store is not None and self.scheme == "http":  # TLS is in this process's memory
             self._unanswered = bytearray()
         if handover.ending.is_set():  # accepted just before
             self.loop.call_soon(self.shutdown)
+
+    def abort(self) -> None:
+        self.transport.abort()
 
     def resume(self, unanswered: bytes) -> None:
         """Go on with a connection of the process before."""
@@ -93,24 +105,36 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_waiting_for_reader()
         self._connections.remove(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._ended:
+        if self.ended:
             return
         self._head_bytes += len(data)
         if self._unanswered is not None:
             self._unanswered += data
         super().data_received(data)
-        if self._head_complete or self.transport.is_closing():
+        if self._head_complete or self.ended or self.transport.is_closing():
             return
         if self._head_bytes > self._limits.header_limit_bytes:
             self.send_400_response("The head of the request is too large.")
         elif self._head_timer is None:
-            self._head_timer = self.loop.call_later(self._limits.head_timeout_seconds, self.transport.abort)
+            self._head_timer = self.loop.call_later(self._limits.head_timeout_seconds, self.abort)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread_timer = self.loop.call_later(self._limits.request_timeout_seconds, self.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_waiting_for_reader()
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_AHEAD:
+            self.abort()
+            raise ValueError("too many requests ahead of their answers")  # ends the parsing of what is read already
         super().on_message_begin()
         if self._within_request:
             self._unanswered = None  # sent before the last one was answered: somewhere among the bytes
@@ -123,10 +147,13 @@ class BoundedHttp(HttpToolsProtocol):
         self._stop_timer()
         super().on_headers_complete()
         self.cycle.transport = cast(asyncio.Transport, HeadWithBody(self))
+        # Answered before its body has come, a request ends the connection: what would come need not be taken in.
+        self._keep_alive, self.cycle.keep_alive = self.cycle.keep_alive, False
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._head_bytes = 0
+        self.cycle.keep_alive = self._keep_alive
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -141,7 +168,8 @@ class BoundedHttp(HttpToolsProtocol):
     def shutdown(self) -> None:
         """The server ends: what is under way is answered, then the connection goes on to the next process or ends."""
         if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = self.cycle.keep_alive and self._unanswered is not None
+            self._keep_alive = self._keep_alive and self._unanswered is not None
+            self.cycle.keep_alive = self.cycle.keep_alive and self._keep_alive
         elif not self.transport.is_closing() and not self.hand_over():
             self.transport.close()
 
@@ -167,7 +195,7 @@ class BoundedHttp(HttpToolsProtocol):
         For what is the usual case by far; uvicorn's way of two messages costs several times as much.
         """
         cycle = self.cycle
-        if cycle.disconnected or cycle.response_started or self.pipeline or self.flow.write_paused:
+        if cycle.disconnected or cycle.response_started or self.pipeline or self.flow.write_paused or self.ended:
             return False
         if not cycle.keep_alive or cycle.waiting_for_100_continue or cycle.scope["method"] == "HEAD":
             return False
@@ -189,13 +217,31 @@ class BoundedHttp(HttpToolsProtocol):
 
     def end(self) -> None:
         """Close. A body that is still coming is taken in for a while: else its sender may lose the answer."""
-        if self.cycle.more_body and self.transport.can_write_eof():
-            self._ended = True
-            self.flow.resume_reading()
-            self.transport.write_eof()
-            self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        if self.cycle.more_body:
+            self._linger()
         else:
             self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """For what is no HTTP, or too much of it."""
+        if self.transport.is_closing():
+            return
+        body = json.dumps(Problem(400, "bad-request", msg).document()).encode()
+        head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        self.transport.write(STATUS_LINE[400] + head.encode() + body)
+        self._linger()
+
+    def _linger(self) -> None:
+        self.ended = True
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.abort)
+
+    def _stop_waiting_for_reader(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:
@@ -216,6 +262,8 @@ class HeadWithBody:
         self.is_closing = connection.transport.is_closing
 
     def write(self, data: bytes) -> None:
+        if self._connection.ended:
+            return
         if self._held:
             data, self._held = self._held + data, b""
             self._transport.write(data)
@@ -231,75 +279,3 @@ class HeadWithBody:
         if self._held:
             data, self._held = self._held, b""
             self._transport.write(data)
-
-
-class BoundedServer(uvicorn.Server):
-    """uvicorn's server on one port, with the limits of `BoundedHttp` and on the TLS handshake."""
-
-    def __init__(self, config: uvicorn.Config, server: ServerConfig, on_start: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._server = server
-        self._on_start = on_start
-        self._store: handover.Store | None = None
-
-    async def startup(self, sockets: Any = None) -> None:  # noqa: ARG002 - uvicorn's signature
-        await self.lifespan.startup()
-        if self.lifespan.should_exit:
-            sys.exit(START_FAILED)
-        store, inherited = handover.Store.of_this_process(), handover.inherited()
-        connections = Connections.within(self._server, store)
-        loop = asyncio.get_running_loop()
-
-        def protocol() -> BoundedHttp:
-            state, app_state = self.server_state, self.lifespan.state
-            return BoundedHttp(self._server, connections, config=self.config, server_state=state, app_state=app_state)
-
-        try:
-            listening = await loop.create_server(
-                protocol,
-                **self._address(inherited.listening),
-                ssl=self.config.ssl,
-                ssl_handshake_timeout=self._server.head_timeout_seconds if self.config.ssl else None,
-                backlog=2048,
-            )
-        except OSError as error:
-            sys.stderr.write(f"cannot listen on {self._server.host}:{self._server.port}: {error.strerror or error}\n")
-            await self.lifespan.shutdown()
-            sys.exit(START_FAILED)
-        self.servers = [listening]
-        self._store = store
-        if store is not None and inherited.connections:
-            store.forget()
-        for passed, unanswered in inherited.connections:
-            _, connection = await loop.connect_accepted_socket(protocol, passed)
-            connection.resume(unanswered)
-        self.started = True
-        self._on_start()
-
-    def _address(self, passed: socket.socket | None) -> dict[str, Any]:
-        """Raises OSError."""
-        if passed is None:
-            return {"host": self._server.host, "port": self._server.port}
-        if (port := passed.getsockname()[1]) != self._server.port:
-            raise OSError(f"the socket that was passed in has port {port}: correct the one or the other")
-        return {"sock": passed}
-
-    async def shutdown(self, sockets: Any = None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Accept no more, answer what is under way. uvicorn's own takes 0.2 s, in which no one is served."""
-        for server in self.servers:
-            server.close()
-        handover.ending.set()
-        for connection in [*self.server_state.connections]:
-            connection.shutdown()
-        try:
-            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
-                await asyncio.sleep(TICK_SECONDS)  # connections that were accepted just before
-                while (self.server_state.connections or self.server_state.tasks) and not self.force_exit:
-                    await asyncio.sleep(TICK_SECONDS)
-        except TimeoutError:
-            for task in self.server_state.tasks:
-                task.cancel()
-        if self._store is not None:
-            self._store.settle()
-        if not self.force_exit:
-            await self.lifespan.shutdown()

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from service_common import logs, problem
 from service_common.config import ConfigError, Model, ServerConfig, TlsConfig, load
-from service_common.connections import BoundedServer
+from service_common.listening import BoundedServer
 from service_common.middleware import RequestLimits, RequestLog
 
 log = logging.getLogger(__name__)
@@ -70,9 +70,12 @@ def main(model: type[Model], create_app: Callable[[Model], Any]) -> int:
             fresh = load(arguments.config, model)
             shown: TlsConfig | None = fresh.server.tls  # type: ignore[attr-defined]  # as above
             if tls and shown:
-                tls.load_cert_chain(shown.certificate, shown.key)
+                # A pair that does not fit leaves a context without a key: it is tried on another one.
+                _context(shown)
             if hasattr(app, "reload"):
                 app.reload(fresh)
+            if tls and shown:
+                tls.load_cert_chain(shown.certificate, shown.key)
         except (ConfigError, OSError) as error:
             log.error("the configuration was not reloaded", extra={"fields": {"reason": str(error)}})
         else:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import msgspec
 
 FLUSH_SECONDS = 0.1
-REFUSED_PER_SECOND = 20
-"""Lines for requests without a valid token: strangers must not be able to fill the disk."""
+STRANGERS_PER_SECOND = 20
+"""Lines for requests without a valid token, public pages too: strangers must not be able to fill the disk."""
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -20,14 +20,14 @@ class RequestLog:
         self._lines: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
         self._second, self._second_text = 0, ""
-        self._refused = (0, 0)
+        self._strangers = (0, 0)
 
     def add(  # noqa: PLR0913, PLR0917 - the fields of a line
         self, method: str, path: str, status: int, seconds: float, caller: str | None, request_id: str
     ) -> None:
         now = time.time()
         second = int(now)
-        if status == 401 and not self._room(second):
+        if caller is None and not self._room(second):
             return
         if second != self._second:
             self._second, self._second_text = second, datetime.fromtimestamp(second, UTC).isoformat()[:19]
@@ -57,5 +57,5 @@ class RequestLog:
             sys.stderr.write(b"\n".join([*lines, b""]).decode())
 
     def _room(self, second: int) -> bool:
-        self._refused = (second, self._refused[1] + 1 if self._refused[0] == second else 1)
-        return self._refused[1] <= REFUSED_PER_SECOND
+        self._strangers = (second, self._strangers[1] + 1 if self._strangers[0] == second else 1)
+        return self._strangers[1] <= STRANGERS_PER_SECOND
