@@ -113,6 +113,41 @@ def test_id_and_key_of_a_typed_create_are_the_callers() -> None:
     assert json.loads(transport.seen[0].body) == {"id": str(KEY)}
 
 
+def test_write_put_together_anew_is_the_same_request() -> None:
+    transport = Answering(LOST, answer(201, {}), answer(201, {"rows": [], "versions": []}))
+
+    async def lose_and_repeat(client: StorageClient) -> None:
+        with pytest.raises(Unavailable) as lost:
+            await client.write("d", "t", {"b": 1, "a": 2})
+        await client.write("d", "t", {"a": 2, "id": str(lost.value.id).upper(), "b": 1}, idempotency_key="k")
+        await client.update("d", "t", KEY, {"b": 1, "a": 2})
+        await client.update("d", "t", KEY, {"a": 2, "b": 1})
+
+    run(transport, lose_and_repeat, retry_seconds=0)
+    bodies = [request.body for request in transport.seen]
+    assert bodies[0] == bodies[1]
+    assert bodies[2] == bodies[3] == b'{"a":2,"b":1}'
+
+
+def test_batch_that_fails_hands_ids_and_key_over_and_can_be_repeated() -> None:
+    rows: list[dict[str, Any]] = [{"name": "a"}, {"name": "b", "id": KEY}]
+    for trouble in (LOST, Response(201, b"<html>"), answer(201, {"rows": [{}], "versions": []})):
+        transport = Answering(trouble)
+        with pytest.raises(Unavailable) as caught:
+            run(transport, lambda client: client.write_many("d", "t", rows), retry_seconds=0)
+        error = caught.value
+        assert (type(error), len(error.ids), error.ids[1], error.id) == (Unavailable, 2, KEY, None)
+
+        async def repeat(client: StorageClient, error: StorageError = error) -> None:
+            again = [row | {"id": id} for row, id in zip(rows, error.ids, strict=True)]
+            await client.write_many("d", "t", again, idempotency_key=error.idempotency_key)
+
+        with pytest.raises(Unavailable):
+            run(transport, repeat, retry_seconds=0)
+        first, second = transport.seen
+        assert (first.body, first.headers["Idempotency-Key"]) == (second.body, second.headers["Idempotency-Key"])
+
+
 def test_retry_after_is_respected() -> None:
     transport = Answering(answer(503, Retry_After="7"))
     with pytest.raises(Unavailable) as caught:
@@ -202,7 +237,7 @@ def test_write_that_was_answered_by_who_knows_may_have_happened(strange: Respons
     ],
 )
 def test_refusal_has_its_own_error_and_is_not_repeated(status: int, kind: type[StorageError]) -> None:
-    document = {"detail": "what to do", "errors": [{"field": "body.x", "message": "m"}]}
+    document = {"type": "urn:problem:x", "detail": "what to do", "errors": [{"field": "body.x", "message": "m"}]}
     transport = Answering(answer(status, document))
     with pytest.raises(StorageError, match="what to do") as caught:
         run(transport, lambda client: client.read("campaign_db", "campaigns"))
@@ -210,6 +245,34 @@ def test_refusal_has_its_own_error_and_is_not_repeated(status: int, kind: type[S
     assert (caught.value.status, caught.value.errors) == (status, document["errors"])
     assert len(transport.seen) == 1
     assert "hush-hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [404, 409, 410, 412])
+@pytest.mark.parametrize("content", [None, {"detail": "Not Found"}, {"type": "about:blank"}, []])
+def test_who_is_no_storage_service_says_nothing_of_a_record(status: int, content: Any) -> None:
+    stranger = Answering(answer(status, content))
+    with pytest.raises(UnexpectedAnswer):
+        run(stranger, lambda client: client.get("d", "t", KEY))
+    with pytest.raises(Unavailable) as caught:
+        run(stranger, lambda client: client.update("d", "t", KEY, {"a": 1}))
+    assert (type(caught.value), caught.value.id) == (Unavailable, KEY)
+
+
+@pytest.mark.parametrize(
+    ("refused", "kind"),
+    [
+        (answer(401, {"type": "urn:problem:unauthorized"}), Unauthorized),
+        (answer(403, {"type": "urn:problem:forbidden"}), Forbidden),
+        (answer(404, {"type": "urn:problem:no-such-path"}), InvalidRequest),
+    ],
+)
+def test_refusal_at_the_door_leaves_the_attempt_before_it_open(refused: Response, kind: type[StorageError]) -> None:
+    for before, expected in ((LOST, Unavailable), (answer(502), Unavailable), (REFUSED, kind)):
+        with pytest.raises(StorageError) as caught:
+            run(Answering(before, refused), lambda client: client.write("d", "t", {}))
+        assert (type(caught.value), bool(caught.value.idempotency_key)) == (expected, True)
+    with pytest.raises(kind):
+        run(Answering(LOST, refused), lambda client: client.read("d", "t"))
 
 
 @pytest.mark.parametrize("content", ["<html>", "[]", '{"rows": 1}', "", '{"rows": [{}], "versions": []}'])

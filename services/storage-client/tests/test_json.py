@@ -65,7 +65,10 @@ def test_uuid_and_timestamp_are_text() -> None:
     assert _json.dumps(value) == b'{"id":"00000000-0000-0000-0000-000000000001","at":"2026-01-02T03:04:05.000006Z"}'
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), Decimal("NaN"), [Decimal("-Infinity")], {"a": object()}])
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), float("inf"), Decimal("NaN"), [Decimal("-Infinity")], {"a": object()}, {"a": {float("nan")}}],
+)
 def test_what_json_has_not_is_refused(value: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         _json.dumps(value)

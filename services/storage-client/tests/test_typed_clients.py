@@ -164,6 +164,26 @@ def test_fence_is_waited_for_and_the_write_happens_once(run: Callable[..., Any],
     assert storage.value("SELECT count(*) FROM campaign_db.campaigns") == 1
 
 
+def test_write_is_repeated_with_what_the_first_one_made_up(run: Callable[..., Any], storage: Database) -> None:
+    async def use(client: StorageClient) -> None:
+        db = CampaignDBClient(client)
+        values = {name: value for name, value in campaign().items() if name != "id"}
+        made = await db.create_campaign(values)
+        again = await db.create_campaign({**values, "id": made.id}, idempotency_key=made.idempotency_key)
+        assert (again, again.version) == (made, made.version)
+        rows = [values | {"name": f"n{number}"} for number in range(50)]
+        many = await db.create_campaigns(rows)
+        assert [each.name for each in many] == [row["name"] for row in rows]
+        for each in many[:5]:
+            await db.update_campaign(each.id, {"state": "done"})
+        anew = [{**row, "id": each.id} for row, each in zip(rows, many, strict=True)]
+        repeated = await db.create_campaigns(anew, idempotency_key=many[0].idempotency_key)
+        assert [each.name for each in repeated] == [row["name"] for row in rows]
+        assert storage.value("SELECT count(*) FROM campaign_db.campaigns") == 51
+
+    run(use)
+
+
 def test_health_is_the_services(run: Callable[..., Any]) -> None:
     async def use(storage: StorageClient) -> dict[str, Any]:
         return await storage.health()

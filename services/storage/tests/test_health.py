@@ -42,6 +42,7 @@ def test_ready_with_its_database_at_the_heads(service: Running) -> None:
             name: {"writes": "open", "capture": "off", "pool": "free", "missing_grants": []}
             for name in ("campaign_db", "image_db")
         },
+        "missing_grants": [],
     }
     for path in ("/health/ready", "/health"):
         found = service.http.get(path).json()
@@ -116,6 +117,25 @@ def test_database_away_is_503_and_its_return_needs_no_restart(storage: Database,
         assert {caller.send("POST", "campaigns/query", {}).status_code for _ in range(3)} <= {200, 503}
         assert caller.send("POST", "campaigns", values, Idempotency_Key="k").status_code == 201
         assert storage.value("SELECT count(*) FROM campaign_db.campaigns WHERE id = %s", [values["id"]]) == 1
+
+
+def test_password_that_cannot_be_read_is_a_database_that_is_away(storage: Database, directory: Path) -> None:
+    content = storage_configuration(storage)
+    del content["database"]["passfile"]
+    secret = directory / "secret"
+    content["database"] |= {"password_file": str(secret)}
+    with running("storage_service", content, directory) as service:
+        caller = Caller(service.http, "campaign_db", storage)
+        for path in ("/health/ready", "/health"):
+            assert service.http.get(path).json()["state"] == "database-away"
+        assert caller.send("POST", "campaigns", campaign()).json()["type"] == "urn:problem:database-away"
+        assert f"cannot read the secret in {secret}" in service.log.read_text()
+        # It comes without a restart.
+        lines = Path(storage.settings.passfile or "").read_text().splitlines()
+        secret.write_text(
+            next(line for line in lines if ":storage_service:" in line or ":*:" in line).rsplit(":", 1)[1]
+        )
+        assert caller.send("POST", "campaigns", campaign()).status_code == 201
 
 
 def test_starts_without_its_database(storage: Database, directory: Path) -> None:

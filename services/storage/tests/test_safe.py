@@ -206,6 +206,19 @@ def test_readiness_tells_fenced_from_grants_that_are_missing(campaigns: Caller) 
         storage.execute("GRANT UPDATE ON campaign_db.campaigns TO storage_service")
 
 
+@pytest.mark.parametrize("right", ["SELECT", "INSERT", "DELETE"])
+def test_readiness_sees_what_writes_with_a_key_need(campaigns: Caller, right: str) -> None:
+    storage, http = campaigns.storage, campaigns.http
+    storage.execute(f"REVOKE {right} ON storage_service.idempotency_keys FROM storage_service")
+    try:
+        time.sleep(0.3)
+        ready = http.get("/health/ready")
+        assert (ready.status_code, ready.json()["state"]) == (503, "grant-missing")
+        assert ready.json()["missing_grants"] == ["storage_service.idempotency_keys"]
+    finally:
+        storage.execute(f"GRANT {right} ON storage_service.idempotency_keys TO storage_service")
+
+
 def test_standby_is_told_from_a_fence(storage: Database, directory: Path) -> None:
     with running("storage_service", storage_configuration(storage), directory) as service:
         caller = Caller(service.http, "campaign_db", storage)

@@ -4,9 +4,9 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from storage_client import _json, errors
@@ -16,6 +16,7 @@ from storage_client.transport import NoAnswer, Request, Response, Transport
 _KEY = re.compile(r"[!-~]{1,255}")
 _VERSION = re.compile(r"[!#-~]{1,64}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+Error = TypeVar("Error", bound=errors.StorageError)
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,18 @@ class Write:
     method: str
     path: str
     values: Mapping[str, Any] | None
-    id: UUID | None
-    """Of the one record that it is about."""
+    ids: Sequence[UUID | None]
+    """Of the records that it is about; None: no UUID."""
     idempotency_key: str | None
     """None: a new one."""
     if_version: str | None = None
+
+    def in_error(self, error: Error, key: str) -> Error:
+        """The error, with all that it takes to repeat this write."""
+        error.ids = [id for id in self.ids if id is not None]
+        error.id = self.ids[0] if len(self.ids) == 1 else None
+        error.idempotency_key = key
+        return error
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Exchange:
     retry_fenced: bool = True
 
     async def write(self, write: Write) -> tuple[Response, str]:
-        """The answer, and the key of the write. Every error carries id and key."""
+        """The answer, and the key of the write. Every error carries the ids and the key."""
         key = uuid4().hex if write.idempotency_key is None else write.idempotency_key
         if not _KEY.fullmatch(key):
             raise errors.InvalidRequest("an idempotency key is 1 to 255 visible ASCII characters")
@@ -59,12 +67,9 @@ class Exchange:
             return await self.send(write.method, write.path, write.values, headers, in_doubt=in_doubt), key
         except errors.UnexpectedAnswer as error:
             # Whatever answered that, the write may have happened.
-            unknown = errors.Unavailable(str(error), status=error.status)
-            unknown.id, unknown.idempotency_key = write.id, key
-            raise unknown from error
+            raise write.in_error(errors.Unavailable(str(error), status=error.status), key) from error
         except errors.StorageError as error:
-            error.id, error.idempotency_key = write.id, key
-            raise
+            raise write.in_error(error, key)  # noqa: B904 - the same one
 
     async def send(
         self,
@@ -82,17 +87,24 @@ class Exchange:
             raise errors.InvalidRequest(f"{method} {path}: a value cannot be sent as JSON: {error}") from error
         fields = {**self.headers, **headers} if headers else self.headers
         begun, attempt = time.monotonic(), 0
+        lost = False
         while True:
             try:
                 return await self.once(method, path, content, fields)
+            except (errors.Unauthorized, errors.Forbidden, errors.InvalidRequest) as error:
+                if headers and lost and error.status in {401, 403, 404}:
+                    # Refused at the door; an attempt before this one may have come through.
+                    raise errors.Unavailable(str(error), status=error.status) from error
+                raise
             except errors.Unavailable as error:
                 cause, wait = error.__cause__, _wait_seconds(error, attempt)
                 told: errors.Unavailable = error
                 if isinstance(cause, NoAnswer):
-                    in_doubt = in_doubt or cause.sent
+                    lost = lost or cause.sent
+                    in_doubt = in_doubt or lost
                     wait = 0 if cause.stale and attempt == 0 else wait
                 elif not isinstance(error, errors.NotWritten):
-                    in_doubt = True
+                    in_doubt = lost = True
                 elif not in_doubt and error.problem == "fenced" and not self.retry_fenced:
                     raise
                 elif in_doubt:

@@ -67,7 +67,7 @@ def _require_finite(value: Any) -> None:
                 raise ValueError("JSON has no NaN and no infinity")
             case Mapping() as members:
                 left += members.values()
-            case list() | tuple() as members:
+            case list() | tuple() | set() | frozenset() as members:
                 left += members
 
 

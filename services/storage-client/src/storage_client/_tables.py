@@ -1,8 +1,8 @@
 """Every operation on one table, its rows read as one kind."""
 
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any, Generic
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
 from storage_client import errors
@@ -13,6 +13,7 @@ from storage_client.transport import Response
 MAX_PAGE = 1000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 Values = Mapping[str, Any]
+Result = TypeVar("Result")
 
 
 class Table(Generic[AnyRow]):
@@ -78,35 +79,52 @@ class Table(Generic[AnyRow]):
 
     async def create(self, values: Values, key: str | None = None) -> AnyRow:
         """Create a row; without an id it gets a random one."""
-        values = values if "id" in values else {"id": uuid4(), **values}
-        return await self._write(Write("POST", self._path, values, _known(values["id"]), key))
+        values = _with_id(values)
+        return await self._write(Write("POST", self._path, values, [_known(values["id"])], key), self._row)
 
     async def create_many(self, rows: Sequence[Values], key: str | None = None) -> list[AnyRow]:
-        """Create rows in one transaction."""
-        values = [row if "id" in row else {"id": uuid4(), **row} for row in rows]
-        write = Write("POST", f"{self._path}/batch", {"rows": values}, None, key)
-        response, used_key = await self._exchange.write(write)
-        return self._reader.page(response.body, used_key).rows
+        """Create rows in one transaction. They come back in their order."""
+        values = [_with_id(row) for row in rows]
+        ids = [_known(row["id"]) for row in values]
+        write = Write("POST", f"{self._path}/batch", {"rows": values}, ids, key)
+        return await self._write(write, lambda response, key: self._reader.page(response.body, key).rows)
 
     async def update(
         self, id: UUID, changes: Values, *, if_version: str | None = None, key: str | None = None
     ) -> AnyRow:
         """Change the named columns of a row that is not deleted."""
-        return await self._write(Write("PATCH", f"{self._path}/{_uuid(id)}", changes, _known(id), key, if_version))
+        write = Write("PATCH", f"{self._path}/{_uuid(id)}", _in_order(changes), [_known(id)], key, if_version)
+        return await self._write(write, self._row)
 
     async def delete(self, id: UUID, *, if_version: str | None = None, key: str | None = None) -> AnyRow:
         """Mark a row as deleted."""
-        return await self._write(Write("DELETE", f"{self._path}/{_uuid(id)}", None, _known(id), key, if_version))
+        write = Write("DELETE", f"{self._path}/{_uuid(id)}", None, [_known(id)], key, if_version)
+        return await self._write(write, self._row)
 
-    async def _write(self, write: Write) -> AnyRow:
+    def _row(self, response: Response, key: str) -> AnyRow:
+        return self._reader.row(response.body, _version(response), key)
+
+    async def _write(self, write: Write, read: Callable[[Response, str], Result]) -> Result:
         response, key = await self._exchange.write(write)
         try:
-            return self._reader.row(response.body, _version(response), key)
+            return read(response, key)
         except errors.UnexpectedAnswer as error:
             # It was answered with success: by whom is the question.
-            unknown = errors.Unavailable(str(error), status=response.status)
-            unknown.id, unknown.idempotency_key = write.id, key
-            raise unknown from error
+            raise write.in_error(errors.Unavailable(str(error), status=response.status), key) from error
+
+
+def _with_id(values: Values) -> Values:
+    id = values["id"] if "id" in values else uuid4()
+    return {"id": _known(id) or id, **_in_order({name: value for name, value in values.items() if name != "id"})}
+
+
+def _in_order(values: Values) -> Values:
+    """By name: who repeats a write may have put its values together anew, and it is to be the same request."""
+    return dict(sorted(values.items(), key=_name))
+
+
+def _name(item: tuple[Any, Any]) -> str:
+    return str(item[0])
 
 
 def _uuid(id: Any) -> str:

@@ -11,7 +11,8 @@ StorageError
 ├── InvalidRequest      unknown table or column, or a value that does not fit (400, 404 of a path, 413, 422)
 └── UnexpectedAnswer    a read was not answered by a Storage Service
 
-An error of a write carries `id` and `idempotency_key`: the same call with both is the same write, and happens once.
+An error of a write carries `id` (of a batch: `ids`) and `idempotency_key`: the same call with both is the same write,
+and happens once.
 Messages carry what the service says about the request, never row data or the token.
 """
 
@@ -29,7 +30,9 @@ class StorageError(Exception):
         self.errors = errors or []
         """One entry per wrong field: {"field": …, "message": …}."""
         self.id: UUID | None = None
-        """Of the record that the write was about."""
+        """Of the record that the write was about; None: of a batch."""
+        self.ids: list[UUID] = []
+        """Of all records that the write was about, in their order."""
         self.idempotency_key: str | None = None
         """Of the write."""
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no type information
+from service_common.config import ConfigError
 from service_common.postgres import connect_arguments
 from service_common.problem import Problem
 
@@ -105,15 +106,19 @@ def _connector(settings: Settings) -> Callable[[], Coroutine[Any, Any, Any]]:
     database = settings.database
 
     async def connect() -> Any:
-        return await asyncpg.connect(
-            host=database.host,
-            port=database.port,
-            database=database.dbname,
-            user=database.user,
-            statement_cache_size=STATEMENTS,
-            max_cacheable_statement_size=0,  # of any length
-            **connect_arguments(database, "storage_service"),
-        )
+        try:
+            return await asyncpg.connect(
+                host=database.host,
+                port=database.port,
+                database=database.dbname,
+                user=database.user,
+                statement_cache_size=STATEMENTS,
+                max_cacheable_statement_size=0,  # of any length
+                **connect_arguments(database, "storage_service"),
+            )
+        except ConfigError as error:  # the password is read at every connect
+            log.error("the database's password cannot be read", extra={"fields": {"reason": str(error)}})
+            raise ConnectionError(str(error)) from error
 
     return connect
 

@@ -24,6 +24,7 @@ from storage_service.db.statements import IN_RECOVERY
 FRESH_SECONDS = 0.1
 """For so long one look serves all who ask: strangers can ask as often as they like."""
 WAIT_SECONDS = 5
+KEYS = ("storage_service", "idempotency_keys")
 _TABLES = (files("storage_service.db") / "sql" / "health.sql").read_text()
 State = Literal["ready", "database-away", "standby", "lineage-behind", "grant-missing"]
 
@@ -55,6 +56,8 @@ class Health(BaseModel):
     lineages: dict[str, str]
     """Of every database with `migrations: true`: current, or behind (another revision than this release's)."""
     databases: dict[str, DatabaseHealth] = {}
+    missing_grants: list[str] = []
+    """Tables of the service itself on which its role lacks SELECT, INSERT or DELETE: no write with a key can be made."""
     age_seconds: float = 0
     """For how long this was known when it was answered, at the most: since the look at the database began."""
 
@@ -96,19 +99,22 @@ class HealthCheck:
         return self._last
 
     async def _state(self) -> Health:
-        schemas = [schema for schema, tables in self.tables.values() for _ in tables]
-        names = [name for _, tables in self.tables.values() for name in tables]
+        served = [(schema, name) for schema, tables in self.tables.values() for name in tables]
+        schemas, names = zip(*served, KEYS, strict=True)
+        further_rights = ["UPDATE"] * len(served) + ["DELETE"]
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 [[standby]] = await self.pool.fetch(IN_RECOVERY)
-                tables = await self.pool.fetch(_TABLES, schemas, names)
+                tables = await self.pool.fetch(_TABLES, schemas, names, further_rights)
                 versions = await self._versions()
         except (PostgresError, InterfaceError, NotSent, OSError, Problem):
             return Health(ok=False, state="database-away", database="down", lineages={})
         lineages = {name: "current" if versions and head_of(name) in versions else "behind" for name in self.lineages}
+        [keys] = [row for row in tables if (row["schema_name"], row["table_name"]) == KEYS]
+        own = [] if keys["granted"] else [".".join(KEYS)]
         databases = {}
         for database, (schema, _) in self.tables.items():
-            mine = [row for row in tables if row["schema_name"] == schema]
+            mine = [row for row in tables if row["schema_name"] == schema and row is not keys]
             databases[database] = DatabaseHealth(
                 writes="fenced" if any(row["fenced"] for row in mine) else "open",
                 capture="on" if mine and all(row["noted"] for row in mine) else "off",
@@ -122,9 +128,16 @@ class HealthCheck:
             state = "grant-missing"
         elif "behind" in lineages.values():
             state = "lineage-behind"
-        elif any(database.missing_grants for database in databases.values()):
+        elif own or any(database.missing_grants for database in databases.values()):
             state = "grant-missing"
-        return Health(ok=state == "ready", state=state, database="up", lineages=lineages, databases=databases)
+        return Health(
+            ok=state == "ready",
+            state=state,
+            database="up",
+            lineages=lineages,
+            databases=databases,
+            missing_grants=own,
+        )
 
     async def _versions(self) -> set[str] | None:
         """None: the role may not read them."""

@@ -101,9 +101,10 @@ class Statements:
         return self._page(parameters, wanted, Ordering.parse(()))
 
     def many_known(self) -> Statement:
-        """The rows whose id is one of `ids`, deleted or not, as (JSON, version)."""
+        """The rows whose id is one of `ids`, deleted or not, as (JSON, version), in the order of `ids`."""
         parameters = _Parameters()
-        wanted = f"t.id = ANY ({parameters('ids', 'uuid[]')})"
+        ids = parameters("ids", "uuid[]")
+        wanted = f"t.id = ANY ({ids}) ORDER BY array_position({ids}, t.id)"
         return self._statement("get", parameters, columns_of_t=self._columns("t"), wanted=wanted)
 
     def create(self, names: Sequence[str], *, once: bool) -> Statement:
