@@ -89,7 +89,9 @@ class Store:
             sent = self._send("BARRIER=1", [there])
             os.close(there)
             if sent:
-                select.select([end], [], [], SEND_SECONDS)
+                received = select.poll()  # select() knows no descriptors above 1,023
+                received.register(end, select.POLLIN)
+                received.poll(SEND_SECONDS * 1000)
 
     def _send(self, message: str, descriptors: list[int]) -> bool:
         address = f"\0{self.address[1:]}" if self.address.startswith("@") else self.address

@@ -57,7 +57,7 @@ class Health(BaseModel):
     """Of every database with `migrations: true`: current, or behind (another revision than this release's)."""
     databases: dict[str, DatabaseHealth] = {}
     missing_grants: list[str] = []
-    """Tables of the service itself on which its role lacks SELECT, INSERT or DELETE: no write with a key can be made."""
+    """Tables of the service itself on which its role lacks SELECT, INSERT or DELETE: no write can have a key."""
     age_seconds: float = 0
     """For how long this was known when it was answered, at the most: since the look at the database began."""
 
