@@ -23,7 +23,7 @@ def many_files() -> Iterator[None]:
     try:
         with ExitStack() as stack:
             for _ in range(FILES):
-                stack.enter_context(open(os.devnull))
+                stack.enter_context(Path(os.devnull).open())
             yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

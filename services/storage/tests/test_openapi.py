@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -68,6 +69,39 @@ def test_answers_fit_the_document(label: str, mode: str, service: Running, stora
         case.call_and_validate(base_url=service.url, headers=headers, excluded_checks=excluded)
 
     check()
+
+
+@pytest.mark.parametrize("label", [label for label in OPERATIONS["valid"] if "/databases/" in label])
+def test_examples_are_requests_and_answers_of_this_service(label: str, service: Running, storage: Database) -> None:
+    storage.execute(EMPTY)
+    method, path = label.split(" ")
+    database, table = path.split("/")[3:5]
+    operation = json.loads(DOCUMENT)["paths"][path][method.lower()]
+    headers = {"Authorization": f"Bearer {TOKENS[database]}"}
+    parents = {"chapters": ["campaigns"], "overlays": ["images"]}.get(table, [])
+    made = [table] if path.endswith(("/query", "/read", "/{id}")) else []
+    for each in parents + made:
+        at = f"/v1/databases/{database}/{each}"
+        record = example_of(json.loads(DOCUMENT)["paths"][at]["post"])
+        created = service.http.post(at, json=record, headers=headers)
+        assert created.status_code == 201, created.text
+        path = path.replace("{id}", record["id"])
+    body = example_of(operation) if "requestBody" in operation else None
+    answer = service.http.request(method, path, json=body, headers=headers)
+    assert answer.is_success, answer.text
+    shown, given = (
+        operation["responses"][str(answer.status_code)]["content"]["application/json"]["example"],
+        answer.json(),
+    )
+    if "rows" in shown:
+        assert shown.keys() == given.keys()
+        shown, given = shown["rows"][0], given["rows"][0]
+    assert given.keys() - shown.keys() == {"deleted_at"}  # null
+
+
+def example_of(operation: dict[str, Any]) -> Any:
+    """The first example of a request's body."""
+    return operation["requestBody"]["content"]["application/json"]["schema"]["examples"][0]
 
 
 def test_the_page_for_people_names_every_operation(service: Running) -> None:

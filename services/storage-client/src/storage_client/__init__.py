@@ -7,7 +7,7 @@ async with StorageClient("https://storage.example:8100", token, ca_file="ca.crt"
 from storage_client._campaigns import Campaign, CampaignDBClient, Chapter
 from storage_client._client import StorageClient
 from storage_client._images import Image, ImageDBClient, Overlay
-from storage_client._rows import Page, Record, Row
+from storage_client._rows import Page, Reader, Record, Row
 from storage_client.errors import (
     Conflict,
     Forbidden,
@@ -36,6 +36,7 @@ __all__ = [
     "NotWritten",
     "Overlay",
     "Page",
+    "Reader",
     "Record",
     "Request",
     "Response",

@@ -67,7 +67,7 @@ class StorageClient:
         await self._exchange.transport.aclose()
 
     def table(self, database: str, table: str, reader: Reader[AnyRow]) -> Table[AnyRow]:
-        """The operations on one table, its rows read by `reader`; the typed clients are made of these."""
+        """The operations on one table, its rows read by `reader`, a `Reader`; the typed clients are made of these."""
         return Table(self._exchange, database, table, reader)
 
     async def get(self, database: str, table: str, id: UUID) -> Row | None:

@@ -66,7 +66,7 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 class Reader(Generic[AnyRow]):
-    """Decodes answers into rows of one kind."""
+    """Decodes answers into rows of one kind: `Row`, or a `Record` whose annotations are a table's columns."""
 
     def __init__(self, kind: type[AnyRow]) -> None:
         self.kind = kind
