@@ -113,7 +113,7 @@ def test_id_and_key_of_a_typed_create_are_the_callers() -> None:
     assert json.loads(transport.seen[0].body) == {"id": str(KEY)}
 
 
-def test_write_put_together_anew_is_the_same_request() -> None:
+def test_write_with_its_values_in_another_order_is_the_same_request() -> None:
     transport = Answering(LOST, answer(201, {}), answer(201, {"rows": [], "versions": []}))
 
     async def lose_and_repeat(client: StorageClient) -> None:

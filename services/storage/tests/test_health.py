@@ -131,10 +131,9 @@ def test_password_that_cannot_be_read_is_a_database_that_is_away(storage: Databa
         assert caller.send("POST", "campaigns", campaign()).json()["type"] == "urn:problem:database-away"
         assert f"cannot read the secret in {secret}" in service.log.read_text()
         # It comes without a restart.
-        lines = Path(storage.settings.passfile or "").read_text().splitlines()
-        secret.write_text(
-            next(line for line in lines if ":storage_service:" in line or ":*:" in line).rsplit(":", 1)[1]
-        )
+        lines = [line.split(":") for line in Path(storage.settings.passfile or "").read_text().splitlines()]
+        mine = [str(storage.settings.port), "storage_service"]
+        secret.write_text(next(line[4] for line in lines if [line[1], line[3]] == mine))
         assert caller.send("POST", "campaigns", campaign()).status_code == 201
 
 

@@ -119,7 +119,7 @@ def _with_id(values: Values) -> Values:
 
 
 def _in_order(values: Values) -> Values:
-    """By name: who repeats a write may have put its values together anew, and it is to be the same request."""
+    """By name: who repeats a write may name its values in another order, and it is to be the same request."""
     return dict(sorted(values.items(), key=_name))
 
 
