@@ -46,7 +46,14 @@ PINNED_SINCE = {140000: {"idle_session_timeout": "0"}, 170000: {"transaction_tim
 
 # A runner that vanished leaves its locks within about a minute. The check of the client: a backend whose client was
 # killed ends within seconds, even in the middle of an index build. Without effect on a Unix socket and some systems.
-ASKED = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
+# jit: queries on catalogs look dear and read little; each would be compiled for longer than it runs, behind a closed
+# fence too.
+ASKED = {
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "jit": "off",
+}
 ASKED_SINCE = {140000: {"client_connection_check_interval": "2s"}}
 
 REQUIRED = {"session_replication_role": "origin", "zero_damaged_pages": "off", "ignore_checksum_failure": "off"}
