@@ -76,7 +76,7 @@ def test_a_server_of_another_language_or_without_a_word_is_not_lost(
         abandon.plan(window.database)
     with socket.create_server(("127.0.0.1", 0)) as frozen:
         monkeypatch.setattr(reach, "SECONDS", 0.3)
-        silent = replace(window.database.target, port=frozen.getsockname()[1])
+        silent = replace(window.database.target, port=frozen.getsockname()[1], connect_timeout=1)
         with pytest.raises(StepRefused, match="others may write there"):
             abandon.plan(replace(window.database, target=silent))
 
