@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,9 @@ from psycopg2 import sql
 
 from consolidation import files
 from consolidation.postgres.connection import Settings
-from demo import roles
+from demo import data, roles
 from demo.servers import SUPERUSER, Server, installations
+from tests import leftovers
 
 PAIRS = [(16, 18), (18, 18), (16, 16), (15, 15)]
 """(major of the source, major of the target)"""
@@ -27,9 +31,14 @@ TEST_SETTINGS = {
     "shared_buffers": "64MB",
     "max_prepared_transactions": "10",
     "max_connections": "100",
+    "min_wal_size": "32MB",
+    "max_wal_size": "128MB",
     "deadlock_timeout": "200ms",
 }
 
+FEW_ROWS = data.Volume(campaigns=40, chapters=200, images=60, overlays=120)
+MEMORY_BYTES = 4 * 1024**3
+"""What the servers of two workers need, and as much again for everything else."""
 
 BEHIND_THE_FENCE = "SET SESSION AUTHORIZATION consolidation; SET consolidation.pass = 'on'"
 """Before a write that a superuser makes past a closed fence, which leaves no trace on the trigger."""
@@ -93,11 +102,16 @@ class Database:
 
 @dataclass
 class Cluster:
-    """The servers of one test session, started when first asked for, each empty again for every test."""
+    """The servers of one test session, started when first asked for; no test finds what another one left.
+
+    The roles of production and templates of the databases stay, and are made anew once a test has changed a role.
+    """
 
     directory: Path
     servers: dict[str, Server] = field(default_factory=dict)
     passwords: dict[str, list[str]] = field(default_factory=dict)
+    roles: dict[str, dict[int, str]] = field(default_factory=dict)
+    """Server -> the roles that a test finds there, and all that is said of them."""
 
     @property
     def passfile(self) -> Path:
@@ -105,28 +119,82 @@ class Cluster:
         return self.directory / "passfile"
 
     def server(self, name: str, major: int) -> Server:
-        """The running server of that name and version, without any database or role of an earlier test."""
+        """The running server of that name and version, without any database of an earlier test, and no role it made."""
         key = f"{name}{major}"
         if key not in self.servers:
-            self.servers[key] = Server.create(key, major, self.directory / key, TEST_SETTINGS)
+            self.servers[key] = self._create(key, major)
         server = self.servers[key]
-        server.start()
-        _empty(server)
-        self.passwords[key] = []
+        with closing(leftovers.connected(server)) as conn, conn.cursor() as cursor:
+            leftovers.drop_databases(cursor, server)
+            untouched = leftovers.drop_roles(cursor, self.roles[key])
+            cursor.execute("SELECT rolname FROM pg_roles")
+            left = {name for (name,) in cursor.fetchall()}
+            self.passwords[key] = [line for line in self.passwords[key] if line.split(":")[3] in left]
+        if not untouched:
+            self.bare(server)
         return server
+
+    def _create(self, key: str, major: int) -> Server:
+        quick = {"scram_iterations": "1"} if major >= 16 else {}  # else most of the time of a connection
+        server = Server.create(key, major, self.directory / key, TEST_SETTINGS | quick)
+        files.write(server.passfile, "".join(roles.give_passwords(server, [SUPERUSER])))
+        self.bare(server)
+        return server
+
+    def bare(self, server: Server) -> None:
+        """Leave it without roles and templates too."""
+        with closing(leftovers.connected(server)) as conn, conn.cursor() as cursor:
+            leftovers.drop_templates(server)
+            leftovers.drop_databases(cursor, server)
+            cursor.execute("ALTER ROLE ALL RESET ALL")
+            found = leftovers.roles_of(cursor)
+            leftovers.drop_roles(cursor, {oid: found[oid] for oid in found if oid < leftovers.FIRST_NORMAL_OID})
+            self.roles[server.name] = leftovers.roles_of(cursor)
+        self.passwords[server.name] = []
 
     def source(self, server: Server, service: str) -> Database:
         """A fresh service database (schema public, no tables) with its production roles."""
-        return self._database(server, roles.create_source(server, service), service)
+        return self._cloned(server, service, service, lambda: roles.create_source(server, service))
+
+    def filled_source(self, server: Server, service: str) -> Database:
+        """A fresh service database with the service's tables and a few rows, nasty ones among them."""
+
+        def fill() -> list[str]:
+            self.source(server, service)
+            data.create_tables(server, service)
+            data.generate(server, service, FEW_ROWS)
+            return []
+
+        return self._cloned(server, f"{service}_rows", service, fill)
 
     def target(self, server: Server, database: str = "storage") -> Database:
         """A fresh storage database with its production roles."""
-        return self._database(server, roles.create_target(server, database), database)
+        return self._cloned(server, database, database, lambda: roles.create_target(server, database))
 
-    def _database(self, server: Server, logins: Sequence[str], dbname: str) -> Database:
+    def _cloned(self, server: Server, kind: str, dbname: str, make: Callable[[], list[str]]) -> Database:
+        """A new database like the one that ``make`` makes where there is none yet; it returns the roles that log in."""
+        template = f"{leftovers.TEMPLATE}{kind}"
+        with closing(leftovers.connected(server)) as conn, conn.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_database WHERE datname = %s", [template])
+            if cursor.fetchone() == (0,):
+                known, before = self.roles[server.name], leftovers.roles_of(cursor)
+                self.give_passwords(server, make())
+                leftovers.keep(cursor, dbname, template)
+                # What the test itself has made or changed before is no part of it.
+                self.roles[server.name] = known | {
+                    oid: role for oid, role in leftovers.roles_of(cursor).items() if before.get(oid) == known.get(oid)
+                }
+            leftovers.clone(cursor, template, dbname)
+        return self.database(server, dbname)
+
+    def give_passwords(self, server: Server, logins: Sequence[str]) -> None:
+        """Give those that have none a password, and write the passfile."""
         known = {line.split(":")[3] for line in self.passwords[server.name]}
         self.passwords[server.name] += roles.give_passwords(server, [role for role in logins if role not in known])
         files.write(self.passfile, "".join(line for lines in self.passwords.values() for line in lines))
+
+    def database(self, server: Server, dbname: str) -> Database:
+        """An existing database."""
         settings = Settings(
             host=server.host, port=server.port, dbname=dbname, user="consolidation", passfile=str(self.passfile)
         )
@@ -152,6 +220,20 @@ def standby_away(database: Database) -> Iterator[None]:
             cursor.execute("ALTER SYSTEM RESET synchronous_standby_names")
             cursor.execute("ALTER SYSTEM RESET synchronous_commit")
             cursor.execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
+
+
+@contextmanager
+def directory_of_servers() -> Iterator[Path]:
+    """A temporary directory that PostgreSQL's account may enter; in memory, where there is room for servers.
+
+    A new database is 300 new files, and some file systems take a quarter of a second for them.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - the directory below has a random name
+    fits = memory.exists() and shutil.disk_usage(memory).free > MEMORY_BYTES
+    runs = fits and not os.statvfs(memory).f_flag & os.ST_NOEXEC
+    with tempfile.TemporaryDirectory(prefix="consolidation-", dir=memory if runs else None) as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
 
 
 def missing_versions(pair: Sequence[int]) -> str:
@@ -188,21 +270,3 @@ def _digest(server: Server, command: Sequence[str | Path]) -> str:
     lines = server.run(command).splitlines()
     text = "\n".join(line for line in lines if not line.startswith(("\\restrict", "\\unrestrict")))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _empty(server: Server) -> None:
-    """Drop every database and role that a test made."""
-    conn = server.connect()
-    with conn.cursor() as cursor:
-        cursor.execute("SELECT gid, database FROM pg_prepared_xacts")
-        for gid, dbname in cursor.fetchall():
-            owner = server.connect(dbname)
-            owner.cursor().execute("ROLLBACK PREPARED %s", (gid,))
-            owner.close()
-        cursor.execute("SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'")
-        for (name,) in cursor.fetchall():
-            cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-        cursor.execute("SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> %s", (SUPERUSER,))
-        for (name,) in cursor.fetchall():
-            cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
-    conn.close()

@@ -8,20 +8,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from demo import data
 from demo.servers import Server
-from tests.cluster import PAIRS, Cluster, Database, missing_versions
+from tests.cluster import PAIRS, Cluster, Database, directory_of_servers, missing_versions
 
 # With its tasks and the recap, which tests read; those of the console set theirs.
 os.environ.setdefault("ANSIBLE_STDOUT_CALLBACK", "default")
-
-FEW_ROWS = data.Volume(campaigns=40, chapters=200, images=60, overlays=120)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,10 +30,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """The session's servers; below the system's temporary directory, which PostgreSQL's account may enter."""
-    with tempfile.TemporaryDirectory(prefix="consolidation-") as name:
-        Path(name).chmod(0o711)
-        cluster = Cluster(Path(name))
+    """The session's servers."""
+    with directory_of_servers() as directory:
+        cluster = Cluster(directory)
         try:
             yield cluster
         finally:
@@ -56,13 +50,13 @@ def versions(request: pytest.FixtureRequest) -> tuple[int, int]:
 
 @pytest.fixture
 def source_server(cluster: Cluster, versions: tuple[int, int]) -> Server:
-    """The server of the service databases, empty."""
+    """The server of the service databases, without any."""
     return cluster.server("source", versions[0])
 
 
 @pytest.fixture
 def target_server(cluster: Cluster, versions: tuple[int, int]) -> Server:
-    """The server of the storage database, empty; another one than the source's."""
+    """The server of the storage database, without it; another one than the source's."""
     return cluster.server("target", versions[1])
 
 
@@ -85,19 +79,15 @@ def image_source(make_source: Callable[[str], Database]) -> Database:
 
 
 @pytest.fixture
-def campaign(source: Database) -> Database:
+def campaign(cluster: Cluster, source_server: Server) -> Database:
     """Database `campaign` with the Campaign Service's tables and a few rows, nasty ones among them."""
-    data.create_tables(source.server, "campaign")
-    data.generate(source.server, "campaign", FEW_ROWS)
-    return source
+    return cluster.filled_source(source_server, "campaign")
 
 
 @pytest.fixture
-def image(image_source: Database) -> Database:
+def image(cluster: Cluster, source_server: Server) -> Database:
     """Database `image` with the Image Service's tables and a few rows, nasty ones among them."""
-    data.create_tables(image_source.server, "image")
-    data.generate(image_source.server, "image", FEW_ROWS)
-    return image_source
+    return cluster.filled_source(source_server, "image")
 
 
 @pytest.fixture

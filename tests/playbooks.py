@@ -30,7 +30,6 @@ ROOT = Path(__file__).parents[1]
 PROGRAM = Path(sys.executable).with_name("ansible-playbook")
 CONSOLE = {"ANSIBLE_STDOUT_CALLBACK": "console"}
 """What an operator has, ansible.cfg says so; the tests read Ansible's own output otherwise."""
-FEW_ROWS = data.Volume(campaigns=40, chapters=200, images=60, overlays=120)
 MARK = "CONSOLIDATION_TEST"
 """Environment variable that every process of a playbook inherits, however it was orphaned."""
 RETURNS = "CONSOLIDATION_TEST_RETURNS"
@@ -245,9 +244,7 @@ def create(cluster: Cluster, directory: Path, names: Sequence[str] = ("campaign_
     source_server, target_server = cluster.server("source", 16), cluster.server("target", 18)
     sources = {}
     for name in names:
-        sources[name] = cluster.source(source_server, _service(name))
-        data.create_tables(source_server, _service(name))
-        data.generate(source_server, _service(name), FEW_ROWS)
+        sources[name] = cluster.filled_source(source_server, _service(name))
     site = Site(directory, sources, cluster.target(target_server))
     write_inventory(site, {name: _database(site, name) for name in names})
     return site

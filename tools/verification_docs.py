@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "verification.md"
@@ -19,9 +18,8 @@ def matrix() -> str:
     """The table, from real servers."""
     from tests import cluster, damage  # noqa: PLC0415 - the tests import this module for the page alone
 
-    with tempfile.TemporaryDirectory(prefix="consolidation-") as name:
-        Path(name).chmod(0o711)
-        servers = cluster.Cluster(Path(name))
+    with cluster.directory_of_servers() as directory:
+        servers = cluster.Cluster(directory)
         try:
             source = servers.source(servers.server("source", cluster.PAIRS[0][0]), "campaign")
             target = servers.target(servers.server("target", cluster.PAIRS[0][1]))

@@ -25,6 +25,7 @@ from consolidation.rollback import restore
 from tests import backups
 from tests.cluster import Database as OnServer
 from tests.cluster import digest_of_everything
+from tests.leftovers import drop_templates
 
 SETTINGS = """
 ALTER DATABASE campaign SET search_path = public, other, "Mixed Case";
@@ -202,6 +203,7 @@ def test_damaged_dump_is_refused(database: Database, dumps: Path, source: OnServ
 
 def test_rebuilt_server_needs_its_roles_first(database: Database, dumps: Path, source: OnServer) -> None:
     lose(source)
+    drop_templates(source.server)
     source.in_database("postgres").execute("DROP ROLE campaign_owner, campaign_app, consolidation_reader")
     with pytest.raises(ConfigurationError, match="campaign_app, campaign_owner, consolidation_reader") as missing:
         plan(database, dumps)

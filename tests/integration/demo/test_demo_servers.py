@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import psycopg2
@@ -56,13 +57,48 @@ def test_wrong_password_is_refused(source: Database, cluster: Cluster) -> None:
     assert stat.S_IMODE(cluster.passfile.stat().st_mode) == 0o600
 
 
-def test_next_test_finds_an_empty_server(cluster: Cluster, source: Database) -> None:
-    source.execute("CREATE ROLE left_over; CREATE TABLE t (id int); GRANT SELECT ON t TO left_over")
+OF_THE_SERVER = (
+    "CREATE ROLE left_over; CREATE TABLE t (id int); GRANT SELECT ON t TO left_over",
+    "CREATE ROLE left_over; GRANT left_over TO consolidation",
+    "ALTER ROLE consolidation SET timezone = 'Asia/Tokyo'",
+    "ALTER ROLE ALL SET timezone = 'Asia/Tokyo'",
+    "ALTER ROLE campaign_app NOLOGIN",
+    "ALTER ROLE campaign_app PASSWORD 'another'",
+    "ALTER ROLE campaign_app RENAME TO renamed",
+    "REVOKE campaign_owner FROM consolidation",
+    "GRANT pg_read_all_data TO campaign_app",
+    "GRANT SET ON PARAMETER lc_messages TO campaign_app",
+)
+
+
+@pytest.mark.parametrize("change", OF_THE_SERVER)
+def test_next_test_finds_an_empty_server(cluster: Cluster, source_server: Server, change: str) -> None:
+    cluster.bare(source_server)
+    source = cluster.source(source_server, "campaign")
+    before = everything_of_roles(source.server)
+    source.execute(change)
+    source.execute("CREATE TABLE left_over (id int)")
     server = cluster.server("source", source.server.major)
-    assert source.in_database("postgres").rows("SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'") == [
-        ("postgres",)
-    ]
     assert set(digest_of_everything(server)) == {"", "postgres", "template1"}
+    again = cluster.source(server, "campaign")
+    assert everything_of_roles(server) == before
+    assert again.value("SELECT to_regclass('left_over') IS NULL AND current_setting('timezone') = 'UTC'")
+    assert again.value("SELECT 1", user="campaign_app") == 1
+
+
+def test_a_role_that_a_test_made_by_hand_gets_its_own_password_again(cluster: Cluster, source_server: Server) -> None:
+    cluster.bare(source_server)
+    with closing(source_server.connect()) as conn:
+        conn.cursor().execute("CREATE ROLE campaign_app LOGIN")
+    cluster.give_passwords(source_server, ["campaign_app"])
+    server = cluster.server("source", source_server.major)
+    assert cluster.source(server, "campaign").value("SELECT 1", user="campaign_app") == 1
+
+
+def everything_of_roles(server: Server) -> str:
+    """All but their passwords."""
+    dumped = server.run([server.bin / "pg_dumpall", "--roles-only", "--no-role-passwords"])
+    return "\n".join(line for line in dumped.splitlines() if not line.startswith(("\\restrict", "\\unrestrict")))
 
 
 @pytest.mark.every_pair

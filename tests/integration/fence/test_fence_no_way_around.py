@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from consolidation.postgres.connection import session
 from consolidation.preflight.phase import Options, examine
 from consolidation.verify import phase as verify
 from demo.servers import Server, installations
-from tests.cluster import TEST_SETTINGS, Database
+from tests.cluster import TEST_SETTINGS, Database, directory_of_servers
 from tests.window import Window
 
 INHERITED = (
@@ -86,10 +85,9 @@ def test_a_partition_in_the_schema_whose_root_is_elsewhere_is_named(
 @pytest.fixture(scope="module")
 def publisher() -> Iterator[Server]:
     """A server that others subscribe to."""
-    with tempfile.TemporaryDirectory(prefix="consolidation-") as name:
-        Path(name).chmod(0o711)
+    with directory_of_servers() as directory:
         settings = TEST_SETTINGS | {"wal_level": "logical", "max_replication_slots": "10"}
-        server = Server.create("publisher", 16, Path(name) / "publisher", settings)
+        server = Server.create("publisher", 16, directory / "publisher", settings)
         server.start()
         try:
             yield server

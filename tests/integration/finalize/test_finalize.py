@@ -51,7 +51,7 @@ def go(window: Window, options: finalize.Options, step: str) -> dict[str, Any]:
 def databases(window: Window) -> dict[str, bool]:
     """Name -> whether it takes connections."""
     found = window.source.in_database("postgres").rows(
-        "SELECT datname, datallowconn FROM pg_database WHERE oid > 16384"
+        "SELECT datname, datallowconn FROM pg_database WHERE oid > 16384 AND NOT datistemplate"
     )
     return dict(found)
 

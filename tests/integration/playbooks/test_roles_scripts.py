@@ -11,6 +11,7 @@ from consolidation import model
 from consolidation.preflight import phase as preflight
 from demo.servers import Server, ServerError
 from tests.cluster import Cluster, Database
+from tests.leftovers import drop_templates
 
 SCRIPTS = Path(__file__).parents[3] / "docs" / "sql"
 SCHEMA = "Inventory data"
@@ -38,6 +39,13 @@ UNION ALL SELECT 'o', relname, relowner, relowner, '', false FROM pg_class WHERE
 """
 
 
+@pytest.fixture
+def source_server(cluster: Cluster, source_server: Server) -> Server:
+    """Without the roles of production."""
+    cluster.bare(source_server)
+    return source_server
+
+
 def made_by_hand(server: Server) -> None:
     """As most databases are: made by postgres, used by roles that connect because PUBLIC may."""
     for dbname, statements in (("postgres", MADE), ("inventory", TABLES)):
@@ -62,6 +70,7 @@ def test_the_scripts_give_what_preflight_asks_for_and_take_nothing(
 ) -> None:
     made_by_hand(source_server)
     target = cluster.target(target_server)
+    drop_templates(target_server)
     target.execute("DROP OWNED BY consolidation, storage_service; DROP ROLE consolidation; DROP ROLE storage_service")
     before = privileges(source_server)
     for _ in range(2):
@@ -69,8 +78,9 @@ def test_the_scripts_give_what_preflight_asks_for_and_take_nothing(
         target_server.psql(SCRIPTS / "roles_target.sql", "storage")
     assert before - privileges(source_server) == set()
     cluster.passwords[target_server.name] = []
-    source = cluster._database(source_server, ["consolidation", "consolidation_reader", *ROLES[:1]], "inventory")
-    target = cluster._database(target_server, ["consolidation", "storage_service"], "storage")
+    cluster.give_passwords(source_server, ["consolidation", "consolidation_reader", *ROLES[:1]])
+    cluster.give_passwords(target_server, ["consolidation", "storage_service"])
+    source, target = cluster.database(source_server, "inventory"), cluster.database(target_server, "storage")
     psycopg2.connect(**source.as_role("inventory_user").keywords()).close()
 
     database = model.Database("image_db", source.settings, SCHEMA, (), target.settings, ROLES, ("storage_service",))
