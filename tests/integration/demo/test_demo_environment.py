@@ -17,33 +17,12 @@ from demo.environment import PROJECT, Environment
 from demo.servers import ServerError
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> Iterator[Environment]:
-    environment = Environment.create(tmp_path / "demo")
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    """For all tests of it; the last one removes it."""
+    environment = Environment.create(tmp_path_factory.mktemp("environment") / "demo")
     yield environment
     environment.destroy()
-
-
-def test_environment_is_found_again_stopped_started_and_removed(environment: Environment) -> None:
-    assert Environment.load(environment.directory) == environment
-    environment.stop()
-    assert not any(server.running for server in environment.servers.values())
-    environment.start()
-    for name, server in environment.servers.items():
-        conn = psycopg2.connect(
-            host=server.host,
-            port=server.port,
-            dbname=name,
-            user="consolidation",
-            passfile=str(environment.passfile),
-        )
-        conn.close()
-    for private in (environment.passfile, *(server.passfile for server in environment.servers.values())):
-        assert stat.S_IMODE(private.stat().st_mode) == 0o600
-    environment.destroy()
-    assert not environment.directory.exists()
-    assert not any(server.directory.parent.exists() for server in environment.servers.values())
-    assert Environment.load(environment.directory) is None
 
 
 def test_state_holds_no_password(environment: Environment) -> None:
@@ -73,6 +52,28 @@ def test_inventory_without_servers_says_what_to_do(tmp_path: Path) -> None:
     done = ansible(tmp_path, "command", "echo {{ consolidation_database.source.port }}")
     assert done.returncode != 0
     assert "python -m demo start" in done.stdout + done.stderr
+
+
+def test_environment_is_found_again_stopped_started_and_removed(environment: Environment) -> None:
+    assert Environment.load(environment.directory) == environment
+    environment.stop()
+    assert not any(server.running for server in environment.servers.values())
+    environment.start()
+    for name, server in environment.servers.items():
+        conn = psycopg2.connect(
+            host=server.host,
+            port=server.port,
+            dbname=name,
+            user="consolidation",
+            passfile=str(environment.passfile),
+        )
+        conn.close()
+    for private in (environment.passfile, *(server.passfile for server in environment.servers.values())):
+        assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    environment.destroy()
+    assert not environment.directory.exists()
+    assert not any(server.directory.parent.exists() for server in environment.servers.values())
+    assert Environment.load(environment.directory) is None
 
 
 def ansible(directory: Path, module: str, arguments: str) -> subprocess.CompletedProcess[str]:
