@@ -115,7 +115,8 @@ def end(directory: Path, seconds: float = STOP_SECONDS) -> None:
         deadline = time.monotonic() + limit
         if (pid := running(directory)) is None:
             return
-        os.kill(pid, request)
+        with suppress(ProcessLookupError):  # it has ended at this moment
+            os.kill(pid, request)
         while time.monotonic() < deadline:
             if running(directory) is None:
                 return
