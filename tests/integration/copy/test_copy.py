@@ -564,6 +564,7 @@ def test_what_was_copied_is_proved_by_reading_it_again_however_it_is_cut(
 
 def test_a_second_copy_refuses_while_one_works_and_says_whose(big: Window) -> None:
     with copying(big) as process:
+        process.send_signal(signal.SIGSTOP)  # it ends no sooner
         with pytest.raises(RunInProgress, match=r"another process works on it: backend \d+ of consolidation"):
             big.copy()
         assert process.poll() is None
