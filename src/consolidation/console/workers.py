@@ -15,6 +15,7 @@ SECONDS = 0.1
 """Between two looks: a worker that lives shorter is not seen."""
 LOST_SECONDS = 1.0
 """A play that goes on for so long after Ctrl-C has not had it."""
+LONG_AGO = float("-inf")
 STOPPED = (-signal.SIGTERM, -signal.SIGINT)
 """How Ansible itself ends its workers."""
 
@@ -23,8 +24,9 @@ class Watch:
     """Interrupts this process where a worker was killed, and again where a Ctrl-C did not end the play.
 
     Strategy ``free`` would wait for a killed worker's result without end. Ansible's handler of Ctrl-C raises an
-    exception where the main thread is, and Python ignores one in a ``__del__``: the play would go on, and the next
-    Ctrl-C, for which that handler leaves the system's default, would end it without its last lines.
+    exception where the main thread is, and Python ignores one in a ``__del__``, and in what libraries do around a fork,
+    as there is one for every task: the play would go on, and the next Ctrl-C, for which that handler leaves the
+    system's default, would end it without its last lines.
     """
 
     def __init__(self, say: Callable[[str], None], is_playing: Callable[[], bool]) -> None:
@@ -32,6 +34,7 @@ class Watch:
         self._is_playing = is_playing
         self._ansibles_handler: Callable[[int, FrameType | None], object]
         self._interrupted_at: float | None = None
+        self._is_forking = False
         self._workers: set[BaseProcess] = set()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, name="workers", daemon=True)
@@ -40,6 +43,8 @@ class Watch:
         """From now on. Of the main thread."""
         handler = signal.signal(signal.SIGINT, self._interrupt)
         self._ansibles_handler = handler if callable(handler) else signal.default_int_handler
+        # Registered last, these are the first before a fork and the last behind it.
+        os.register_at_fork(before=self._forks, after_in_parent=self._has_forked, after_in_child=self._has_forked)
         self._thread.start()
 
     def stop(self) -> None:
@@ -47,11 +52,20 @@ class Watch:
         self._over.set()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._is_forking:
+            self._interrupted_at = LONG_AGO  # the thread interrupts again, behind the fork
+            return
         self._interrupted_at = time.monotonic()
         try:
             self._ansibles_handler(number, frame)
         finally:
             signal.signal(signal.SIGINT, self._interrupt)
+
+    def _forks(self) -> None:
+        self._is_forking = True
+
+    def _has_forked(self) -> None:
+        self._is_forking = False
 
     def _look(self) -> None:
         while not self._over.wait(SECONDS):
