@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]  # it brings no types
 import pytest
 
 from consolidation.copy import chunks
@@ -460,17 +461,31 @@ def loaded_by(window: Window) -> dict[str, int]:
     return dict(window.target.rows(query))
 
 
-def wait_for_the_helper(window: Window) -> None:
+@contextmanager
+def halted(lead: subprocess.Popen[str]) -> Iterator[None]:
+    """Its workers load nothing meanwhile: else they might have loaded all before the helper begins."""
+    workers = psutil.Process(lead.pid).children(recursive=True)
+    for worker in workers:
+        worker.suspend()
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.resume()
+
+
+def wait_for_the_helper(window: Window, lead: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 30
-    while loaded_by(window).get("runner-2", 0) < 2:
-        assert time.monotonic() < deadline, "the helper loads nothing"
-        time.sleep(0.01)
+    with halted(lead):
+        while loaded_by(window).get("runner-2", 0) < 3:
+            assert time.monotonic() < deadline, "the helper loads nothing"
+            time.sleep(0.01)
 
 
 def test_a_second_host_loads_chunks_of_the_same_queue_and_a_late_one_finds_nothing(big: Window) -> None:
     helper = begin_process(HELPER, big.options)
     with copying(big) as lead:
-        pass
+        wait_for_the_helper(big, lead)
     said, complaint = helper.communicate(timeout=30)
     assert (lead.returncode, helper.returncode) == (0, 0), complaint
     assert_undisturbed(big)
@@ -500,7 +515,7 @@ def test_a_worker_that_comes_after_the_last_chunk_has_nothing_to_load_and_before
 def test_a_helper_that_is_killed_leaves_its_chunks_to_the_lead(big: Window) -> None:
     helper = begin_process(HELPER, big.options)
     with copying(big) as lead:
-        wait_for_the_helper(big)
+        wait_for_the_helper(big, lead)
         kill(helper, big)
     helper.communicate()
     assert lead.returncode == 0
@@ -510,9 +525,8 @@ def test_a_helper_that_is_killed_leaves_its_chunks_to_the_lead(big: Window) -> N
 def test_a_helper_that_cannot_reach_the_source_takes_nothing(big: Window) -> None:
     there = {**big.options["source"], "dbname": "nowhere"}
     helper = begin_process(HELPER, {**big.options, "source": there})
-    with copying(big) as lead:
-        pass
-    complaint = helper.communicate(timeout=30)[1]
+    with copying(big) as lead, halted(lead):
+        complaint = helper.communicate(timeout=30)[1]
     assert (lead.returncode, helper.returncode) == (0, 1)
     assert "runner-2: 2 of 2 workers stopped: cannot connect to nowhere" in complaint
     assert loaded_by(big).keys() == {socket.gethostname()}
@@ -523,7 +537,7 @@ def test_a_helper_does_not_work_on_without_its_lead(big: Window) -> None:
     """Its snapshot may be older than the rows that the next attempt is to load."""
     helper = begin_process(HELPER, big.options)
     with copying(big) as lead:
-        wait_for_the_helper(big)
+        wait_for_the_helper(big, lead)
         kill(lead, big)
     complaint = helper.communicate(timeout=30)[1]
     assert helper.returncode == 1
