@@ -24,7 +24,7 @@ LISTED = re.compile(r"^(\d+); \d+ \d+ (.+)$")
 FAILING = re.compile(r"^pg_restore: from TOC entry (\d+); ")
 # pg_restore since 17 sets it in each of its sessions, whatever the server knows. By the name, which any language has in
 # the message; not by the next line: workers write theirs in between.
-HARMLESS = re.compile(r"could not execute query: \S+:  .*\btransaction_timeout\b")
+HARMLESS = re.compile(r"could not execute query: (?:(?!pg_restore: ).)*\btransaction_timeout\b")
 ITS_END = re.compile(rf"(?<!{LEVEL}){HARMLESS.pattern}")
 """The rest of such a line that another worker's came into."""
 DEFINES = re.compile(
