@@ -17,16 +17,15 @@ from pathlib import Path
 from consolidation.backup import programs
 from consolidation.errors import BackupError
 
-PROGRAM, LEVEL = "pg_restore: ", "error: "
-ERROR = PROGRAM + LEVEL
-"""How a line with an error begins. Workers write a line in pieces, and lines of others in between."""
+ERROR = "pg_restore: error: "
+LEAD = re.compile(r"(?:pg_restore:| |error: )*")
+"""pg_restore writes what stands before a message in these pieces, and the message with its end in one. Workers write
+between each other's pieces: of a line's pieces no one knows whose they are."""
 LISTED = re.compile(r"^(\d+); \d+ \d+ (.+)$")
 FAILING = re.compile(r"^pg_restore: from TOC entry (\d+); ")
 # pg_restore since 17 sets it in each of its sessions, whatever the server knows. By the name, which any language has in
 # the message; not by the next line: workers write theirs in between.
-HARMLESS = re.compile(r"could not execute query: (?:(?!pg_restore: ).)*\btransaction_timeout\b")
-ITS_END = re.compile(rf"(?<!{LEVEL}){HARMLESS.pattern}")
-"""The rest of such a line that another worker's came into."""
+HARMLESS = re.compile(r"could not execute query: \S+:  .*\btransaction_timeout\b")
 DEFINES = re.compile(
     r"(ACCESS METHOD|AGGREGATE|CAST|COLLATION|CONVERSION|DEFAULT|DOMAIN|EXTENSION|FUNCTION|OPERATOR|PROCEDURAL LANGUAGE"
     r"|PROCEDURE|SCHEMA|SEQUENCE(?! SET)|SHELL TYPE|TABLE(?! DATA| ATTACH)|TEXT SEARCH|TRANSFORM|TYPE|VIEW) "
@@ -129,17 +128,16 @@ def _failures(refusals: Iterable[_Refusal], entries: Mapping[int, str]) -> tuple
 
 
 def _refusals(lines: Sequence[str]) -> Iterator[_Refusal]:
-    """The errors that pg_restore named, without those that do no harm."""
-    entry = None
-    cut = sum(line.startswith(ERROR) and PROGRAM in line.removeprefix(ERROR) for line in lines)
-    all_harmless = cut == sum(ITS_END.search(line) is not None for line in lines)
-    for line in lines:
+    """The errors that pg_restore named, without those that do no harm; as many as there are, or more."""
+    messages = [LEAD.sub("", line, count=1) for line in lines]
+    leads = [line.removesuffix(message) for line, message in zip(lines, messages, strict=True)]
+    harmful = sum(lead.count("error: ") for lead in leads) - sum(HARMLESS.search(line) is not None for line in lines)
+    entry, named = None, 0
+    for line, lead, message in zip(lines, leads, messages, strict=True) if harmful else ():
         if found := FAILING.match(line):
             entry = int(found[1])
-        elif line.startswith(ERROR) and not HARMLESS.match(said := line.removeprefix(ERROR)):
-            if PROGRAM not in said:
-                yield _Refusal(entry, *programs.split(said))
-            elif not all_harmless:
-                yield _Refusal(entry, LOST, "")
-        elif line.startswith(LEVEL) and not HARMLESS.match(line.removeprefix(LEVEL)):
-            yield _Refusal(entry, LOST, "")
+        elif "error: " in lead and not HARMLESS.match(message):
+            named += 1
+            yield _Refusal(entry, *(programs.split(message) if lead == ERROR else (LOST, "")))
+    for _ in range(harmful - named):
+        yield _Refusal(entry, LOST, "")

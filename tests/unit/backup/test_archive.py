@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from consolidation.backup.archive import LOST, Failure, _failures, _refusals
 
@@ -100,6 +102,30 @@ ELSEWHERE = [HARMLESS, "Command was: SET transaction_timeout = 0;"]
 )
 def test_a_harmless_line_that_another_worker_wrote_into_stays_harmless(lines: list[str], failures: int) -> None:
     assert len(list(_refusals(["pg_restore: from TOC entry 217; 1 2 x", *lines]))) == failures
+
+
+SAYS = {
+    "progress": ["pg_restore:", " ", 'creating TABLE "public.chapters"\n'],
+    "harmless": ["pg_restore:", " ", "error: ", f"{HARMLESS}\nCommand was: SET transaction_timeout = 0;\n"],
+    "failure": ["pg_restore:", " ", "error: ", 'could not execute query: ERROR:  type "x" does not exist\n'],
+}
+"""What a worker says, in the pieces in which pg_restore writes it."""
+WORKERS = st.lists(st.lists(st.sampled_from(sorted(SAYS)), max_size=4), min_size=1, max_size=3)
+
+
+@given(st.data())
+def test_no_failure_is_hidden_and_none_is_made_up_however_workers_write_between_each_others_pieces(
+    data: st.DataObject,
+) -> None:
+    workers = data.draw(WORKERS)
+    left = [[piece for what in said for piece in SAYS[what]] for said in workers]
+    text = ""
+    while any(left):
+        text += data.draw(st.sampled_from([pieces for pieces in left if pieces])).pop(0)
+    refusals = list(_refusals(text.splitlines()))
+    failures = sum(said.count("failure") for said in workers)
+    assert len(refusals) >= failures
+    assert failures or not refusals
 
 
 def test_what_belongs_to_no_entry_is_a_failure_of_the_whole() -> None:
