@@ -91,7 +91,7 @@ def findings(
     for wanted in severities:
         for (severity, identity, subject, what, fix), hosts in shared.items():
             if severity == wanted:
-                where = ", ".join(sorted(set(hosts)))
+                where = ", ".join(dict.fromkeys(hosts))
                 yield from block(severity.capitalize(), f"{identity} {subject} ({where})\n{what}", SEVERITIES[severity])
                 yield from block("Fix", fix)
 

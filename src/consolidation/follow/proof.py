@@ -32,7 +32,6 @@ from consolidation.model import TARGET, Database
 from consolidation.postgres.background import meanwhile
 from consolidation.postgres.catalog import Table, read_tables, scan
 from consolidation.postgres.connection import session
-from consolidation.postgres.queries import execute
 
 METHOD = "rows hashed by SQL on both sides, without those that changed since the opening"
 
@@ -75,9 +74,6 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
 def _compare(database: Database, marks: dict[str, str]) -> list[TableResult]:
     here, there = database.source_side, database.target_side
     with session(here.settings, "proof") as source, session(there.settings, "proof") as target:
-        for conn in (source, target):
-            execute(conn, "SELECT set_config('jit', 'off', false)")
-            conn.commit()
         target.set_session(isolation_level="REPEATABLE READ")
         keys = {table.name: table for table in capture.read(source, here)}
         ours = read_tables(source, here.schema, here.tables)

@@ -271,9 +271,7 @@ def following(way: Way, memory: Memory, step: Step = lambda _: None) -> Iterator
         session(way.destination.settings, "follow") as destination,
     ):
         for conn in (origin, destination):
-            execute(
-                conn, "SELECT set_config('jit', 'off', false), set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT]
-            )
+            execute(conn, "SELECT set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
             conn.commit()
         origin.set_session(isolation_level="REPEATABLE READ")
         yield Follower(way, memory, origin, now, destination, step)

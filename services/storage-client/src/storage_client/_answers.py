@@ -22,6 +22,8 @@ _BY_STATUS: dict[int, type[errors.StorageError]] = {
     415: errors.InvalidRequest,
     422: errors.InvalidRequest,
 }
+PREFIX = "urn:problem:"
+"""Of the types of the Storage Service's problem documents."""
 _OF_RECORDS = {404, 409, 410, 412}
 """What is said of a record counts where the Storage Service says it: a proxy, or another service there, knows none."""
 
@@ -33,8 +35,8 @@ def answered(response: Response, request: str) -> errors.StorageError:
     except ValueError:
         content = None
     document: dict[str, Any] = content if isinstance(content, dict) else {}
-    kind_of_problem = str(document.get("type"))
-    name = kind_of_problem.removeprefix("urn:problem:")
+    is_ours = str(document.get("type")).startswith(PREFIX)
+    name = str(document.get("type")).removeprefix(PREFIX)
     message = f"{request}: {response.status} {document.get('detail', '')}".rstrip()
     if response.status in {429, 502, 503, 504}:
         seconds = _retry_after(response, document)
@@ -44,7 +46,7 @@ def answered(response: Response, request: str) -> errors.StorageError:
     kind = _BY_STATUS.get(response.status, errors.UnexpectedAnswer)
     if name == "no-such-path":
         kind = errors.InvalidRequest
-    elif response.status in _OF_RECORDS and name == kind_of_problem:
+    elif response.status in _OF_RECORDS and not is_ours:
         kind = errors.UnexpectedAnswer
     return kind(message, status=response.status, errors=document.get("errors"))
 
