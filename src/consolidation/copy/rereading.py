@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
-from queue import SimpleQueue
 from threading import Event
 
 import psycopg2
@@ -81,8 +80,8 @@ class Rereading:
         self._thread = ThreadPoolExecutor(1)
         self._stop = Event()
         self._work: Future[None] | None = None
-        self._through: SimpleQueue[str] = SimpleQueue()
-        self._waiting: dict[str, tuple[Table, Table]] = {}
+        self._reads: dict[str, Future[None]] = {}
+        """Table -> its reading, which is over once it is done or is not to be any more."""
         self._session: Connection | None = None
         """Of the table that is being read."""
 
@@ -91,23 +90,20 @@ class Rereading:
         if self._reading is None:
             return
         wanted = {load["table_name"] for load in loads.of_run(work.journal, work.run) if _is_wanted(load)}
-        self._waiting = {
+        waiting = {
             here.name: (here, there)
             for here, there in tables
             if here.name in wanted and comparable(here, there) and here.table_bytes >= LEAST_BYTES
         }
+        self._reads = {name: Future() for name in waiting}
         self._reading.connect(self._database.target)
-        self._work = self._thread.submit(self._read_all, self._reading, work.run, dict(self._waiting))
+        self._work = self._thread.submit(self._read_all, self._reading, work.run, waiting)
 
     def free(self, loaded: Sequence[Row]) -> Iterator[Row]:
         """The loads, each as soon as no one reads its table: who wants it to himself need not wait for it."""
-        later = {load["table_name"]: load for load in loaded if load["table_name"] in self._waiting}
-        yield from (load for load in loaded if load["table_name"] not in later)
-        while later:
-            name = self._through.get()
-            del self._waiting[name]
-            if name in later:
-                yield later.pop(name)
+        later = {self._reads[name]: load for load in loaded if (name := load["table_name"]) in self._reads}
+        yield from (load for load in loaded if load["table_name"] not in self._reads)
+        yield from (later[read] for read in as_completed(later))
         if self._work:
             self._work.result()
 
@@ -138,14 +134,14 @@ class Rereading:
                         )
                         execute(journal, statement, [found and json.dumps(found), run.id, run.database, name])
                         del waiting[name]
-                        self._through.put(name)
+                        self._reads[name].set_result(None)
                     self._stop.wait(LOOK_SECONDS if waiting else 0)
         except ConsolidationError:
             # The verify phase reads what is missing here, and has the words. No reader stays in the way of the keys.
             reading.end()
         finally:
             for name in waiting:
-                self._through.put(name)
+                self._reads[name].set_result(None)
 
     def _read(self, reading: Readers, pair: tuple[Table, Table], *, is_binary: bool) -> dict[str, str | int] | None:
         """Sum of a table's rows in a snapshot of now, with what the table was in it; None where that says nothing."""
