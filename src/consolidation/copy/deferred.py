@@ -14,6 +14,7 @@ from consolidation.fence.state import TRIGGER
 from consolidation.postgres.queries import Row, dicts, execute, query
 
 FOREIGN_KEY = "foreign key"
+INDEX = "index"
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,16 @@ def from_json(values: Sequence[Row]) -> tuple[Deferred, ...]:
     return tuple(Deferred(**item) for item in values)
 
 
+def absent(target: Connection, database: str, loads: Sequence[Row]) -> list[Deferred]:
+    """What these loads have set aside and is not there now as it was."""
+    present = set(read(target, database, [load["table_name"] for load in loads]))
+    return [item for load in loads for item in from_json(load["deferred"]) if item not in present]
+
+
 def lost(target: Connection, run_id: str, database: str) -> list[str]:
     """What the load of a run has set aside and is not there now as it was: ``index i of t``."""
     loads = dicts(target, query("copy/loads"), [run_id, database])
-    present = set(read(target, database, [load["table_name"] for load in loads]))
-    wanted = [item for load in loads for item in from_json(load["deferred"])]
-    return [f"{item.kind} {item.name} of {item.table_name}" for item in wanted if item not in present]
+    return [f"{item.kind} {item.name} of {item.table_name}" for item in absent(target, database, loads)]
 
 
 def drop(target: Connection, deferred: Iterable[Deferred]) -> None:
@@ -59,7 +64,7 @@ def drop(target: Connection, deferred: Iterable[Deferred]) -> None:
 
 
 def restore(target: Connection, deferred: Iterable[Deferred], *, foreign_keys: bool) -> None:
-    """Make again either the foreign keys or all the rest, as they were."""
+    """Make again either the foreign keys or all the rest of these, as they were."""
     wanted = [item.create_statement for item in deferred if (item.kind == FOREIGN_KEY) == foreign_keys]
     if wanted:
         execute(target, "; ".join(wanted))

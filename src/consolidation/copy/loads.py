@@ -28,7 +28,7 @@ Pairs = Sequence[tuple[Table, Table]]
 
 
 def of_run(target: Connection, run: records.Run) -> list[Row]:
-    """The loads that the journal knows."""
+    """The loads that the journal knows, the largest first."""
     return dicts(target, query("copy/loads"), [run.id, run.database])
 
 
@@ -121,7 +121,7 @@ def _defer(
     return {
         table.name: (
             *(item for item in present if item.table_name == table.name),
-            *_not_restored(known.get(table.name)),
+            *(item for item in _not_restored(known.get(table.name)) if item not in present),
         )
         for table in tables
     }

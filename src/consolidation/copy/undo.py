@@ -76,10 +76,10 @@ def apply(plan: Plan, timeout_seconds: float) -> Json:
             if plan.loads:
                 names = sql.SQL(", ").join(sql.Identifier(database.name, load["table_name"]) for load in plan.loads)
                 execute(target, sql.SQL("TRUNCATE {}").format(names))
-            for waiting, foreign_keys in ((("loading",), False), (("loading", "restoring"), True)):
-                for load in plan.loads:
-                    if load["state"] in waiting:
-                        defer.restore(target, defer.from_json(load["deferred"]), foreign_keys=foreign_keys)
+            unfinished = [load for load in plan.loads if load["state"] != "done"]
+            missing = defer.absent(target, database.name, unfinished)
+            defer.restore(target, missing, foreign_keys=False)
+            defer.restore(target, missing, foreign_keys=True)
             # One with the emptying: from here on this copy is never the newest.
             records.renew_copy(target, work.run, emptied=True)
             execute(

@@ -19,6 +19,8 @@ ACCESS_SHARE = "ACCESS SHARE"
 """A reader's: waits only for those who want the table to themselves."""
 SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
 """Waits for VACUUM and ANALYZE; readers and writers go on."""
+SHARE = "SHARE"
+"""That of who makes an index: waits for writers; readers, and others who make one, go on."""
 SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
 """Waits for writers; readers go on."""
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
@@ -33,6 +35,7 @@ _HARMLESS = {
         "AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock",
         "ShareRowExclusiveLock", "ExclusiveLock",
     ),
+    SHARE: ("AccessShareLock", "RowShareLock", "ShareLock"),
     SHARE_ROW_EXCLUSIVE: ("AccessShareLock", "RowShareLock"),
     ACCESS_EXCLUSIVE: (),
 }  # fmt: skip
