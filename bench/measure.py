@@ -27,7 +27,11 @@ def compare(place: Place, directory: Path, sets: Sequence[Dataset], headline: Da
         datasets.generate(place, dataset)
         played = tuple(play(place, dataset, contenders, rounds, left_out))
         measured[dataset.name] = results.Measured(
-            dataset.title, gigabytes_of(place, dataset), dataset.largest_value_bytes, played
+            dataset.title,
+            gigabytes_of(place, dataset),
+            dataset.largest_value_bytes,
+            played,
+            is_narrow="readings" in dataset.rows,
         )
         datasets.drop(place, dataset)
         so_far = list(measured.values())

@@ -16,15 +16,18 @@ from bench.rounds import PEERS, VERIFIED, Ratio, Round, ratios
 
 HERE = Path(__file__).parent
 BARS = (
-    ("copy", "raw_pipe", 1.10),
+    ("copy", "raw_pipe", 1.05),
+    ("copy_verify", "raw_pipe", 1.30),
     ("copy", "pgcopydb", 0.65),
-    ("copy", "pgcopydb_lz4", 0.80),
+    ("copy", "pgcopydb_lz4", 0.85),
     ("copy_verify", "pgcopydb_lz4", 1.00),
     ("copy_verify", "pgcopydb", 0.75),
     ("copy_verify", "pgcopydb_verified", 0.60),
-    ("verify", "copy", 0.40),
+    ("verify", "copy", 0.25),
 )
-"""(name, measured against, the most that we allow ourselves)"""
+"""(name, measured against, the most that we allow ourselves): on as many cores as streams, all of them busy"""
+NARROW_COPY = 1.10
+"""Of the copy of narrow rows against the raw pipe."""
 MOST_BYTES = 100e6
 MOST_OF_A_VALUE = 4
 """Memory of the largest process: at most so much, or so many times the largest value."""
@@ -44,6 +47,8 @@ class Measured:
     largest_value_bytes: int
     """0: values are small."""
     rounds: tuple[Round, ...]
+    is_narrow: bool = False
+    """Rows of a few bytes."""
 
     @property
     def ratios(self) -> list[Ratio]:
@@ -128,6 +133,7 @@ def _bars(sets: Sequence[Measured]) -> str:
     lines = [
         (f"{name} / {vs}", f"{most:.2f}", *(_held(one, name, vs, most) for one in sets)) for name, vs, most in BARS
     ]
+    lines[0] = (lines[0][0], f"{lines[0][1]}, narrow rows {NARROW_COPY:.2f}", *lines[0][2:])
     memory = f"{MOST_BYTES / 1e6:.0f} MB, or {MOST_OF_A_VALUE} x the largest value"
     lines.append(("largest process", memory, *(_memory(one) for one in sets)))
     return table(("", "at most", *(one.title for one in sets)), lines)
@@ -137,6 +143,8 @@ def _held(measured: Measured, name: str, vs: str, most: float) -> str:
     ratio = next((one for one in measured.ratios if (one.name, one.vs) == (name, vs)), None)
     if ratio is None:
         return "not measured"
+    if (name, vs) == ("copy", "raw_pipe") and measured.is_narrow:
+        most = NARROW_COPY
     return f"{ratio.median:.2f}" if ratio.median <= most else f"**{ratio.median:.2f} over**"
 
 
