@@ -88,8 +88,8 @@ def run(
 
 
 def read(command: Sequence[str | Path]) -> str:
-    """Standard output of a program that is soon done. Raises BackupError."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
+    """Standard output of a program that is soon done, or ends with us. Raises BackupError."""
+    done = subprocess.run([*_bound_to_us(), *command], capture_output=True, text=True, check=False, env=_environment())
     if done.returncode != 0:
         name = Path(command[0]).name
         ours, theirs = _reason(name, done.stderr)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from psutil import process_iter  # type: ignore[import-untyped]  # it brings no types
 
 from consolidation.backup import drill, manifest
 from consolidation.backup import phase as backup
@@ -223,6 +224,10 @@ class SlowTools:
     def go(self) -> None:
         (self.directory / "go").touch()
 
+    def run(self) -> bool:
+        """Whether any of them does."""
+        return any(str(self.directory) in " ".join(each.info["cmdline"] or ()) for each in process_iter(["cmdline"]))
+
 
 def test_dump_and_digests_see_one_moment(database: Database, dumps: Path, source: OnServer, tmp_path: Path) -> None:
     slow = SlowTools(tmp_path / "tools", "pg_dump")
@@ -365,6 +370,8 @@ def test_killed_during_the_drill(
         assert len(drills(target)) == 1
         process.send_signal(number)
         process.wait(10)
+        wait_until(lambda: not slow.run(), "pg_restore has ended too")
+        wait_until(lambda: not slow.run(), "pg_restore has ended too")
     if number == signal.SIGTERM:
         leave_nothing(dumps, target)
     run_again(database, dumps)
