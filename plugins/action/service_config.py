@@ -6,19 +6,22 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import action_loader
 
 from consolidation import evidence
 from consolidation.module.control_node import CONFIG, CONFIG_NEEDS, outcome
 from consolidation.services import config
 
+Normal: Any = action_loader.get("normal", class_only=True)
 
-class ActionModule(ActionBase):
+
+class ActionModule(Normal):
     """One plan: its result, its diff, and what is written."""
 
     _supports_check_mode = True
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: dict[str, Any] = ActionBase.run(self, tmp, task_vars)
         _, given = self.validate_argument_spec(argument_spec=CONFIG, **CONFIG_NEEDS)
         paths = [given[name] for name in ("path", "before", "after")]
         seen = self._execute_module("service_host_info", {"read": paths}, task_vars=task_vars)

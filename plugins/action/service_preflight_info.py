@@ -6,19 +6,22 @@ from pathlib import PurePath
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import action_loader
 
 from consolidation import evidence
 from consolidation.module.control_node import LOOK, LOOK_NEEDS, outcome
 from consolidation.preflight import services
 
+Normal: Any = action_loader.get("normal", class_only=True)
 
-class ActionModule(ActionBase):
+
+class ActionModule(Normal):
     """One look at the host for all findings."""
 
     _supports_check_mode = True
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: dict[str, Any] = ActionBase.run(self, tmp, task_vars)
         _, given = self.validate_argument_spec(argument_spec=LOOK, **LOOK_NEEDS)
         asked = {"files": _files(given), "read": _read(given), "health_url": given["health_url"]}
         seen = self._execute_module("service_host_info", asked, task_vars=task_vars)

@@ -101,7 +101,7 @@ def catch_up(follower: Follower, options: Options, heard: Callable[[Round], None
                 facts={"rounds": [asdict(each) for each in seen[-10:]]},
             )
         if seen and seen[-1].complete:
-            time.sleep(options.pause_seconds)
+            time.sleep(min(options.pause_seconds, 10 * seen[-1].seconds))  # it is for the load that rounds make
         done = follower.round()
         seen.append(Seen(done.seconds, done.keys, done.rows, done.complete))
         heard(done)

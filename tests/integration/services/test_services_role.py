@@ -117,7 +117,8 @@ class Host:
             "services_entries": {"campaign_db": {"schema": "campaign_db", "migrations": True, "backup": True}},
             "services_lineages": ["campaign_db"],
         }
-        return {"all": {"hosts": {"campaign_db": local | database | serving, "application": local | application}}}
+        hosts = {"campaign_db": local | database | serving, "application": local | application}
+        return {"all": {"hosts": hosts, "children": {"databases": {"hosts": {"campaign_db": {}}}}}}
 
     def play(self, *entries: str, options: tuple[str, ...] = ()) -> str:
         """Run entry points of the role; what ansible-playbook printed. Fails the test when it fails."""
@@ -141,7 +142,7 @@ def _play(entry: str) -> dict[str, Any]:
     run = {"state": state or ("rolling_back" if entry in ("back", "returned") else "migrating")}
     journal = {"run_id": RUN, "run": run, "cut_over": True, "restored": False}
     return {
-        "hosts": "campaign_db",
+        "hosts": "databases",
         "gather_facts": False,
         "vars": {"journal_run": journal if state != "unbegun" else {"run_id": "", "run": {}}},
         "tasks": [{"ansible.builtin.import_role": {"name": "services", "tasks_from": entry}}],
@@ -181,6 +182,29 @@ def test_over_and_back_again_with_the_very_bytes_and_no_secret_in_sight(host: Ho
     evidence = "".join(path.read_text() for path in (host.directory / "runs").rglob("*.json"))
     assert "database.password: [redacted]" in evidence
     assert SECRET not in checked + over + back + evidence
+
+
+class TwoDatabases(Host):
+    """Each with a host of its own."""
+
+    def inventory(self) -> dict[str, Any]:
+        found = super().inventory()
+        hosts, databases = found["all"]["hosts"], found["all"]["children"]["databases"]["hosts"]
+        hosts["another"] = hosts["application"]
+        hosts["image_db"] = hosts["campaign_db"] | {"consolidation_services": ["another"]}
+        databases["image_db"] = {}
+        return found
+
+
+def test_the_hosts_of_several_databases_are_looked_at_side_by_side(
+    tmp_path: Path, health_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ansible plays an include once for all databases only where it is the same for each of them."""
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", "default")
+    host = TwoDatabases(tmp_path, health_url).create(BEFORE)
+    said = host.play("preflight", options=("-v",))
+    assert said.count("TASK [services : look | Look at the host, and judge what is found]") == 1
+    assert all(f"ok: [{name} -> {at}" in said for name, at in (("campaign_db", "application"), ("image_db", "another")))
 
 
 def test_done_again_it_changes_nothing(host: Host) -> None:

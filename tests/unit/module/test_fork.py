@@ -126,19 +126,26 @@ def test_a_module_whose_caller_is_killed_ends(tmp_path: Path) -> None:
             assert said.read() == b"", "it has ended: it held the other end"
 
 
-@pytest.mark.parametrize(("own", "forked"), [(True, True), (False, False)])
+@pytest.mark.parametrize(
+    ("delegate_to", "forked"), [("own", True), ("other", False)], ids=["interpreter its own", "another interpreter"]
+)
+@pytest.mark.parametrize("host", ["own", "other"])
 def test_ansible_runs_our_modules_in_a_fork_where_the_interpreter_is_its_own(
-    tmp_path: Path, own: bool, forked: bool
+    tmp_path: Path, host: str, delegate_to: str, forked: bool
 ) -> None:
+    """It is the host's that the module runs on, whichever host the task is of."""
     other = tmp_path / "python"
     other.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n', encoding="utf-8")
     other.chmod(0o700)
+    interpreters = {"own": sys.executable, "other": str(other)}
+    hosts = {name: {"ansible_python_interpreter": path} for name, path in interpreters.items()}
+    task = {"runner_info": {}} | ({} if host == delegate_to else {"delegate_to": delegate_to})
+    play = [{"hosts": host, "connection": "local", "gather_facts": False, "tasks": [task]}]
+    inventory, playbook = tmp_path / "hosts.json", tmp_path / "play.json"
+    inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": {"ansible_connection": "local"}}}))
+    playbook.write_text(json.dumps(play))
     done = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible"),
-            *("localhost", "--connection=local", "--module-name=runner_info", "-vvv"),
-            *("-e", f"ansible_python_interpreter={sys.executable if own else other}"),
-        ],
+        [Path(sys.executable).with_name("ansible-playbook"), "-vvv", "-i", inventory, playbook],
         cwd=ROOT,
         env={**os.environ, "HOME": str(tmp_path), "ANSIBLE_HOME": str(tmp_path)},
         capture_output=True,
