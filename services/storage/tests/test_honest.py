@@ -197,7 +197,31 @@ def test_pages_are_cut_where_rows_are_large(storage: Database, directory: Path) 
             assert pages > 3
 
 
-def test_page_of_the_default_order_is_an_index_scan_wherever_it_is(storage: Database) -> None:
+def test_rows_above_their_share_fill_a_page_to_its_bound(storage: Database, directory: Path) -> None:
+    content = storage_configuration(storage) | {"server": {"page_limit_bytes": 300_000}}
+    with running("storage_service", content, directory) as service:
+        caller = Caller(service.http, "campaign_db", storage)
+        storage.execute("TRUNCATE campaign_db.campaigns, campaign_db.chapters")
+        # 10 kB each, not compressed; of 100 rows in 300,000 bytes the share of one is 3 kB.
+        storage.execute("ALTER TABLE campaign_db.campaigns ALTER theme_data SET STORAGE EXTERNAL")
+        for number in range(25):
+            caller.create("campaigns", **campaign(name=f"n{number:02}", theme_data="x" * 10_000))
+        caller.create("campaigns", **campaign(name="n99"))
+        assert len(caller.query("campaigns", limit=100)["rows"]) == 26
+        for number in range(25, 40):
+            caller.create("campaigns", **campaign(name=f"n{number:02}", theme_data="x" * 10_000))
+        first = caller.query("campaigns", order_by=["name"], limit=100)
+        assert len(first["rows"]) == len(first["versions"]) == 29
+        second = caller.query("campaigns", order_by=["name"], limit=100, cursor=first["next_cursor"])
+        assert [row["name"] for row in second["rows"]] == [f"n{number}" for number in (*range(29, 40), 99)]
+        assert second["next_cursor"] is None
+        # The row that only says that there are more may be of any size.
+        assert len(caller.query("campaigns", order_by=["-name"], limit=1)["rows"]) == 1
+        storage.execute("ALTER TABLE campaign_db.campaigns ALTER theme_data SET STORAGE EXTENDED")
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_page_of_the_default_order_is_an_index_scan_wherever_it_is(storage: Database, cut: bool) -> None:
     storage.execute("TRUNCATE campaign_db.campaigns, campaign_db.chapters")
     storage.execute(
         "INSERT INTO campaign_db.campaigns (id, name, creator_id, owner_id, created_at)"
@@ -206,7 +230,7 @@ def test_page_of_the_default_order_is_an_index_scan_wherever_it_is(storage: Data
     )
     for order in ("created_at", "-created_at"):
         page = Statements(Campaign.__table__, "campaign_db").page(  # type: ignore[arg-type]  # a table
-            {"is_deleted": False}, Ordering.parse([order]), (False, False)
+            {"is_deleted": False}, Ordering.parse([order]), (False, False), cut=cut
         )
         sql = page.sql
         values = {"is_deleted": "false", "after_0": "'2020-01-01'", "after_1": f"'{uuid4()}'"}

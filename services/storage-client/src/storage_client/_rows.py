@@ -1,6 +1,5 @@
 """Rows as they are returned: dicts that know their version; typed ones have their columns as attributes too."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypedDict, TypeVar, get_type_hints
@@ -27,10 +26,10 @@ class Row(dict[str, Any]):
     idempotency_key: str | None
     """Of the write that returned this row, None for a row that was read."""
 
-    def __init__(self, values: Mapping[str, Any], version: str | None = None, key: str | None = None) -> None:
-        super().__init__(values)
-        self.version = version
-        self.idempotency_key = key
+    def __getattr__(self, name: str) -> Any:
+        if name in Row.__slots__:  # of a row that was not answered
+            return None
+        raise AttributeError(f"{type(self).__name__} has no column {name}")
 
 
 class Record(Row):
@@ -48,10 +47,7 @@ class Record(Row):
     deleted_at: datetime | None
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"{type(self).__name__} has no column {name}") from None
+        return self[name] if name in self else super().__getattr__(name)
 
 
 @dataclass(frozen=True)
@@ -84,10 +80,11 @@ class Reader(Generic[AnyRow]):
     def row(self, content: bytes, version: str | None, key: str | None = None) -> AnyRow:
         """The row in an answer. Raises UnexpectedAnswer."""
         try:
-            return self.kind(self._row.decode(content), version, key)
+            row = self.kind(self._row.decode(content))
         except (msgspec.MsgspecError, RecursionError, ValueError):
-            values = self._loads(content)
-            return self.kind(self._converted(self._finite(values), self._columns), version, key)
+            row = self.kind(self._converted(self._finite(self._loads(content)), self._columns))
+        row.version, row.idempotency_key = version, key
+        return row
 
     def page(self, content: bytes, key: str | None = None) -> Page:
         """The page in an answer. Raises UnexpectedAnswer."""
@@ -100,8 +97,9 @@ class Reader(Generic[AnyRow]):
             page = self._converted(values, self._page_type)
         if len(page.rows) != len(page.versions):
             raise UnexpectedAnswer("the Storage Service's answer is not a page")
-        kind = self.kind
-        rows = [kind(row, version, key) for row, version in zip(page.rows, page.versions, strict=True)]
+        rows = [*map(self.kind, page.rows)]
+        for row, version in zip(rows, page.versions, strict=True):
+            row.version, row.idempotency_key = version, key
         return Page(rows, page.next_cursor)
 
     def _loads(self, content: bytes) -> Any:

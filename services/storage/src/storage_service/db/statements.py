@@ -77,12 +77,12 @@ class Statements:
         return self._statement("get", parameters, columns_of_t=self._columns("t"), wanted=wanted)
 
     def page(
-        self, filters: Mapping[str, bool], ordering: Sequence[Ordering], after: Sequence[bool] | None
+        self, filters: Mapping[str, bool], ordering: Sequence[Ordering], after: Sequence[bool] | None, *, cut: bool
     ) -> Statement:
         """Rows that equal the filters. Takes `limit` and `byte_limit`.
 
         filters: by column, whether it is to be NULL. after: begin behind the row with the ordering values after_0, …,
-        of which these are NULL.
+        of which these are NULL. cut: end the page where the next row does not fit; else large rows have no JSON.
         """
         parameters = _Parameters()
         wanted = ["true"]
@@ -92,13 +92,13 @@ class Statements:
             wanted.append(f"t.{_quoted(name)} {value}")
         if after is not None:
             wanted.append(self._behind(parameters, ordering, after))
-        return self._page(parameters, wanted, ordering)
+        return self._page(parameters, wanted, ordering, cut=cut)
 
-    def many(self) -> Statement:
+    def many(self, *, cut: bool) -> Statement:
         """The rows whose id is one of `ids` and that are not deleted, as a page."""
         parameters = _Parameters()
         wanted = [f"t.id = ANY ({parameters('ids', 'uuid[]')})", "NOT t.is_deleted"]
-        return self._page(parameters, wanted, Ordering.parse(()))
+        return self._page(parameters, wanted, Ordering.parse(()), cut=cut)
 
     def many_known(self) -> Statement:
         """The rows whose id is one of `ids`, deleted or not, as (JSON, version), in the order of `ids`."""
@@ -147,12 +147,14 @@ class Statements:
         parts |= {"service": parameters("key_service", "text"), "key": parameters("key_key", "text")}
         return self._statement("write_once", parameters, **parts, request_sha256=parameters("key_sha256", "bytea"))
 
-    def _page(self, parameters: _Parameters, wanted: Sequence[str], ordering: Sequence[Ordering]) -> Statement:
+    def _page(
+        self, parameters: _Parameters, wanted: Sequence[str], ordering: Sequence[Ordering], *, cut: bool
+    ) -> Statement:
         def order(source: str) -> str:
             return ", ".join(f"{source}.{_quoted(by.name)}{' DESC' if by.descending else ''}" for by in ordering)
 
         return self._statement(
-            "page",
+            "page_cut" if cut else "page",
             parameters,
             columns_of_t=self._columns("t"),
             columns_of_p=self._columns("p"),

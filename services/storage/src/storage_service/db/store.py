@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -74,21 +74,20 @@ class TableStore:
             values |= {f"after_{number}": text for number, text in enumerate(after)}
         nothing = tuple([(name, value is None) for name, value in filters.items()])
         shape = ("page", nothing, tuple(order_by), nulls)
-        statement = self._shape(shape, lambda build: build.page(dict(nothing), ordering, nulls))
-        found = await self._read(statement, values)
-        rows = _fitting(found, limit)
+        rows, more = await self._rows(
+            shape, lambda build, cut: build.page(dict(nothing), ordering, nulls, cut=cut), values
+        )
         next_cursor = "null"
-        if len(rows) < len(found):
+        if more:
             last = [_text(ROW.decode(rows[-1][0])[by.name]) for by in ordering]
             next_cursor = f'"{_encode_cursor(_fingerprint(filters, order_by), last)}"'
         return _page(rows, next_cursor)
 
     async def many(self, ids: Sequence[UUID]) -> str:
         """As page, the rows with these ids that are not deleted; next_cursor: the last id where there are more."""
-        statement = self._shape(("many",), lambda build: build.many())
-        found = await self._read(statement, {"ids": ids, "limit": len(ids), "byte_limit": self.byte_limit})
-        rows = _fitting(found, len(ids))
-        return _page(rows, bytes(ROW.decode(rows[-1][0])["id"]).decode() if len(rows) < len(found) else "null")
+        values = {"ids": ids, "limit": len(ids), "byte_limit": self.byte_limit}
+        rows, more = await self._rows(("many",), lambda build, cut: build.many(cut=cut), values)
+        return _page(rows, bytes(ROW.decode(rows[-1][0])["id"]).decode() if more else "null")
 
     async def create(self, values: Mapping[str, Any], key: RequestKey | None) -> Written:
         """Insert a row."""
@@ -117,6 +116,20 @@ class TableStore:
         once, checked = key is not None, versions is not None
         statement = self._shape(("delete", once, checked), lambda build: build.soft_delete(once=once, versions=checked))
         return _one(await self._write(statement, {"id": id, "versions": versions}, key, [id]))
+
+    async def _rows(
+        self, shape: tuple[Any, ...], build: Callable[[Statements, bool], Statement], values: Mapping[str, Any]
+    ) -> tuple[list[Any], bool]:
+        """The rows of a page, and whether there are more.
+
+        Where all rows are small, as they mostly are, any `limit` of them fit and nobody has to count their bytes.
+        """
+        found = await self._read(self._shape(shape, lambda statements: build(statements, False)), values)
+        rows = found[: values["limit"]]
+        if None in [row[0] for row in rows]:
+            found = await self._read(self._shape((*shape, "cut"), lambda statements: build(statements, True)), values)
+            rows = [row for row in found[: values["limit"]] if row[0] is not None]
+        return rows, len(rows) < len(found)
 
     def _shape(self, shape: Any, build: Any) -> Statement:
         if (statement := self._shapes.get(shape)) is None:
@@ -222,13 +235,6 @@ def _one(rows: list[Any]) -> Written:
     if not rows:
         raise _no_such_record()
     return Written(rows[0][0], rows[0][1])
-
-
-def _fitting(found: list[Any], limit: int) -> list[Any]:
-    """The rows of a page: at most `limit`, and only those that came with their JSON."""
-    if found and found[-1][0] is None:
-        return [row for row in found[:limit] if row[0] is not None]
-    return found[:limit]
 
 
 def _page(rows: Sequence[Any], next_cursor: str) -> str:
