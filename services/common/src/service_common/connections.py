@@ -10,7 +10,7 @@ import resource
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service_common import handover
 from service_common.config import ServerConfig
@@ -81,6 +81,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        self._head_with_body = HeadWithBody(self)
         self._head_timer = self.loop.call_later(self._limits.head_timeout_seconds, self.abort)
         self._connections.add(self)
         if self._connections.store is not None and self.scheme == "http":  # TLS is in this process's memory
@@ -146,7 +147,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_complete = True
         self._stop_timer()
         super().on_headers_complete()
-        self.cycle.transport = cast(asyncio.Transport, HeadWithBody(self))
+        self.cycle.transport = cast(asyncio.Transport, self._head_with_body)
         # Answered before its body has come, a request ends the connection: what would come need not be taken in.
         self._keep_alive, self.cycle.keep_alive = self.cycle.keep_alive, False
 
@@ -154,6 +155,16 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_complete()
         self._head_bytes = 0
         self.cycle.keep_alive = self._keep_alive
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # uvicorn's own ends with a callback, for which the loop takes another turn.
+        self.tasks.add(self.loop.create_task(self._run(cycle, app)))
+
+    async def _run(self, cycle: RequestResponseCycle, app: Any) -> None:
+        try:
+            await cycle.run_asgi(app)
+        finally:
+            self.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -27,7 +27,7 @@ _PROCESS, _NUMBERS = uuid4().hex[:16], itertools.count()
 
 def request_id_of(header: bytes) -> str:
     """The caller's, or a new one."""
-    return header.decode() if _REQUEST_ID.fullmatch(header) else f"{_PROCESS}{next(_NUMBERS):08x}"
+    return header.decode() if header and _REQUEST_ID.fullmatch(header) else f"{_PROCESS}{next(_NUMBERS):08x}"
 
 
 class RequestLimits:

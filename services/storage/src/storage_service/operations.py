@@ -42,6 +42,12 @@ class Answer:
     version: str | None = None
 
 
+Route = tuple[str, Callable[[Request], Awaitable[Answer]]]
+_ID = "{id}"
+_WORDS = {None, "query", "read", "batch"}
+"""What stands behind a table and is no id; None: nothing."""
+
+
 class _Query(msgspec.Struct, forbid_unknown_fields=True):
     """A query as it should be; anything else is read by the Pydantic schema, which has the last word."""
 
@@ -75,6 +81,8 @@ class TableOperations:
     sortable: frozenset[str] = field(init=False)
     required: frozenset[str] = field(init=False)
     mine: frozenset[str] = field(init=False)
+    _routes: dict[tuple[str, str | None], Route] = field(init=False)
+    """Name and operation by method and what stands behind the table."""
 
     def __post_init__(self) -> None:
         table = self.schemas.table
@@ -85,16 +93,19 @@ class TableOperations:
         self.required = frozenset(
             column.name for column in table.columns if not column.nullable and column.server_default is None
         )
+        self._routes = {
+            ("POST", None): ("", self.create),
+            ("POST", "query"): ("/query", self.query),
+            ("POST", "read"): ("/read", self.read),
+            ("POST", "batch"): ("/batch", self.batch),
+            ("GET", _ID): ("/{id}", self.get),
+            ("PATCH", _ID): ("/{id}", self.update),
+            ("DELETE", _ID): ("/{id}", self.delete),
+        }
 
-    def route(self, method: str, last: str | None) -> tuple[str, Callable[[Request], Awaitable[Answer]]] | None:
+    def route(self, method: str, last: str | None) -> Route | None:
         """The name and the operation of a path that ends with `last` behind the table; None when there is none."""
-        if last is None:
-            return ("", self.create) if method == "POST" else None
-        if last in {"query", "read", "batch"}:
-            operation = {"query": self.query, "read": self.read, "batch": self.batch}[last]
-            return (f"/{last}", operation) if method == "POST" else None
-        by_method = {"GET": self.get, "PATCH": self.update, "DELETE": self.delete}
-        return ("/{id}", by_method[method]) if method in by_method else None
+        return self._routes.get((method, last if last in _WORDS else _ID))
 
     async def get(self, request: Request) -> Answer:
         return _row(await self.store.get(_id_of(request)))

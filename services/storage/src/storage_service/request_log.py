@@ -13,6 +13,19 @@ STRANGERS_PER_SECOND = 20
 _ENCODER = msgspec.json.Encoder()
 
 
+class _Line(msgspec.Struct, gc=False):
+    time: str
+    level: str
+    logger: str
+    message: str
+    method: str
+    path: str
+    status: int
+    milliseconds: float
+    caller: str | None
+    request_id: str
+
+
 class RequestLog:
     """Collects the lines; they are JSON, on stderr, like all others."""
 
@@ -31,18 +44,9 @@ class RequestLog:
             return
         if second != self._second:
             self._second, self._second_text = second, datetime.fromtimestamp(second, UTC).isoformat()[:19]
-        line = {
-            "time": f"{self._second_text}.{int((now - second) * 1000):03d}+00:00",
-            "level": "info",
-            "logger": "request",
-            "message": "request",
-            "method": method,
-            "path": path,
-            "status": status,
-            "milliseconds": round(seconds * 1000, 2),
-            "caller": caller,
-            "request_id": request_id,
-        }
+        at = f"{self._second_text}.{int((now - second) * 1000):03d}+00:00"
+        milliseconds = round(seconds * 1000, 2)
+        line = _Line(at, "info", "request", "request", method, path, status, milliseconds, caller, request_id)
         self._lines.append(_ENCODER.encode(line))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)

@@ -40,7 +40,8 @@ class Pool:
         connection = await self._take()
         self.in_use += 1
         try:
-            return list(await connection.fetch(sql, *arguments))
+            rows: list[Any] = await connection.fetch(sql, *arguments)
+            return rows
         except asyncpg.PostgresError as error:
             if error.sqlstate and error.sqlstate.startswith(ENDED):
                 self._discard(connection)

@@ -39,7 +39,7 @@ class RequestKey:
         return cls(service, key, hashlib.sha256(head.encode() + b"\n" + body).digest())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Written:
     """A row as JSON text, and its version."""
 
