@@ -51,7 +51,9 @@ bench: setup ## Measure copy and verification against their peers on this machin
 	$(BIN)/python -m bench $(BENCH_OPTIONS)
 
 .PHONY: test
-test: setup lint types unit integration ## Lint, types, unit and integration tests
+test: setup ## Lint, types, unit and integration tests; stops at the first of them that fails, and says which
+	$(MAKE) --jobs=2 --output-sync lint types unit
+	$(MAKE) integration
 
 .PHONY: lint
 lint: setup collections/.ready ## Lint Python, YAML, playbooks and roles, module documentation, the SQL of the lineages
@@ -73,14 +75,16 @@ types: setup ## Check types with mypy --strict
 
 .PHONY: unit
 unit: setup ## Unit tests, and the tests of the documentation
-	pytest tests/unit tests/docs
+	pytest --numprocesses=2 --dist=loadfile tests/unit tests/docs
 
 TESTS := $(wildcard tests/integration/test_*.py tests/integration/*/test_*.py)
 # Whole migrations and rollbacks, one after the other: the slow part, on its own.
 WHOLE := $(wildcard tests/integration/*/test_playbooks_*.py)
-# Those of the rest that run ansible-playbook: first, so that no core waits at the end for the other one's last file.
-FIRST := $(foreach word,playbooks abandon demo role,$(wildcard tests/integration/*/test_*$(word)*.py))
-PYTEST := pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=15
+# The longest of the rest first, so that no core waits at the end for the other one's last file.
+FIRST := $(foreach word,playbooks services_role resolve killed every_stop test_copy console anything trial,\
+  $(wildcard tests/integration/*/*$(word)*.py))
+# One more than CI has cores: tests wait for locks and limits for a sixth of their time.
+PYTEST := pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --durations=15
 
 .PHONY: integration
 integration: setup ## Tests on real PostgreSQL servers, the runbook's and the services'; without those of `make playbooks`

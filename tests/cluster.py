@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import shutil
 import tempfile
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -124,7 +126,7 @@ class Cluster:
         if key not in self.servers:
             self.servers[key] = self._create(key, major)
         server = self.servers[key]
-        with closing(leftovers.connected(server)) as conn, conn.cursor() as cursor:
+        with leftovers.superuser(server) as cursor:
             leftovers.drop_databases(cursor, server)
             untouched = leftovers.drop_roles(cursor, self.roles[key])
             cursor.execute("SELECT rolname FROM pg_roles")
@@ -135,15 +137,15 @@ class Cluster:
         return server
 
     def _create(self, key: str, major: int) -> Server:
-        quick = {"scram_iterations": "1"} if major >= 16 else {}  # else most of the time of a connection
+        quick = {"scram_iterations": "1"} if major >= 16 else {}
         server = Server.create(key, major, self.directory / key, TEST_SETTINGS | quick)
-        files.write(server.passfile, "".join(roles.give_passwords(server, [SUPERUSER])))
+        files.write(server.passfile, "".join(given_passwords(server, [SUPERUSER])))
         self.bare(server)
         return server
 
     def bare(self, server: Server) -> None:
         """Leave it without roles and templates too."""
-        with closing(leftovers.connected(server)) as conn, conn.cursor() as cursor:
+        with leftovers.superuser(server) as cursor:
             leftovers.drop_templates(server)
             leftovers.drop_databases(cursor, server)
             cursor.execute("ALTER ROLE ALL RESET ALL")
@@ -174,9 +176,8 @@ class Cluster:
     def _cloned(self, server: Server, kind: str, dbname: str, make: Callable[[], list[str]]) -> Database:
         """A new database like the one that ``make`` makes where there is none yet; it returns the roles that log in."""
         template = f"{leftovers.TEMPLATE}{kind}"
-        with closing(leftovers.connected(server)) as conn, conn.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_database WHERE datname = %s", [template])
-            if cursor.fetchone() == (0,):
+        with leftovers.superuser(server) as cursor:
+            if not leftovers.is_there(cursor, template):
                 known, before = self.roles[server.name], leftovers.roles_of(cursor)
                 self.give_passwords(server, make())
                 leftovers.keep(cursor, dbname, template)
@@ -187,10 +188,30 @@ class Cluster:
             leftovers.clone(cursor, template, dbname)
         return self.database(server, dbname)
 
+    def prepared(self, state: str, databases: Sequence[Database], prepare: Callable[[], object]) -> None:
+        """Have these databases as ``prepare`` makes them: the first time by it, then as clones of what it has made.
+
+        ``state`` says what it makes, for all tests of a session. Only what is in the databases comes back: neither
+        roles, nor settings of a database, nor statistics.
+        """
+        key = "_".join([leftovers.TEMPLATE + state, *(each.server.name for each in databases)])
+        with ExitStack() as sessions:
+            cursors = [sessions.enter_context(leftovers.superuser(each.server)) for each in databases]
+            there = all(leftovers.is_there(cursor, key) for cursor in cursors)
+            if not there:
+                prepare()
+            for cursor, each in zip(cursors, databases, strict=True):
+                if there:
+                    leftovers.drop_database(cursor, each.name)
+                else:
+                    leftovers.drop_template(cursor, key)
+                    leftovers.keep(cursor, each.name, key)
+                leftovers.clone(cursor, key, each.name)
+
     def give_passwords(self, server: Server, logins: Sequence[str]) -> None:
         """Give those that have none a password, and write the passfile."""
         known = {line.split(":")[3] for line in self.passwords[server.name]}
-        self.passwords[server.name] += roles.give_passwords(server, [role for role in logins if role not in known])
+        self.passwords[server.name] += given_passwords(server, [role for role in logins if role not in known])
         files.write(self.passfile, "".join(line for lines in self.passwords.values() for line in lines))
 
     def database(self, server: Server, dbname: str) -> Database:
@@ -203,6 +224,26 @@ class Cluster:
     def destroy(self) -> None:
         for server in self.servers.values():
             server.destroy()
+
+
+def given_passwords(server: Server, logins: list[str]) -> list[str]:
+    """Lines for a passfile; of one iteration, else they take most of the time of a connection."""
+    with leftovers.superuser(server) as cursor:  # before the superuser's is another one
+        lines = roles.give_passwords(server, logins)
+        for role, password in (line.rstrip("\n").split(":")[3:] for line in lines):
+            if server.major < 16:  # knows no scram_iterations
+                verifier = sql.Literal(_quick_verifier(password.encode()))
+                cursor.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), verifier))
+    return lines
+
+
+def _quick_verifier(password: bytes) -> str:
+    """What the server keeps of a password, by RFC 5803."""
+    salt = os.urandom(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password, salt, 1)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    keys = (b64encode(each).decode() for each in (salt, stored, hmac.digest(salted, b"Server Key", "sha256")))
+    return "SCRAM-SHA-256$1:{}${}:{}".format(*keys)
 
 
 @contextmanager

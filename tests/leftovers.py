@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg2
@@ -27,11 +28,30 @@ SELECT 0, concat_ws(' ',
 
 def drop_templates(server: Server) -> None:
     """Also before a test drops a role of production, which has its place in them."""
-    with closing(connected(server)) as conn, conn.cursor() as cursor:
+    with superuser(server) as cursor:
         cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [TEMPLATE])
-        for name in [sql.Identifier(name) for (name,) in cursor.fetchall()]:
-            cursor.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(name))
-            cursor.execute(sql.SQL("DROP DATABASE {}").format(name))
+        for (name,) in cursor.fetchall():
+            drop_template(cursor, name)
+
+
+def drop_template(cursor: Any, name: str) -> None:
+    """If it is there."""
+    if is_there(cursor, name):
+        cursor.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
+        cursor.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+def is_there(cursor: Any, name: str) -> bool:
+    """Whether there is such a database."""
+    cursor.execute("SELECT FROM pg_database WHERE datname = %s", [name])
+    return bool(cursor.fetchall())
+
+
+@contextmanager
+def superuser(server: Server) -> Iterator[Any]:
+    """A superuser's cursor; it commits by itself."""
+    with closing(connected(server)) as conn, conn.cursor() as cursor:
+        yield cursor
 
 
 def connected(server: Server) -> Any:
@@ -94,4 +114,9 @@ def drop_databases(cursor: Any, server: Server) -> None:
             owner.cursor().execute("ROLLBACK PREPARED %s", (gid,))
     cursor.execute("SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'")
     for (name,) in cursor.fetchall():
-        cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        drop_database(cursor, name)
+
+
+def drop_database(cursor: Any, name: str) -> None:
+    """Whoever is in it."""
+    cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

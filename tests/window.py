@@ -126,6 +126,24 @@ class Window:
     def change_back(self, options: Options | None = None) -> dict[str, Any]:
         return changeover.apply(changeover.plan(self.database), options or QUICK)
 
+    def prove_equal(self) -> None:
+        """From the beginning to the verification."""
+        self.begin()
+        self.schema()
+        self.fence("source", "closed")
+        self.copy()
+        verify.apply(verify.plan(self.database), verify.Options())
+
+    def open(self) -> None:
+        """From the beginning to the cutover."""
+        self.prove_equal()
+        self.cutover()
+
+    def migrate(self) -> None:
+        """From the beginning to the end."""
+        self.open()
+        self.end(records.MIGRATED)
+
     def state(self) -> RunState:
         with self.target.connection("consolidation") as conn:
             return state.read(conn, self.database)

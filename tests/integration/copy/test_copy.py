@@ -28,7 +28,7 @@ from consolidation.journal.phase import recorded
 from consolidation.postgres.locks import hold
 from consolidation.verify import by_row_hash as copied
 from consolidation.verify import phase as verify
-from tests.cluster import BEHIND_THE_FENCE, Database, digest_of_everything, quoted
+from tests.cluster import BEHIND_THE_FENCE, Cluster, Database, digest_of_everything, quoted
 from tests.window import Window
 
 DATA = Path(__file__).parents[2] / "data"
@@ -331,8 +331,9 @@ print(json.dumps(helper.join(Database.from_options(options), 2, 20)))
 
 
 @pytest.fixture
-def big(source: Database, target: Database) -> Window:
-    window = ready(source, target, BIG + BIG_ROWS, BIG)
+def big(cluster: Cluster, source: Database, target: Database) -> Window:
+    window = Window(source, target)
+    cluster.prepared("big", (source, target), lambda: ready(source, target, BIG + BIG_ROWS, BIG))
     target.execute(DURABLE)
     return window
 

@@ -9,18 +9,22 @@ from consolidation.cutover import phase as cutover
 from consolidation.errors import FenceError, StepRefused
 from consolidation.journal import records
 from consolidation.verify import phase as verify
-from tests.cluster import Database
+from tests.cluster import Cluster, Database
 from tests.window import Window
 
 WRITE = "DELETE FROM campaign_db.campaigns WHERE false"
 
 
 @pytest.fixture
-def window(campaign: Database, target: Database) -> Window:
+def window(cluster: Cluster, campaign: Database, target: Database) -> Window:
     window = Window(campaign, target)
-    window.begin()
-    window.schema()
-    window.fence("source", "closed")
+
+    def fenced() -> None:
+        window.begin()
+        window.schema()
+        window.fence("source", "closed")
+
+    cluster.prepared("fenced", (campaign, target), fenced)
     return window
 
 

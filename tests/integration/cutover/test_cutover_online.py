@@ -24,7 +24,7 @@ from consolidation.journal.decisions import Standing
 from consolidation.postgres.connection import session
 from consolidation.rollback import cancel, reconcile, trial
 from consolidation.rollback import changeover as back
-from tests.cluster import BEHIND_THE_FENCE, Database
+from tests.cluster import BEHIND_THE_FENCE, Cluster, Database
 from tests.following import Online
 from tests.integration.follow.test_follow import same
 from tests.window import QUICK, Window
@@ -36,11 +36,15 @@ INSERT = (
 
 
 @pytest.fixture
-def window(campaign: Database, target: Database) -> Window:
+def window(cluster: Cluster, campaign: Database, target: Database) -> Window:
     window = Window(campaign, target, mode="online")
-    window.begin()
-    window.schema()
-    window.fence("source", "prepared", "fence_prepare")
+
+    def prepared() -> None:
+        window.begin()
+        window.schema()
+        window.fence("source", "prepared", "fence_prepare")
+
+    cluster.prepared("online_fence_prepared", (campaign, target), prepared)
     return window
 
 

@@ -14,7 +14,7 @@ from consolidation.follow import changeover
 from consolidation.journal import records
 from consolidation.rollback import reconcile
 from consolidation.verify import phase as verify
-from tests.cluster import Database
+from tests.cluster import Cluster, Database
 from tests.window import Window
 
 DDL = """
@@ -26,15 +26,19 @@ NAMES = ("invoice_no", "down", "numbered_id_seq", '"Never %s called"', "also", "
 
 
 @pytest.fixture
-def window(source: Database, target: Database) -> Window:
-    source.execute(f"SET search_path = public; {DDL.replace('%s', '%%s')} SELECT nextval('invoice_no')", [],
-                   role="campaign_owner")  # fmt: skip
+def window(cluster: Cluster, source: Database, target: Database) -> Window:
     window = Window(source, target)
-    window.begin()
-    window.own_schema(DDL)
-    window.fence("source", "closed")
-    window.copy()
-    assert verify.apply(verify.plan(window.database), verify.Options())["outcome"] == "equal"
+
+    def verified() -> None:
+        source.execute(f"SET search_path = public; {DDL.replace('%s', '%%s')} SELECT nextval('invoice_no')", [],
+                       role="campaign_owner")  # fmt: skip
+        window.begin()
+        window.own_schema(DDL)
+        window.fence("source", "closed")
+        window.copy()
+        assert verify.apply(verify.plan(window.database), verify.Options())["outcome"] == "equal"
+
+    cluster.prepared("sequences", (source, target), verified)
     return window
 
 

@@ -15,8 +15,8 @@ from consolidation.finalize import phase as finalize
 from consolidation.journal import records
 from consolidation.journal.results import Phase
 from tests import backups
-from tests.cluster import Database, digest_of_everything
-from tests.integration.journal.test_every_stop import MIGRATE, ROLLBACK, WRITE, kill, play
+from tests.cluster import Cluster, Database, digest_of_everything
+from tests.integration.journal.test_every_stop import MIGRATE, ROLLBACK, WRITE, kill, play, reaching
 from tests.modules import run_module
 from tests.window import Window
 
@@ -26,10 +26,8 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def window(campaign: Database, target: Database) -> Window:
-    window = Window(campaign, target)
-    play(window, MIGRATE)
-    return window
+def window(cluster: Cluster, campaign: Database, target: Database) -> Window:
+    return reaching(cluster, campaign, target)("proof")
 
 
 @pytest.fixture

@@ -24,9 +24,10 @@ from consolidation.follow.changeover import Changed, Options, catch_up, change_o
 from consolidation.follow.gate import Gate
 from consolidation.follow.rounds import Follower
 from consolidation.postgres.connection import session
-from tests.cluster import Database
+from tests.cluster import Cluster, Database
 from tests.following import Online, started
 from tests.integration.follow.test_follow import same
+from tests.window import Window
 
 TABLES = """
 CREATE TABLE ledger (
@@ -40,10 +41,15 @@ QUICK = Options(gate=Gate(lag_seconds=2), pause_seconds=0.01)
 
 
 @pytest.fixture
-def online(source: Database, target: Database) -> Online:
-    online = started(source, target, TABLES, ROWS)
-    online.capture(capture.PREPARED, online.window.database.target_side)
-    online.window.fence("source", "prepared", "fence_prepare")
+def online(cluster: Cluster, source: Database, target: Database) -> Online:
+    online = Online(Window(source, target))
+
+    def prepared() -> None:
+        started(source, target, TABLES, ROWS)
+        online.capture(capture.PREPARED, online.window.database.target_side)
+        online.window.fence("source", "prepared", "fence_prepare")
+
+    cluster.prepared("changeover", (source, target), prepared)
     return online
 
 

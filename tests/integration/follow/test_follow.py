@@ -14,6 +14,7 @@ from tests import builtin_types
 from tests.cluster import TEST_SETTINGS, Cluster, Database, quoted, standby_away
 from tests.following import Online, started
 from tests.integration.copy.test_anything import DATA, NAME, ROWS, TABLES, WRITES, types_of_both
+from tests.window import Window
 
 KINDS = (DATA / "followed_tables.sql").read_text()
 KIND_ROWS = (DATA / "followed_rows.sql").read_text()
@@ -89,9 +90,11 @@ BY_THE_OWNER = {
 
 
 @pytest.fixture
-def online(source: Database, target: Database) -> Online:
+def online(cluster: Cluster, source: Database, target: Database) -> Online:
     tables, lineage = KINDS.format(json="json"), KINDS.format(json="jsonb")
-    return started(source, target, tables, KIND_ROWS.format(), lineage=lineage)
+    ready = lambda: started(source, target, tables, KIND_ROWS.format(), lineage=lineage)  # noqa: E731 - one line
+    cluster.prepared("kinds_followed", (source, target), ready)
+    return Online(Window(source, target))
 
 
 @pytest.mark.every_pair

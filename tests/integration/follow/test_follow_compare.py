@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import psycopg2
@@ -19,9 +19,10 @@ from consolidation.errors import ConsolidationError, StepRefused, VerificationFa
 from consolidation.follow.comparison import Options, compare
 from consolidation.follow.rounds import Follower
 from consolidation.follow.way import Followed
-from tests.cluster import BEHIND_THE_FENCE, Database
+from tests.cluster import BEHIND_THE_FENCE, Cluster, Database
 from tests.following import Online, Writers, started
 from tests.integration.follow.test_follow import rows_of, same
+from tests.window import Window
 
 SECONDS = float(os.environ.get("FOLLOW_SECONDS", "8"))
 ENOUGH = 4
@@ -82,9 +83,11 @@ def write(conn: Any, chance: random.Random) -> None:
 
 
 @pytest.fixture
-def online(source: Database, target: Database) -> Online:
+def online(cluster: Cluster, source: Database, target: Database) -> Iterator[Online]:
+    cluster.prepared("compared", (source, target), lambda: started(source, target, TABLES, ROWS))
     source.execute("GRANT campaign_owner TO campaign_app")  # for TRUNCATE
-    return started(source, target, TABLES, ROWS)
+    yield Online(Window(source, target))
+    source.execute("REVOKE campaign_owner FROM campaign_app")
 
 
 def check(online: Online, snapshot: str) -> None:

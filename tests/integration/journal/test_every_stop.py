@@ -16,7 +16,7 @@ from consolidation.move import phase as move
 from consolidation.preflight import phase as preflight
 from consolidation.rollback import reconcile
 from demo.servers import installations
-from tests.cluster import Database
+from tests.cluster import Cluster, Database
 from tests.window import Window
 
 Step = Callable[[Window], Any]
@@ -91,6 +91,25 @@ def play(window: Window, steps: dict[str, Step], until: str = "") -> None:
             return
 
 
+Reached = Callable[..., Window]
+
+
+def reaching(cluster: Cluster, campaign: Database, target: Database) -> Reached:
+    """reached(stop, mode): a window whose migrate.yml has come that far; at once where that was done before."""
+
+    def reached(stop: str, mode: str = "window") -> Window:
+        window = Window(campaign, target, mode=mode)
+        cluster.prepared(f"{mode}_{stop}", (campaign, target), lambda: play(window, MIGRATE, stop))
+        return window
+
+    return reached
+
+
+@pytest.fixture
+def reached(cluster: Cluster, campaign: Database, target: Database) -> Reached:
+    return reaching(cluster, campaign, target)
+
+
 def kill(window: Window, phase: str) -> None:
     """As if the process had died after its work and before the journal had it."""
     window.target.execute(
@@ -133,14 +152,13 @@ HOW = pytest.mark.parametrize(("mode", "killed"), [("window", False), ("online",
     ("stop", "mode", "killed"),
     [*((stop, "window", False) for stop in STOPS), *((stop, "online", True) for stop in [*STOPS, *ONLINE])],
 )
-def test_migrate_again_after_every_stop(
-    campaign: Database, target: Database, stop: str, mode: str, killed: bool
-) -> None:
-    window = Window(campaign, target, mode=mode)
-    for _ in range(2):  # and stopped there once more
-        play(window, MIGRATE, stop)
-        if killed:
-            kill(window, stop)
+def test_migrate_again_after_every_stop(reached: Reached, stop: str, mode: str, killed: bool) -> None:
+    window = reached(stop, mode)
+    if killed:
+        kill(window, stop)
+    play(window, MIGRATE, stop)  # and stopped there once more
+    if killed:
+        kill(window, stop)
     play(window, MIGRATE)
     is_migrated(window)
     play(window, MIGRATE)  # finished: nothing is done
@@ -149,10 +167,9 @@ def test_migrate_again_after_every_stop(
 
 @pytest.mark.parametrize("mode", ["window", "online"])
 @pytest.mark.parametrize("stop", ["schema", "copy", "verify", "cutover"])
-def test_phases_alone_and_in_any_order_then_migrate(campaign: Database, target: Database, stop: str, mode: str) -> None:
+def test_phases_alone_and_in_any_order_then_migrate(reached: Reached, stop: str, mode: str) -> None:
     """What --tags can do. A phase that comes too early or too late is refused, and nothing hangs on it later."""
-    window = Window(campaign, target, mode=mode)
-    play(window, MIGRATE, stop)
+    window = reached(stop, mode)
     for name in [*reversed(MIGRATE), *MIGRATE][:-2]:
         if name != "end" and (mode == "online" or name not in ONLINE):
             with suppress(ConsolidationError):
@@ -163,17 +180,14 @@ def test_phases_alone_and_in_any_order_then_migrate(campaign: Database, target: 
 
 @HOW
 @pytest.mark.parametrize("stop", [*STOPS, "end"])
-def test_rollback_after_every_stop_then_migrate(
-    campaign: Database, target: Database, stop: str, mode: str, killed: bool
-) -> None:
-    window = Window(campaign, target, mode=mode)
-    play(window, MIGRATE, stop)
+def test_rollback_after_every_stop_then_migrate(reached: Reached, stop: str, mode: str, killed: bool) -> None:
+    window = reached(stop, mode)
     if killed:
         kill(window, stop)
-    content = campaign.value(CONTENT.format("public"))
+    content = window.source.value(CONTENT.format("public"))
     if stop in ("cutover", "end"):
-        target.execute(WRITE.format("campaign_db"), user="storage_service")
-        content = target.value(CONTENT.format("campaign_db"))
+        window.target.execute(WRITE.format("campaign_db"), user="storage_service")
+        content = window.target.value(CONTENT.format("campaign_db"))
     play(window, ROLLBACK)
     is_rolled_back(window, content)
     window.control["started"] = "later"
@@ -190,16 +204,13 @@ BACK = [
 
 
 @pytest.mark.parametrize("case", BACK, ids=lambda case: f"{case[0]}-{case[2]}-{'killed' if case[3] else 'stopped'}")
-def test_rollback_again_after_every_stop(
-    campaign: Database, target: Database, case: tuple[str, dict[str, Step], str, bool]
-) -> None:
-    reached, steps, stop, killed = case
-    window = Window(campaign, target)
-    play(window, MIGRATE, reached)
-    content = campaign.value(CONTENT.format("public"))
-    if reached == "end":
-        target.execute(WRITE.format("campaign_db"), user="storage_service")
-        content = target.value(CONTENT.format("campaign_db"))
+def test_rollback_again_after_every_stop(reached: Reached, case: tuple[str, dict[str, Step], str, bool]) -> None:
+    until, steps, stop, killed = case
+    window = reached(until)
+    content = window.source.value(CONTENT.format("public"))
+    if until == "end":
+        window.target.execute(WRITE.format("campaign_db"), user="storage_service")
+        content = window.target.value(CONTENT.format("campaign_db"))
     play(window, steps, stop)
     if killed:
         kill(window, stop)
@@ -213,11 +224,10 @@ def test_rollback_again_after_every_stop(
     ("stop", "behind"), [("fence_prepare", False), ("fence", True), ("verify", True), ("cutover", False)]
 )
 def test_a_run_that_resumes_behind_its_fence_is_not_examined_again(
-    campaign: Database, target: Database, tmp_path: Path, stop: str, behind: bool
+    reached: Reached, tmp_path: Path, stop: str, behind: bool
 ) -> None:
     """What ends the write outage comes first."""
-    window = Window(campaign, target)
-    play(window, MIGRATE, stop)
+    window = reached(stop)
     tools = installations()[max(installations())]
     for resume in (False, True):
         found = preflight.examine(window.database, preflight.Options(tmp_path, tools, resume=resume)).findings

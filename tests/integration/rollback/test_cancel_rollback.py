@@ -13,7 +13,7 @@ from consolidation.journal import phase, records, runs
 from consolidation.postgres.connection import session
 from consolidation.rollback import cancel, reconcile
 from consolidation.verify import phase as verify
-from tests.cluster import Database, digest_of_everything
+from tests.cluster import Cluster, Database, digest_of_everything
 from tests.modules import run_module
 from tests.window import Window
 
@@ -25,16 +25,10 @@ COUNT = "SELECT count(*) FROM {}campaigns WHERE name = 'since'"
 
 
 @pytest.fixture
-def window(campaign: Database, target: Database) -> Window:
+def window(cluster: Cluster, campaign: Database, target: Database) -> Window:
     """A database that was cut over and has one new row."""
     window = Window(campaign, target)
-    window.begin()
-    window.schema()
-    window.fence("source", "closed")
-    window.copy()
-    verify.apply(verify.plan(window.database), verify.Options())
-    window.cutover()
-    window.end(records.MIGRATED)
+    cluster.prepared("migrated", (campaign, target), window.migrate)
     target.execute(WRITE, user="storage_service")
     return window
 

@@ -18,7 +18,7 @@ from consolidation.model import SOURCE, TARGET
 from consolidation.postgres.connection import session
 from consolidation.rollback import both, kept, reconcile, resolve
 from consolidation.verify import phase as verify
-from tests.cluster import Database, digest_of_everything, digest_of_files
+from tests.cluster import Cluster, Database, digest_of_everything, digest_of_files
 from tests.modules import run_module
 from tests.window import Window
 
@@ -33,6 +33,7 @@ class Night(Window):
     """A window, and what may happen to it."""
 
     backups: Path
+    cluster: Cluster
 
     def write(self, side: str, name: str) -> None:
         database = self.source if side == SOURCE else self.target
@@ -57,16 +58,12 @@ class Night(Window):
         return {name for (name,) in database.rows(f"SELECT name FROM {schema}campaigns WHERE name LIKE 'on %'")}
 
     def verified(self) -> None:
-        self.begin()
-        self.schema()
-        self.fence("source", "closed")
-        self.copy()
-        verify.apply(verify.plan(self.database), verify.Options())
+        """From the beginning, where nothing was done yet."""
+        self.cluster.prepared("verified", (self.source, self.target), self.prove_equal)
 
     def migrated(self) -> None:
-        self.verified()
-        self.cutover()
-        self.end(records.MIGRATED)
+        """The same."""
+        self.cluster.prepared("migrated", (self.source, self.target), self.migrate)
 
     def rolled_back(self) -> None:
         self.begin(records.ROLLING_BACK)
@@ -108,8 +105,9 @@ class Night(Window):
 
 
 @pytest.fixture
-def night(campaign: Database, target: Database, tmp_path: Path) -> Night:
+def night(cluster: Cluster, campaign: Database, target: Database, tmp_path: Path) -> Night:
     night = Night(campaign, target)
+    night.cluster = cluster
     night.backups = tmp_path / "backups"
     return night
 
@@ -296,7 +294,7 @@ def test_after_the_journal_was_lost_and_the_source_kept_the_next_run_migrates_it
     night.resolve(SOURCE)
     assert night.standing() == Standing.ROLLED_BACK
     night.write(SOURCE, "on source")
-    night.migrated()
+    night.migrate()
     assert night.names(TARGET) == {"on source"}
 
 

@@ -11,7 +11,7 @@ from consolidation.fence import state as fence
 from consolidation.journal import records
 from consolidation.rollback import reconcile, trial
 from consolidation.verify import phase as verify
-from tests.cluster import Database, digest_of_everything
+from tests.cluster import Cluster, Database, digest_of_everything
 from tests.window import Window
 
 ROWS = "INSERT INTO parents SELECT n, 'p' || n FROM generate_series(1, 5) n;" + "".join(
@@ -113,10 +113,16 @@ CASES = {
 
 
 @pytest.fixture
-def window(source: Database, target: Database) -> Window:
+def window(cluster: Cluster, source: Database, target: Database) -> Window:
     """A run at its beginning; the target's tables are looser than the source's."""
+    window = Window(source, target)
+    cluster.prepared("looser", (source, target), lambda: begin(window))
+    return window
+
+
+def begin(window: Window) -> None:
     types = "CREATE TYPE mood AS ENUM ('old'{0}); CREATE DOMAIN tag AS text {1};"
-    source.execute(
+    window.source.execute(
         types.format("", "CHECK (VALUE <> 'secret')")
         + SOURCE.replace("MOOD", "mood").replace("TAG", "tag")
         + ROWS.replace(
@@ -124,12 +130,10 @@ def window(source: Database, target: Database) -> Window:
         ),
         role="campaign_owner",
     )
-    window = Window(source, target)
     window.begin()
     schema = "campaign_db."
     ddl = types.format(", 'new'", "").replace("TYPE ", f"TYPE {schema}").replace("DOMAIN ", f"DOMAIN {schema}")
     window.own_schema(ddl + TARGET.replace("MOOD", f"{schema}mood").replace("TAG", f"{schema}tag"))
-    return window
 
 
 def cut_over(window: Window) -> None:

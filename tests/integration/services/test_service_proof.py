@@ -15,8 +15,7 @@ from consolidation.rollback import reconcile
 from consolidation.services import back
 from consolidation.services import proof as service_proof
 from consolidation.services.proof import Row
-from consolidation.verify import phase as verify
-from tests.cluster import Database
+from tests.cluster import Cluster, Database
 from tests.modules import run_module
 from tests.window import Window
 
@@ -24,16 +23,15 @@ INSERT = "INSERT INTO {}.campaigns (id, name, creator_id, owner_id) VALUES (%s, 
 
 
 @pytest.fixture
-def window(campaign: Database, target: Database) -> Window:
+def window(cluster: Cluster, campaign: Database, target: Database) -> Window:
     """The target is open, as after the cutover of the databases."""
-    campaign.execute("TRUNCATE campaigns, chapters")
     window = Window(campaign, target)
-    window.begin()
-    window.schema()
-    window.fence("source", "closed")
-    window.copy()
-    verify.apply(verify.plan(window.database), verify.Options())
-    window.cutover()
+
+    def opened() -> None:
+        campaign.execute("TRUNCATE campaigns, chapters")
+        window.open()
+
+    cluster.prepared("empty_opened", (campaign, target), opened)
     return window
 
 
