@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from services.tests.harness import Caller, campaign, fenced, image
+from services.tests.harness import Caller, campaign, fenced, image, prepare_storage, running, storage_configuration
+from tests.cluster import Database
 
 COUNT = "SELECT count(*) FROM campaign_db.campaigns"
 
@@ -124,6 +127,32 @@ def test_pages_join_to_the_whole_under_ties_and_nulls(campaigns: Caller, order_b
             pages += [row["id"] for row in page["rows"]]
             cursor = page["next_cursor"]
         assert pages == whole
+
+
+@pytest.mark.parametrize("encoding", ["UTF8", "LATIN1"])
+def test_pages_of_any_text_join_to_the_whole(storage: Database, directory: Path, encoding: str) -> None:
+    name = f"in_{encoding.lower()}"
+    with closing(storage.server.connect()) as conn, conn.cursor() as cursor:
+        cursor.execute(
+            f"CREATE DATABASE {name} OWNER consolidation TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"
+        )
+    encoded = prepare_storage(storage.in_database(name))
+    with running("storage_service", storage_configuration(encoded), directory) as service:
+        caller = Caller(service.http, "campaign_db", encoded)
+        texts = ["", "é", '"', "\\", 'a,\n","b', "}],", "ÿ" * 700]
+        texts += ["€", "😀" * 300, "\u2028"] if encoding == "UTF8" else []
+        made = [
+            caller.create("campaigns", **campaign(name=f"n{number}", description=text, theme_data=[{"t": text}]))
+            for number, text in enumerate(texts)
+        ]
+        for limit in range(1, len(made) + 2):
+            found: list[Any] = []
+            page: dict[str, Any] = {"next_cursor": None}
+            while page["next_cursor"] is not None or not found:
+                page = caller.query("campaigns", order_by=["name"], limit=limit, cursor=page["next_cursor"])
+                assert len(page["rows"]) == len(page["versions"]) <= limit
+                found += page["rows"]
+            assert found == made
 
 
 def test_page_after_a_row_that_was_deleted_goes_on_behind_it(campaigns: Caller) -> None:

@@ -142,7 +142,7 @@ class Application:
         fields = [(b"content-type", _JSON)]
         if answer.version is not None:
             fields.append((b"etag", b'"%s"' % answer.version.encode()))
-        return answer.status, fields, answer.text.encode()
+        return answer.status, fields, answer.body
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         if b"content-length" not in headers and b"transfer-encoding" not in headers:

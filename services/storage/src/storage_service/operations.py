@@ -37,7 +37,7 @@ class Request:
 class Answer:
     """An answer of success."""
 
-    text: str
+    body: bytes
     status: int = 200
     version: str | None = None
 
@@ -203,7 +203,7 @@ class TableOperations:
 
 
 def _row(written: Written, status: int = 200) -> Answer:
-    return Answer(written.text, status, written.version)
+    return Answer(written.text.encode(), status, written.version)
 
 
 def _id_of(request: Request) -> UUID:

@@ -16,6 +16,7 @@ from service_common.postgres import problem_of, sqlstate_of
 from service_common.problem import Problem, unavailable
 from sqlalchemy import Table
 
+from storage_service.db.page import Page
 from storage_service.db.pool import NotSent, Pool
 from storage_service.db.statements import IN_RECOVERY, RECALL, Ordering, Statement, Statements
 
@@ -63,8 +64,8 @@ class TableStore:
         statement = self._shape(("get",), lambda build: build.get(deleted=False))
         return _one(await self._read(statement, {"id": id}))
 
-    async def page(self, filters: Mapping[str, Any], order_by: Sequence[str], limit: int, cursor: str | None) -> str:
-        """One page as JSON text: {"rows": […], "versions": […], "next_cursor": text or null}."""
+    async def page(self, filters: Mapping[str, Any], order_by: Sequence[str], limit: int, cursor: str | None) -> bytes:
+        """One page as JSON text."""
         values: dict[str, Any] = {**filters, "limit": limit, "byte_limit": self.byte_limit}
         ordering = Ordering.parse(order_by)
         nulls = None
@@ -74,20 +75,18 @@ class TableStore:
             values |= {f"after_{number}": text for number, text in enumerate(after)}
         nothing = tuple([(name, value is None) for name, value in filters.items()])
         shape = ("page", nothing, tuple(order_by), nulls)
-        rows, more = await self._rows(
-            shape, lambda build, cut: build.page(dict(nothing), ordering, nulls, cut=cut), values
-        )
-        next_cursor = "null"
-        if more:
-            last = [_text(ROW.decode(rows[-1][0])[by.name]) for by in ordering]
-            next_cursor = f'"{_encode_cursor(_fingerprint(filters, order_by), last)}"'
-        return _page(rows, next_cursor)
+        page = await self._page(shape, lambda build, cut: build.page(dict(nothing), ordering, nulls, cut=cut), values)
+        if page.next_after is None:
+            return page.text()
+        row = ROW.decode(page.next_after)
+        last = [_text(row[by.name]) for by in ordering]
+        return page.text(f'"{_encode_cursor(_fingerprint(filters, order_by), last)}"'.encode())
 
-    async def many(self, ids: Sequence[UUID]) -> str:
+    async def many(self, ids: Sequence[UUID]) -> bytes:
         """As page, the rows with these ids that are not deleted; next_cursor: the last id where there are more."""
         values = {"ids": ids, "limit": len(ids), "byte_limit": self.byte_limit}
-        rows, more = await self._rows(("many",), lambda build, cut: build.many(cut=cut), values)
-        return _page(rows, bytes(ROW.decode(rows[-1][0])["id"]).decode() if more else "null")
+        page = await self._page(("many",), lambda build, cut: build.many(cut=cut), values)
+        return page.text() if page.next_after is None else page.text(bytes(ROW.decode(page.next_after)["id"]))
 
     async def create(self, values: Mapping[str, Any], key: RequestKey | None) -> Written:
         """Insert a row."""
@@ -95,12 +94,12 @@ class TableStore:
         statement = self._shape(("create", names, once), lambda build: build.create(names, once=once))
         return _one(await self._write(statement, values, key, [values["id"]]))
 
-    async def create_many(self, names: tuple[str, ...], rows: Sequence[Sequence[Any]], key: RequestKey | None) -> str:
+    async def create_many(self, names: tuple[str, ...], rows: Sequence[Sequence[Any]], key: RequestKey | None) -> bytes:
         """Insert rows in one transaction: all or none. The answer is like a page."""
         values = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
         once = key is not None
         statement = self._shape(("many", names, once), lambda build: build.create_many(names, once=once))
-        return _page(await self._write(statement, values, key, values["id"]), "null")
+        return Page.of(await self._write(statement, values, key, values["id"])).text()
 
     async def change(
         self, id: UUID, values: Mapping[str, Any], versions: Sequence[str] | None, key: RequestKey | None
@@ -117,19 +116,17 @@ class TableStore:
         statement = self._shape(("delete", once, checked), lambda build: build.soft_delete(once=once, versions=checked))
         return _one(await self._write(statement, {"id": id, "versions": versions}, key, [id]))
 
-    async def _rows(
+    async def _page(
         self, shape: tuple[Any, ...], build: Callable[[Statements, bool], Statement], values: Mapping[str, Any]
-    ) -> tuple[list[Any], bool]:
-        """The rows of a page, and whether there are more.
-
-        Where all rows are small, as they mostly are, any `limit` of them fit and nobody has to count their bytes.
-        """
-        found = await self._read(self._shape(shape, lambda statements: build(statements, False)), values)
-        rows = found[: values["limit"]]
-        if None in [row[0] for row in rows]:
-            found = await self._read(self._shape((*shape, "cut"), lambda statements: build(statements, True)), values)
-            rows = [row for row in found[: values["limit"]] if row[0] is not None]
-        return rows, len(rows) < len(found)
+    ) -> Page:
+        """Where all rows are small, as they mostly are, `limit` of them fit, and nobody has to count their bytes."""
+        statement = self._shape(shape, lambda statements: build(statements, False))
+        [found] = await self._read(statement, values)
+        if (page := Page.of_small(found)) is not None:
+            return page
+        rows = await self._read(self._shape((*shape, "cut"), lambda statements: build(statements, True)), values)
+        fitting = [row for row in rows[: values["limit"]] if row[0] is not None]
+        return Page.of(fitting, more=len(fitting) < len(rows))
 
     def _shape(self, shape: Any, build: Any) -> Statement:
         if (statement := self._shapes.get(shape)) is None:
@@ -235,13 +232,6 @@ def _one(rows: list[Any]) -> Written:
     if not rows:
         raise _no_such_record()
     return Written(rows[0][0], rows[0][1])
-
-
-def _page(rows: Sequence[Any], next_cursor: str) -> str:
-    texts = ",".join([row[0] for row in rows])
-    versions = '","'.join([row[1] for row in rows])
-    versions = f'"{versions}"' if versions else ""
-    return f'{{"rows":[{texts}],"versions":[{versions}],"next_cursor":{next_cursor}}}'
 
 
 def _text(raw: msgspec.Raw) -> str | None:
