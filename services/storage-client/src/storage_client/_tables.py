@@ -37,7 +37,9 @@ class Table(Generic[AnyRow]):
 
     async def read(self, filters: Values | None, order_by: Sequence[str], limit: int, cursor: str | None) -> Page:
         """One page of the rows that equal the filters."""
-        query = {"filters": filters or {}, "order_by": list(order_by), "limit": limit, "cursor": cursor}
+        query: dict[str, Any] = {"filters": filters or {}, "order_by": list(order_by), "limit": limit}
+        if cursor is not None:
+            query["cursor"] = cursor
         response = await self._exchange.send("POST", f"{self._path}/query", query)
         return self._reader.page(response.body)
 
