@@ -20,6 +20,13 @@ extends_documentation_fragment:
   - storage.consolidation.consolidation.run
   - storage.consolidation.consolidation.rounds
   - storage.consolidation.consolidation.change_over
+options:
+  settle_seconds:
+    description:
+      - How long to do nothing after the opening. The services start then; where they share the runner's machine,
+        Ansible's next tasks would take the processors from them.
+    type: float
+    default: 0
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -115,7 +122,7 @@ from consolidation.rollback import changeover
 
 def main() -> None:
     """Plan, and change over."""
-    spec = arguments.phase(**arguments.change_over())
+    spec = arguments.phase(**arguments.change_over(), settle_seconds={"type": "float", "default": 0})
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
         given = module.params

@@ -23,7 +23,8 @@ options:
     default: {}
   state:
     description:
-      - V(announced) notes the rows in the journal, before they are written.
+      - V(announced) notes the rows in the journal, before they are written, and watches the old side for
+        O(watch_seconds).
       - V(present) tests.
       - V(absent) deletes what an earlier attempt has left.
       - V(returned) notes that the services are healthy on the source again, and how long their clients waited.
@@ -43,6 +44,15 @@ options:
     description: For how long no session may be seen there.
     type: float
     default: 5
+  quiet_since:
+    description:
+      - Since when V(announced) has seen none there, its RV(quiet_since). It counts if the first look finds none either;
+        the last two seconds are watched in any case.
+    type: str
+  watch_seconds:
+    description: How long to look while the services are switched, which have the machine for themselves then.
+    type: float
+    default: 0
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -92,6 +102,10 @@ quiet_seconds:
   description: For how long it had none on the source, O(quiet_seconds).
   type: float
   returned: when something was tested
+quiet_since:
+  description: Since when the service has had no session on the source, by its clock; none while it has some.
+  type: str
+  returned: with O(state=announced)
 removed:
   description: Number of deleted rows.
   type: int
@@ -106,6 +120,8 @@ sessions_left:
   elements: str
   returned: on the failure that there are any
 """
+
+from datetime import datetime
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -124,6 +140,8 @@ def main() -> None:
         healthy_after_seconds={"type": "float"},
         timeout_seconds={"type": "float", "default": 30},
         quiet_seconds={"type": "float", "default": 5},
+        quiet_since={"type": "str"},
+        watch_seconds={"type": "float", "default": 0},
     )
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     with failures(module):
@@ -137,10 +155,20 @@ def main() -> None:
         rows = [service_proof.Row(table, key) for key, table in given["rows"].items()]
         plan = service_proof.plan(database, rows)
         if given["state"] == "announced":
-            module.exit_json(changed=not module.check_mode and service_proof.announce(plan))
-        waits = given["timeout_seconds"], given["quiet_seconds"], given["healthy_after_seconds"]
-        result = {} if module.check_mode else service_proof.apply(plan, *waits)
+            announce(module, plan)
+        since = datetime.fromisoformat(given["quiet_since"]) if given["quiet_since"] else None
+        waits = service_proof.Waits(given["timeout_seconds"], given["quiet_seconds"], since)
+        result = {} if module.check_mode else service_proof.apply(plan, waits, given["healthy_after_seconds"])
         module.exit_json(changed=plan.changed, diff=plan.diff(), **result)
+
+
+def announce(module: AnsibleModule, plan: service_proof.Plan) -> None:
+    """Before the service is asked to write."""
+    if module.check_mode:
+        module.exit_json(changed=False, quiet_since=None)
+    changed = service_proof.announce(plan)
+    since = service_proof.watch(plan, module.params["watch_seconds"])
+    module.exit_json(changed=changed, quiet_since=since and since.isoformat())
 
 
 def note_return(module: AnsibleModule, database: Database) -> None:

@@ -139,12 +139,6 @@ options:
         followed side is opened again.
     type: float
     default: 10
-  settle_seconds:
-    description:
-      - How long to do nothing after the opening. The services start then; where they share the runner's machine,
-        Ansible's next tasks would take the processors from them.
-    type: float
-    default: 0
 """
 
     DRILL = r"""

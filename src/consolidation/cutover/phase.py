@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -83,9 +82,7 @@ def apply(plan: Plan, options: changeover.Options) -> Json:
         outage_seconds = round(outage.total_seconds(), 3)
         work.note(CutoverResult(opened_at=opened_at, closed_at=closed_at, outage_seconds=outage_seconds))
         probe.require_open(database.target_side)
-        found = dict(work.result)
-    time.sleep(options.settle_seconds)
-    return found
+        return dict(work.result)
 
 
 def _open(work: Work, seconds: float) -> str:

@@ -51,8 +51,8 @@ class Options:
     budget_seconds: float = 10
     """From the first lock to the opening; over it, the origin is opened again."""
     settle_seconds: float = 0
-    """To do nothing after the opening: the services start then, and where they share the runner's machine, Ansible's
-    next tasks would take the processors from them."""
+    """Of a rollback, to do nothing after the opening: the services start then, and where they share the runner's
+    machine, Ansible's next tasks would take the processors from them."""
 
     @classmethod
     def from_options(cls, given: Json) -> Options:

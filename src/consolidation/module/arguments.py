@@ -50,7 +50,6 @@ def change_over() -> dict[str, Any]:
         **rounds(0.2),
         "timeout_seconds": {"type": "float", "default": 60},
         "budget_seconds": {"type": "float", "default": 10},
-        "settle_seconds": {"type": "float", "default": 0},
     }
 
 

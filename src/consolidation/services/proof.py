@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
@@ -28,6 +29,8 @@ from consolidation.postgres.queries import dicts, execute, query, value
 from consolidation.services import back
 
 POLL_SECONDS = 0.25
+LAST_SECONDS = 2.0
+"""Of a silence that began before, so much is watched at the end, however long ago that was."""
 LOCK_TIMEOUT = "30s"
 
 
@@ -70,7 +73,19 @@ def plan(database: Database, rows: Iterable[Row]) -> Plan:
     return Plan(database, what, skip_reason, tuple(rows))
 
 
-def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float, healthy_after_seconds: float | None = None) -> Json:
+@dataclass(frozen=True)
+class Waits:
+    """How long the old side is watched."""
+
+    timeout_seconds: float
+    """For its last session to leave."""
+    quiet_seconds: float
+    """In which there is none then."""
+    quiet_since: datetime | None = None
+    """What `watch` has seen, by the source's clock."""
+
+
+def apply(plan: Plan, waits: Waits, healthy_after_seconds: float | None = None) -> Json:
     """Test it. Raises ServiceError; StepRefused where the inventory does not say what to look for.
 
     healthy_after_seconds: so long after the opening the last host was healthy, at the most, where that is known.
@@ -88,8 +103,8 @@ def apply(plan: Plan, timeout_seconds: float, quiet_seconds: float, healthy_afte
                 healthy_at=healthy_at,
                 outage_seconds=back.seconds(work.state.fence, healthy_at or written_at),
                 rows=_check_rows(plan),
-                sessions=_check_sessions(database, timeout_seconds, quiet_seconds),
-                quiet_seconds=quiet_seconds,
+                sessions=_check_sessions(database, waits),
+                quiet_seconds=waits.quiet_seconds,
             )
             work.replace(found)  # what an earlier attempt has seen ended before the hosts were restarted again
             return dict(work.result)
@@ -108,6 +123,21 @@ def announce(plan: Plan) -> bool:
             return False
         records.note_rows(target, run.run, rows)
     return True
+
+
+def watch(plan: Plan, seconds: float) -> datetime | None:
+    """Look at the source for so long, while the services are switched and the machine is theirs.
+
+    Since when it has had no session of theirs, by its own clock; None: it still has some.
+    """
+    if plan.skip_reason or not seconds:
+        return None
+    deadline, quiet_since = time.monotonic() + seconds, None
+    with session(plan.database.source, "smoke test", autocommit=True) as source:
+        while time.monotonic() < deadline:
+            quiet_since = _quiet_since(source, _sessions(source, plan.database.application_roles), quiet_since)
+            time.sleep(POLL_SECONDS)
+    return quiet_since
 
 
 def remove(database: Database, *, keep: bool = False) -> int:
@@ -153,8 +183,8 @@ def _has(settings: Settings, schema: str, row: Row) -> bool:
         return bool(value(conn, statement, [row.id]))
 
 
-def _check_sessions(database: Database, timeout_seconds: float, quiet_seconds: float) -> int:
-    """How many sessions the new side has; none may be on the old one for ``quiet_seconds``."""
+def _check_sessions(database: Database, waits: Waits) -> int:
+    """How many sessions the new side has; the old one has to be silent."""
     if not database.application_roles or not database.target_roles:
         raise StepRefused(
             f"{database.name}: the inventory names no role of the service, its sessions cannot be identified",
@@ -168,21 +198,21 @@ def _check_sessions(database: Database, timeout_seconds: float, quiet_seconds: f
             hint="the Storage Service uses another database or another role; look at its configuration",
         )
     with session(database.source, "smoke test", autocommit=True) as source:
-        _wait_for_silence(source, database, timeout_seconds, quiet_seconds)
+        _wait_for_silence(source, database, waits)
     return here
 
 
-def _wait_for_silence(source: Connection, database: Database, timeout_seconds: float, quiet_seconds: float) -> None:
-    limit = timeout_seconds + quiet_seconds
-    deadline = time.monotonic() + limit
-    quiet_since = None
+def _wait_for_silence(source: Connection, database: Database, waits: Waits) -> None:
+    limit = waits.timeout_seconds + waits.quiet_seconds
+    began = time.monotonic()
+    wanted, watched = timedelta(seconds=waits.quiet_seconds), min(LAST_SECONDS, waits.quiet_seconds)
+    quiet_since = waits.quiet_since
     while True:
         left = _sessions(source, database.application_roles)
-        now = time.monotonic()
-        quiet_since = None if left else quiet_since or now
-        if quiet_since is not None and now - quiet_since >= quiet_seconds:
+        quiet_since, passed = _quiet_since(source, left, quiet_since), time.monotonic() - began
+        if quiet_since is not None and passed >= watched and _now(source) - quiet_since >= wanted:
             return
-        if left and now >= deadline:
+        if left and passed >= limit:
             raise ServiceError(
                 f"{database.name}: after {limit:g} s there are sessions of the service on {database.source}: "
                 + "; ".join(left),
@@ -190,6 +220,15 @@ def _wait_for_silence(source: Connection, database: Database, timeout_seconds: f
                 facts={"sessions_left": left},
             )
         time.sleep(POLL_SECONDS)
+
+
+def _quiet_since(source: Connection, left: list[str], before: datetime | None) -> datetime | None:
+    return None if left else before or _now(source)
+
+
+def _now(conn: Connection) -> datetime:
+    found: datetime = value(conn, "SELECT clock_timestamp()")
+    return found
 
 
 def _sessions(conn: Connection, roles: tuple[str, ...]) -> list[str]:

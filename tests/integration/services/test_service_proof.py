@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -14,7 +14,7 @@ from consolidation.journal import records
 from consolidation.rollback import reconcile
 from consolidation.services import back
 from consolidation.services import proof as service_proof
-from consolidation.services.proof import Row
+from consolidation.services.proof import Row, Waits
 from tests.cluster import Cluster, Database
 from tests.modules import run_module
 from tests.window import Window
@@ -48,8 +48,10 @@ def rows(window: Window) -> int:
     return count
 
 
-def prove(window: Window, *found: Row, timeout: float = 0.5, quiet: float = 0.3) -> dict[str, object]:
-    return service_proof.apply(service_proof.plan(window.database, found), timeout, quiet)
+def prove(
+    window: Window, *found: Row, timeout: float = 0.5, quiet: float = 0.3, since: datetime | None = None
+) -> dict[str, object]:
+    return service_proof.apply(service_proof.plan(window.database, found), Waits(timeout, quiet, since))
 
 
 def test_a_write_in_the_new_schema_is_seen_and_taken_away(window: Window) -> None:
@@ -77,7 +79,7 @@ def test_the_outage_ends_when_the_last_host_was_healthy(window: Window) -> None:
     """So long after the opening, by the journal's clock; never later than the smoke test, which has seen it over."""
     for after in (0.002, 1000.0, None):
         with window.target.connection("storage_service"):
-            found = service_proof.apply(service_proof.plan(window.database, [written(window)]), 0.5, 0.1, after)
+            found = service_proof.apply(service_proof.plan(window.database, [written(window)]), Waits(0.5, 0.1), after)
         run = window.state()
         end = found.get("healthy_at", found["written_at"])
         assert found["outage_seconds"] == pytest.approx(seconds(run.fence.locking_at, end), abs=0.001)
@@ -164,6 +166,33 @@ def test_a_session_that_leaves_in_time_is_waited_for_and_silence_is_counted_from
         started = time.monotonic()
         prove(window, written(window), timeout=10, quiet=0.5)
     assert time.monotonic() - started >= 1.1
+
+
+def test_the_services_are_watched_while_they_leave(window: Window, capsys: pytest.CaptureFixture[str]) -> None:
+    given = {"database": window.options, "run_id": window.state().run.id, "state": "announced", "watch_seconds": 0.6}
+    now = "SELECT clock_timestamp()"
+    with window.source.connection("campaign_app") as left:
+        assert run_module(capsys, "service_proof", False, given)["quiet_since"] is None
+        threading.Timer(0.3, left.close).start()
+        began = window.source.value(now)
+        since = datetime.fromisoformat(run_module(capsys, "service_proof", False, given)["quiet_since"])
+    assert timedelta(seconds=0.2) < since - began < window.source.value(now) - began - timedelta(seconds=0.2)
+
+
+def test_silence_counts_from_when_it_was_first_seen_and_its_end_is_watched(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_proof, "LAST_SECONDS", 0.6)
+    long_ago = window.source.value("SELECT clock_timestamp() - interval '1 minute'")
+    with window.target.connection("storage_service"):
+        started = time.monotonic()
+        prove(window, written(window), quiet=30, since=long_ago)
+        assert 0.6 <= time.monotonic() - started < 5
+        with window.source.connection("campaign_app") as left:
+            threading.Timer(0.3, left.close).start()
+            started = time.monotonic()
+            prove(window, written(window), timeout=10, quiet=1.5, since=long_ago)
+    assert time.monotonic() - started >= 1.8, "a session that is there ends what was seen before"
 
 
 def test_the_rows_are_taken_away_behind_a_closed_fence(window: Window) -> None:
