@@ -66,6 +66,10 @@ follows:
   description: Whether the source is written until the cutover, and followed until then.
   type: bool
   returned: always
+two_copies:
+  description: Whether source and target each have rows of their own; else the source's tables become the target's.
+  type: bool
+  returned: always
 restored:
   description: Whether the source was restored from its dump; it is older than what the target has noted then.
   type: bool

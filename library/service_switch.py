@@ -149,7 +149,7 @@ SPEC = {
     "lineages": {"type": "list", "elements": "str", "default": []},
     "timeout_seconds": {"type": "float", "default": 60},
 }
-POLL_SECONDS = 0.05
+POLL_SECONDS, MOST_POLL_SECONDS = 0.05, 0.5
 TURN = ".service-switch"
 """File beside the link, or the configuration: the command that has the turn. It stays, as lock files do."""
 
@@ -268,10 +268,11 @@ def wait_until_healthy(turn: Turn, given: dict[str, Any]) -> None:
 
 
 def poll(turn: Turn, after: str, url: str, deadline: float, is_wanted: Callable[[Any, float], bool]) -> str:
-    """Ask often: every wait here is write outage.
+    """Ask often: every wait here is write outage, of which a hundredth at the most, or so, is the pause between two.
 
     Empty, or the last answer. Raises Failed when the switch is no longer wanted.
     """
+    began = time.monotonic()
     while True:
         asked_at = time.monotonic()
         content, said = ask(url)
@@ -283,7 +284,7 @@ def poll(turn: Turn, after: str, url: str, deadline: float, is_wanted: Callable[
         turn.check()
         if not Path(after).exists():
             raise Failed("the run was rolled back, its prepared files are gone")
-        time.sleep(POLL_SECONDS)
+        time.sleep(min(max(POLL_SECONDS, (asked_at - began) / 100), MOST_POLL_SECONDS))
 
 
 def ask(url: str) -> tuple[Any, str]:

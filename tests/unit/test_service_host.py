@@ -326,6 +326,26 @@ def test_files_are_written_whole_and_like_another(tmp_path: Path, capsys: pytest
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "new", "there"]
 
 
+def test_links_and_removes_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made, gone, dangling, folder = (tmp_path / name for name in ("made", "gone", "dangling", "folder"))
+    made.symlink_to("elsewhere")
+    gone.touch()
+    dangling.symlink_to("nowhere")
+    wanted = {
+        "links": [{"path": str(made), "to": "releases/1"}],
+        "absent": [str(gone), str(dangling), str(tmp_path / "no")],
+    }
+    checked = run_module(capsys, "service_files", True, wanted)
+    assert (checked["changed"], str(made.readlink()), gone.exists()) == (True, "elsewhere", True)
+    done = run_module(capsys, "service_files", False, wanted)
+    assert (done["written"], done["removed"]) == ([str(made)], [str(gone), str(dangling)])
+    assert [(path.name, str(path.readlink())) for path in tmp_path.iterdir()] == [("made", "releases/1")]
+    assert not run_module(capsys, "service_files", False, wanted)["changed"]
+    folder.mkdir()
+    failed = run_module(capsys, "service_files", False, {"absent": [str(folder)]})
+    assert (failed["failed"], f"{folder} cannot be changed" in failed["msg"]) == (True, True)
+
+
 def test_goes_on_where_it_was_cut_off(host: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     left = [
         Path(host["link"]).with_name(".switch-current"),

@@ -77,6 +77,7 @@ class Plan:
             "finalized": self.journal.standing == Standing.FINALIZED,
             "mode": self.database.strategy.name,
             "follows": self.database.strategy.follows,
+            "two_copies": self.database.strategy.two_copies,
             "msg": self.after,
         }
 

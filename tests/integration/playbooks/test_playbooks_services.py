@@ -64,6 +64,10 @@ def test_a_proof_that_fails_leads_one_service_back_with_every_write(site: Site, 
             failed = migrate(site, "-e", "services_leave_seconds=6").failed()
         assert first.wait_for_writes(WAIT_SECONDS) == set()
 
+    log = (site.run_directory / "log.txt").read_text()
+    for name in ("campaign_db", "image_db"):
+        begun = log.index(f"start | Switch the hosts of the service, all at once | {name}")
+        assert begun < log.index(f"Close the fence of the source, the write outage begins | {name}")
     assert "the cutover failed (smoke_test | Check that the rows are in the new schema, and that no one" in failed.text
     assert "there are sessions of the service on campaign on " in failed.text
     assert (

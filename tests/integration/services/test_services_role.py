@@ -247,6 +247,16 @@ def test_no_host_waits_for_a_source_that_was_restored_from_its_dump(host: Host) 
     assert "ansible_job_id" not in restored
 
 
+@pytest.mark.parametrize(("seconds", "begun"), [(900, 1), (0, 2)])
+def test_hosts_that_have_waited_for_long_are_begun_anew(host: Host, seconds: int, begun: int) -> None:
+    """They would give up, before the target is opened; those that wait since a moment ago go on waiting."""
+    asked = {"services_storage_hosts": ["application"], "services_opening_seconds": seconds}
+    said = host.play("prepare", "switch", "switch", options=("-v", "-e", json.dumps(asked)))
+    assert said.count("ansible_job_id") == begun
+    assert host.starts == []
+    (host.directory / f"config.yml.after-{RUN}").unlink()  # they end
+
+
 def test_a_configuration_behind_a_link_stays_behind_it(host: Host) -> None:
     real = host.directory / "shared.yml"
     host.config.rename(real)
