@@ -36,6 +36,7 @@ TEST_SETTINGS = {
     "min_wal_size": "32MB",
     "max_wal_size": "128MB",
     "deadlock_timeout": "200ms",
+    "wal_retrieve_retry_interval": "100ms",
 }
 
 FEW_ROWS = data.Volume(campaigns=40, chapters=200, images=60, overlays=120)
