@@ -51,8 +51,8 @@ bench: setup ## Measure copy and verification against their peers on this machin
 	$(BIN)/python -m bench $(BENCH_OPTIONS)
 
 .PHONY: test
-test: setup ## Lint, types, unit and integration tests; stops at the first of them that fails, and says which
-	$(MAKE) --jobs=2 --output-sync lint types unit
+test: setup ## Lint, types, unit and integration tests
+	$(MAKE) --jobs=2 --output-sync lint types unit || { echo 'What failed has a line with *** above.' >&2; exit 1; }
 	$(MAKE) integration
 
 .PHONY: lint
