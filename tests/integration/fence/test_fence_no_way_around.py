@@ -16,7 +16,7 @@ from consolidation.postgres.connection import session
 from consolidation.preflight.phase import Options, examine
 from consolidation.verify import phase as verify
 from demo.servers import Server, installations
-from tests.cluster import TEST_SETTINGS, Database, directory_of_servers
+from tests.cluster import TEST_SETTINGS, Cluster, Database, directory_of_servers
 from tests.window import Window
 
 INHERITED = (
@@ -257,14 +257,18 @@ RETYPED = "ALTER TABLE t ALTER a TYPE text USING 'changed'"
 
 
 @pytest.fixture
-def copied(source: Database, target: Database) -> Window:
-    ddl = "CREATE TABLE t (id int PRIMARY KEY, a text);"
-    source.execute(f"{ddl} INSERT INTO t VALUES (1, 'a')", role="campaign_owner")
+def copied(cluster: Cluster, source: Database, target: Database) -> Window:
     window = Window(source, target)
-    window.begin()
-    window.own_schema(ddl)
-    window.fence("source", "closed")
-    window.copy()
+
+    def copied() -> None:
+        ddl = "CREATE TABLE t (id int PRIMARY KEY, a text);"
+        source.execute(f"{ddl} INSERT INTO t VALUES (1, 'a')", role="campaign_owner")
+        window.begin()
+        window.own_schema(ddl)
+        window.fence("source", "closed")
+        window.copy()
+
+    cluster.prepared("one_row_copied", (source, target), copied)
     return window
 
 

@@ -17,7 +17,7 @@ from consolidation.errors import ConsolidationError, CopyError, FenceError, Step
 from consolidation.journal import records
 from consolidation.postgres import locks
 from consolidation.verify import phase as verify
-from tests.cluster import Database, standby_away
+from tests.cluster import Cluster, Database, standby_away
 from tests.window import Window
 
 DDL = "CREATE TABLE t (id int PRIMARY KEY, a text); CREATE TABLE u (id int PRIMARY KEY, t int REFERENCES t);"
@@ -25,12 +25,16 @@ IDLE = "pid {}, user storage_service, application watching, idle in transaction,
 
 
 @pytest.fixture
-def window(source: Database, target: Database) -> Window:
-    source.execute(f"{DDL} INSERT INTO t SELECT i, 'a' FROM generate_series(1, 100) i", role="campaign_owner")
+def window(cluster: Cluster, source: Database, target: Database) -> Window:
     window = Window(source, target)
-    window.begin()
-    window.own_schema(DDL)
-    window.fence("source", "closed")
+
+    def fenced() -> None:
+        source.execute(f"{DDL} INSERT INTO t SELECT i, 'a' FROM generate_series(1, 100) i", role="campaign_owner")
+        window.begin()
+        window.own_schema(DDL)
+        window.fence("source", "closed")
+
+    cluster.prepared("waits", (source, target), fenced)
     return window
 
 
