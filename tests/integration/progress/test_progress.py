@@ -8,6 +8,7 @@ import re
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -133,7 +134,8 @@ def test_the_file_and_the_journal_tell_how_far_it_is(
 
     def look(self: progress._Teller, state: progress.Progress) -> None:
         enter(self, state)
-        entered.append(slow.target.value("SELECT result -> 'progress' FROM consolidation.phase WHERE name = 'copy'"))
+        found = slow.target.rows("SELECT result -> 'progress' FROM consolidation.phase WHERE name = 'copy'")
+        entered.extend(shown for (shown,) in found)  # none before the phase has begun
 
     monkeypatch.setattr(progress._Teller, "write", keep)
     monkeypatch.setattr(progress._Teller, "_enter", look)
@@ -166,14 +168,20 @@ def test_verification_tells_the_file_and_the_journal_too(
     monkeypatch.setattr(progress, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(progress, "JOURNAL_SECONDS", 0)
     told = "SELECT result -> 'progress' FROM consolidation.phase WHERE name = 'verify'"
-    entered: list[object] = []
-    enter = progress._Teller._enter
+    entered = threading.Event()
+    enter, add = progress._Teller._enter, progress.Tally.add
 
     def look(self: progress._Teller, state: progress.Progress) -> None:
         enter(self, state)
-        entered.append(window.target.value(told))
+        if any(shown for (shown,) in window.target.rows(told)):
+            entered.set()
+
+    def not_before(self: progress.Tally, table: str, rows: float, share: float) -> None:
+        entered.wait(30)
+        add(self, table, rows, share)
 
     monkeypatch.setattr(progress._Teller, "_enter", look)
+    monkeypatch.setattr(progress.Tally, "add", not_before)
     path = tmp_path / "progress.json"
     given = {
         "database": window.options,
@@ -185,7 +193,7 @@ def test_verification_tells_the_file_and_the_journal_too(
     result = run_module(capsys, "pg_verify_info", False, given)
     assert result["outcome"] == "equal", result
 
-    assert any(entered), "the journal shows it while it works"
+    assert entered.is_set(), "the journal shows it while it works"
     assert window.target.value(told) is None
     last = progress.read(path)
     assert last is not None
