@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +97,10 @@ def _once(directory: Path) -> tuple[dict[str, float], str]:
 
 
 def _figures(wall: float, databases: Iterable[dict[str, Any]]) -> dict[str, float]:
-    """The databases are migrated side by side: a phase lasts from the first one's start to the last one's end."""
+    """The databases are migrated side by side: a phase lasts while any of them is in it."""
     databases = list(databases)
     phases = {
-        name: _span(phase for database in databases for phase in database["journal"]["phases"] if phase["name"] == name)
+        name: _taken(phase for database in databases for phase in database["journal"]["phases"] if phase["name"] == name)
         for name in FENCE_PHASES
     }
     results = [phase["result"] for database in databases for phase in database["journal"]["phases"]]
@@ -113,10 +113,12 @@ def _figures(wall: float, databases: Iterable[dict[str, Any]]) -> dict[str, floa
     }
 
 
-def _span(phases: Iterable[dict[str, Any]]) -> float:
-    found = list(phases)
-    if not found:
-        return 0.0
+def _taken(phases: Iterable[dict[str, Any]]) -> float:
+    """Seconds in which at least one of them was under way."""
     moment = datetime.fromisoformat
-    ended = max(moment(phase["finished_at"]) for phase in found)
-    return (ended - min(moment(phase["started_at"]) for phase in found)).total_seconds()
+    total = timedelta()
+    until: datetime | None = None
+    for began, ended in sorted((moment(phase["started_at"]), moment(phase["finished_at"])) for phase in phases):
+        total += max(ended - max(began, until or began), timedelta())
+        until = max(ended, until or ended)
+    return total.total_seconds()
