@@ -59,7 +59,12 @@ def cut(conn: Connection, tables: Sequence[Table]) -> dict[str, tuple[Chunk, ...
 
 def workers(tables: Iterable[Table], most: int) -> int:
     """How many processes are worth their start for these tables."""
-    return max(1, min(most, math.ceil(sum(table.table_bytes for table in tables) / WORKER_BYTES)))
+    return max(1, min(most, math.ceil(bytes_of(tables) / WORKER_BYTES)))
+
+
+def bytes_of(tables: Iterable[Table]) -> int:
+    """What they occupy, TOAST included."""
+    return sum(table.table_bytes for table in tables)
 
 
 def page_ranges(pages: int, table_bytes: int, chunk_bytes: int) -> tuple[Chunk, ...]:

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
@@ -22,7 +22,8 @@ from consolidation.borders import Json
 from consolidation.capture import trigger as capture
 from consolidation.capture.state import PREPARED
 from consolidation.copy import chunks, helper, loads, noted, rereading, restore
-from consolidation.copy.pool import started
+from consolidation.copy.pool import Workers, started
+from consolidation.copy.worker import Alone
 from consolidation.errors import CopyError, StepRefused
 from consolidation.fence import state as fence
 from consolidation.fence import trigger
@@ -108,7 +109,7 @@ def apply(plan: Plan, workers: int, readers: int = 0) -> Json:
         work.keep()
         with rereading.beside(database, workers, 0 if followed else readers) as reread:
             with (
-                started(chunks.workers([load.table for load in plan.loads], workers)) as processes,
+                _workers(plan, workers) as working,
                 session(database.target, "copy") as target,
                 (noted.snapshot if followed else _snapshot)(database) as (source, snapshot),
             ):
@@ -122,12 +123,12 @@ def apply(plan: Plan, workers: int, readers: int = 0) -> Json:
                 queue = helper.publish(work, snapshot)
                 if followed:
                     noted.remember(work, captured)
-                    _require_loaded(target, work.run, processes.run(database, queue))
+                    _require_loaded(target, work.run, working.run(database, queue))
                 else:
                     reread.begin(work, tables)
                     with ThreadPoolExecutor(1) as counting:
                         counted = counting.submit(_count, source, [table for table, _ in tables])
-                        errors = processes.run(database, queue)
+                        errors = working.run(database, queue)
                     _require_loaded(target, work.run, errors)
                     _require_counts(target, work.run, counted.result())
                 sequences = _set_sequences(source, target, database, [table for table, _ in tables])
@@ -144,6 +145,13 @@ def apply(plan: Plan, workers: int, readers: int = 0) -> Json:
         seconds = round(time.monotonic() - begun, 3)
         work.note(CopyResult(tables=tuple(figures), hosts=tuple(hosts), sequences=sequences, seconds=seconds))
         return dict(work.result)
+
+
+def _workers(plan: Plan, most: int) -> AbstractContextManager[Workers | Alone]:
+    tables = [load.table for load in plan.loads]
+    if chunks.bytes_of(tables) < chunks.WORKER_BYTES:
+        return nullcontext(Alone())
+    return started(chunks.workers(tables, most))
 
 
 @contextmanager

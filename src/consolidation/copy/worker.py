@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import psycopg2
@@ -17,7 +18,7 @@ from psycopg2.extensions import connection as Connection
 
 from consolidation.borders import Json
 from consolidation.copy import chunks
-from consolidation.copy.pool import Queue
+from consolidation.copy.pool import Queue, host
 from consolidation.copy.stream import stream
 from consolidation.errors import ConsolidationError, CopyError, describe
 from consolidation.fence import state as fence
@@ -45,8 +46,21 @@ class Task:
     """Process id of the coordinator."""
 
 
-def work(task: Task) -> None:
-    """Copy chunks until all are loaded, those too that others began and left behind."""
+class Alone:
+    """In the place of processes (``pool``), where one of them takes longer to start than all there is to load."""
+
+    def run(self, database: Database, queue: Queue) -> list[str]:
+        """Work to the end; the error, if it failed."""
+        try:
+            for _ in work(Task(database, queue, host(), os.getpid())):
+                pass
+        except (ConsolidationError, psycopg2.Error) as error:
+            return [_text(error)]
+        return []
+
+
+def work(task: Task) -> Iterator[Json]:
+    """Copy chunks until all are loaded, those too that others began and left behind; each that was loaded."""
     database = task.database
     source = connect(database.source, "copy worker")
     target = connect(database.target, "copy worker")
@@ -62,7 +76,7 @@ def work(task: Task) -> None:
         prefer_lz4(target)
         execute(source, "SAVEPOINT chunk")
         while (done := _next_chunk(task, source, target, source_tables, target_tables)) is not None:
-            print(json.dumps(done), flush=True)  # noqa: T201 - the coordinator reads it
+            yield done
     finally:
         source.close()
         target.close()
@@ -133,12 +147,20 @@ def main() -> int:
     task = Task(Database.from_options(given["database"]), Queue(**given["queue"]), given["host"], given["parent"])
     die_with_parent(task.parent)
     try:
-        work(task)
+        for done in work(task):
+            _tell(done)
     except (ConsolidationError, psycopg2.Error) as error:
-        text = describe(error) if isinstance(error, psycopg2.Error) else error.message
-        print(json.dumps({"error": text}), flush=True)  # noqa: T201 - the coordinator reads it
+        _tell({"error": _text(error)})
         return 1
     return 0
+
+
+def _tell(line: Json) -> None:
+    print(json.dumps(line), flush=True)  # noqa: T201 - the coordinator reads it
+
+
+def _text(error: ConsolidationError | psycopg2.Error) -> str:
+    return describe(error) if isinstance(error, psycopg2.Error) else error.message
 
 
 if __name__ == "__main__":
