@@ -100,7 +100,9 @@ def _figures(wall: float, databases: Iterable[dict[str, Any]]) -> dict[str, floa
     """The databases are migrated side by side: a phase lasts while any of them is in it."""
     databases = list(databases)
     phases = {
-        name: _taken(phase for database in databases for phase in database["journal"]["phases"] if phase["name"] == name)
+        name: _taken(
+            phase for database in databases for phase in database["journal"]["phases"] if phase["name"] == name
+        )
         for name in FENCE_PHASES
     }
     results = [phase["result"] for database in databases for phase in database["journal"]["phases"]]

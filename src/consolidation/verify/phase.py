@@ -1,14 +1,13 @@
 """The verify phase: both sides compared by content, table by table and sequence by sequence.
 
-A table is ``equal``, ``different`` or ``could_not_compare``; only when all are equal does the phase pass. Beside it the
-verifier proves on a scratch table that it sees damage (``selftest``): else it does not pass either.
+A table is ``equal``, ``different`` or ``could_not_compare``; only when all are equal does the phase pass. Before it
+looks at any table, the verifier proves on a scratch table that it sees damage (``selftest``).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -152,13 +151,12 @@ def compare(database: Database, options: Options, run: RunState | None = None) -
     compared at all.
     """
     started = time.monotonic()
-    with readers(options.workers) if run else nullcontext() as reading, ThreadPoolExecutor(1) as beside:
-        testing = beside.submit(selftest.run, database)
+    with readers(options.workers) if run else nullcontext() as reading:
+        tested = selftest.run(database)
         proof = (run, reading) if run and reading else None
         tables, sequences = (
             _compare_sides(database, options, proof) if database.strategy.two_copies else (moved.compare(database), [])
         )
-        tested = testing.result()
     if run is None:
         tables = recheck.settle(database, tables, options.recheck_seconds, options.max_keys)
     found = Comparison(tuple(tables), tuple(sequences), tuple(faults(database, tables, run)))
